@@ -1,0 +1,37 @@
+// Package backendtest runs a test on every backend that is at hand.
+package backendtest
+
+import (
+	"sync"
+	"testing"
+
+	"latent/pkg/backend"
+)
+
+var (
+	openGo  = sync.OnceValues(func() (*backend.Backend, error) { return backend.OpenInstalled("go") })
+	openXLA = sync.OnceValues(func() (*backend.Backend, error) { return backend.OpenInstalled("xla:cpu") })
+)
+
+// Each runs the test on pure Go, and on XLA on the CPU where its plugin is installed. It installs nothing. The backends
+// stay open for the tests to come.
+func Each(t *testing.T, test func(t *testing.T, b *backend.Backend)) {
+	t.Run("go", func(t *testing.T) {
+		b, err := openGo()
+		if err != nil {
+			t.Fatal(err)
+		}
+		test(t, b)
+	})
+	t.Run("xla", func(t *testing.T) { test(t, XLA(t)) })
+}
+
+// XLA returns the XLA backend on the CPU, and skips the test where its plugin is not installed.
+func XLA(t testing.TB) *backend.Backend {
+	t.Helper()
+	b, err := openXLA()
+	if err != nil {
+		t.Skipf("SKIPPED ON XLA: %v", err)
+	}
+	return b
+}

@@ -1,0 +1,230 @@
+package dataset
+
+import (
+	"context"
+	"fmt"
+	"image"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"sync"
+
+	"golang.org/x/image/font"
+	"golang.org/x/image/font/gofont/gobold"
+	"golang.org/x/image/font/gofont/goitalic"
+	"golang.org/x/image/font/gofont/gomono"
+	"golang.org/x/image/font/gofont/goregular"
+	"golang.org/x/image/font/gofont/gosmallcaps"
+	"golang.org/x/image/font/opentype"
+	"golang.org/x/image/math/fixed"
+)
+
+// Glyphs are grey pictures of 28×28 of digits and letters, white on black, made on the spot: the Go fonts, bent by random
+// affine and elastic distortion, with strokes of random thickness and contrast. They need no network and no file.
+//
+// The classes are EMNIST's 47: digits, capitals, and the small letters that look unlike their capitals.
+type Glyphs struct {
+	Holdout `yaml:",inline"`
+
+	// Train is the number of training images, those held out included.
+	Train int `yaml:"train" min:"1" max:"1000000"`
+
+	// Test is the number of test images.
+	Test int `yaml:"test" min:"1" max:"1000000"`
+
+	// Seed decides every image. It is not the experiment's seed, so that runs with several seeds see the same images.
+	Seed int64 `yaml:"seed" min:"0"`
+}
+
+const (
+	glyphSide    = 28
+	glyphClasses = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt"
+	stencilSide  = 64 // a stencil's pixels are half as large as the image's
+	stencilFont  = 54 // font size on the stencil, in pixels
+	stencilScale = 2.0
+	warpCells    = 3   // the elastic distortion is given at the corners of 3×3 cells, and interpolated between
+	warpSize     = 1.6 // its largest displacement, in pixels of the image
+)
+
+// glyphFonts are the faces that the glyphs are drawn with.
+var glyphFonts = [][]byte{goregular.TTF, gobold.TTF, goitalic.TTF, gomono.TTF, gosmallcaps.TTF}
+
+// TrainImages is Train less those held out.
+func (d *Glyphs) TrainImages() int { return d.trainOf(d.Train) }
+
+// Load makes the images: 70,000 in about two seconds on two cores.
+//
+// They are the same on every machine: all arithmetic is in integers, or in float64 with each product rounded before it
+// is added to, so that no compiler may fuse them.
+func (d *Glyphs) Load(ctx context.Context, _ Options) (*Split, error) {
+	stencils, err := loadStencils()
+	if err != nil {
+		return nil, err
+	}
+	all, err := d.make(ctx, stencils, 0, d.Train)
+	if err != nil {
+		return nil, err
+	}
+	split := &Split{Classes: strings.Split(glyphClasses, "")}
+	// Test images have stream numbers that no training set reaches.
+	if split.Test, err = d.make(ctx, stencils, 1<<32, d.Test); err != nil {
+		return nil, err
+	}
+	split.Checksums = map[string]string{"train": sum(all.Pixels), "test": sum(split.Test.Pixels)}
+	split.Train, split.Validation, err = d.split(all)
+	return split, err
+}
+
+// make draws n images; image i has the generator (seed, first + i), so that they can be drawn in parallel.
+func (d *Glyphs) make(ctx context.Context, stencils [][]stencil, first uint64, n int) (*Images, error) {
+	images := &Images{Height: glyphSide, Width: glyphSide, Channels: 1,
+		Pixels: make([]uint8, n*glyphSide*glyphSide), Labels: make([]uint8, n)}
+	var workers sync.WaitGroup
+	const chunk = 256
+	next := make(chan int)
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for start := range next {
+				for i := start; i < min(start+chunk, n); i++ {
+					generator := rand.New(rand.NewPCG(uint64(d.Seed), first+uint64(i)))
+					class := generator.IntN(len(glyphClasses))
+					images.Labels[i] = uint8(class)
+					faces := stencils[class]
+					faces[generator.IntN(len(faces))].draw(images.Pixels[i*glyphSide*glyphSide:][:glyphSide*glyphSide], generator)
+				}
+			}
+		})
+	}
+	for start := 0; start < n && ctx.Err() == nil; start += chunk {
+		next <- start
+	}
+	close(next)
+	workers.Wait()
+	return images, ctx.Err()
+}
+
+// stencil is a glyph in one face, centred and softened: values 0 … 255 that fall off across the stroke's edge, so that a
+// threshold makes the stroke thinner or thicker.
+type stencil [stencilSide * stencilSide]uint8
+
+var loadStencils = sync.OnceValues(func() ([][]stencil, error) {
+	stencils := make([][]stencil, len(glyphClasses))
+	for _, ttf := range glyphFonts {
+		parsed, err := opentype.Parse(ttf)
+		if err != nil {
+			return nil, fmt.Errorf("parse a built-in font: %w", err)
+		}
+		face, err := opentype.NewFace(parsed, &opentype.FaceOptions{Size: stencilFont, DPI: 72, Hinting: font.HintingNone})
+		if err != nil {
+			return nil, fmt.Errorf("size a built-in font: %w", err)
+		}
+		for i, class := range glyphClasses {
+			stencils[i] = append(stencils[i], newStencil(face, class))
+		}
+	}
+	return stencils, nil
+})
+
+func newStencil(face font.Face, class rune) stencil {
+	canvas := image.NewAlpha(image.Rect(0, 0, stencilSide, stencilSide))
+	bounds, _ := font.BoundString(face, string(class))
+	middle := bounds.Min.Add(bounds.Max).Div(fixed.I(2))
+	drawer := font.Drawer{Dst: canvas, Src: image.Opaque, Face: face,
+		Dot: fixed.P(stencilSide/2, stencilSide/2).Sub(middle)}
+	drawer.DrawString(string(class))
+	var s stencil
+	copy(s[:], canvas.Pix)
+	return s.soften().soften()
+}
+
+// soften blurs by the binomial weights 1 4 6 4 1 in both directions.
+func (s stencil) soften() stencil {
+	for _, step := range []int{1, stencilSide} {
+		var out stencil
+		for i := range s {
+			total := 0
+			for k, weight := range [5]int{1, 4, 6, 4, 1} {
+				if j := i + (k-2)*step; j >= 0 && j < len(s) {
+					total += weight * int(s[j])
+				}
+			}
+			out[i] = uint8(total / 16)
+		}
+		s = out
+	}
+	return s
+}
+
+// draw fills pixels with the stencil seen through a random distortion.
+func (s *stencil) draw(pixels []uint8, generator *rand.Rand) {
+	between := func(low, high float64) float64 { return low + float64((high-low)*generator.Float64()) }
+
+	// The map from the image to the stencil, about their centres: rotation by a small angle, shear, and a scale for each
+	// axis. cos θ ≈ 1 − θ²/2 and sin θ ≈ θ do for a distortion.
+	angle, shear := between(-0.22, 0.22), between(-0.25, 0.25)
+	scaleX, scaleY := between(0.8, 1.25)*stencilScale, between(0.85, 1.15)*stencilScale
+	cos, sin := 1-float64(angle*angle)/2, angle
+	xx, xy := cos*scaleX, (shear+sin)*scaleX
+	yx, yy := -sin*scaleY, cos*scaleY
+	moveX, moveY := between(-1.5, 1.5), between(-1.5, 1.5)
+	var warp [2][warpCells + 1][warpCells + 1]float64
+	for axis := range warp {
+		for i := range warp[axis] {
+			for j := range warp[axis][i] {
+				warp[axis][i][j] = between(-warpSize, warpSize)
+			}
+		}
+	}
+	threshold := between(0.12, 0.45) * 255
+	softness := min(between(0.25, 0.5)*255, 2*threshold) // at most twice the threshold keeps the paper black
+	ink := between(0.75, 1) * 255
+
+	const centre = (glyphSide - 1) / 2.0
+	for y := range glyphSide {
+		i, v := warpPlace[y].cell, warpPlace[y].part
+		for x := range glyphSide {
+			j, u := warpPlace[x].cell, warpPlace[x].part
+			bend := [2]float64{}
+			for axis := range warp {
+				above := mix(warp[axis][i][j], warp[axis][i][j+1], u)
+				below := mix(warp[axis][i+1][j], warp[axis][i+1][j+1], u)
+				bend[axis] = mix(above, below, v)
+			}
+			dx, dy := float64(x)-centre-moveX+bend[0], float64(y)-centre-moveY+bend[1]
+			value := s.at(
+				float64(xx*dx)+float64(xy*dy)+stencilSide/2,
+				float64(yx*dx)+float64(yy*dy)+stencilSide/2)
+			shade := (value - threshold) / softness
+			pixels[y*glyphSide+x] = uint8(float64(ink*min(1, max(0, shade+0.5))) + 0.5)
+		}
+	}
+}
+
+// warpPlace tells for each row or column of an image which cell of the distortion it lies in, and how far across, eased so
+// that the distortion has no kinks.
+var warpPlace = func() (places [glyphSide]struct {
+	cell int
+	part float64
+}) {
+	for i := range places {
+		position := float64(i) * warpCells / glyphSide
+		cell := int(position)
+		part := position - float64(cell)
+		places[i].cell, places[i].part = cell, float64(float64(part*part)*(3-float64(2*part)))
+	}
+	return places
+}()
+
+// mix is a where u is 0, b where it is 1.
+func mix(a, b, u float64) float64 { return a + float64((b-a)*u) }
+
+// at interpolates the stencil at a place; outside it is 0.
+func (s *stencil) at(x, y float64) float64 {
+	if x < 0 || y < 0 || x >= stencilSide-1 || y >= stencilSide-1 {
+		return 0
+	}
+	i, j := int(y), int(x)
+	u, v := x-float64(j), y-float64(i)
+	row := s[i*stencilSide+j:]
+	return mix(mix(float64(row[0]), float64(row[1]), u), mix(float64(row[stencilSide]), float64(row[stencilSide+1]), u), v)
+}

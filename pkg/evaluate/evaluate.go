@@ -1,0 +1,251 @@
+// Package evaluate measures a model on held-out images, and draws them.
+//
+//	evaluator, err := evaluate.New(backend, spec, image)
+//	result, err := evaluator.Measure(ctx, trainer.Weights(), split.Test)
+//	fmt.Println(result.Reconstructed["psnr"].Mean, result.Corrupted["psnr"].Mean)
+//
+// Promised: the corruption is drawn from the evaluation's own seed, the same for every epoch and every run, so that
+// figures can be compared; every figure is a mean over images, with its interval; the corrupted input's figures stand
+// beside the reconstruction's.
+//
+// What is not here: choosing which images are held out (pkg/dataset).
+package evaluate
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"latent/pkg/corrupt"
+	"latent/pkg/dataset"
+	"latent/pkg/model"
+	"latent/pkg/random"
+)
+
+// Options is how a model is measured, the config's section `evaluate:`.
+type Options struct {
+	// Seed decides the corruption of the validation and test images, the same for every epoch and for every run, so
+	// that figures can be compared.
+	Seed int64 `yaml:"seed" min:"0"`
+
+	// Weights are those that the test figures, the final grid and the report use: best (by validation loss; last where
+	// nothing is held out for validation) or last.
+	Weights string `yaml:"weights" enum:"best,last"`
+}
+
+// Spec is what is measured, and how.
+type Spec struct {
+	Model   model.Model
+	Corrupt corrupt.Chain
+	Loss    model.Loss
+	Seed    int64
+}
+
+// Evaluator measures one model on images of one size.
+type Evaluator struct {
+	spec    Spec
+	image   model.Image
+	params  []model.Param
+	metrics []Metric
+	exec    *Exec
+}
+
+// batch is the number of images in a call. It is part of what an evaluation seed means: the corruption of image i is
+// draw i % batch of call i / batch.
+const batch = 500
+
+// Result is what Measure found.
+type Result struct {
+	Images int
+	// Loss is the training loss on these images.
+	Loss Figure
+	// Reconstructed and Corrupted hold a figure for each metric by its name, and "psnr_pooled", the PSNR of the mean
+	// squared error, without an interval. Corrupted is nil where nothing damages the input.
+	Reconstructed, Corrupted map[string]Figure
+}
+
+// New compiles the evaluation of a model on images of this size.
+func New(b compute.Backend, spec Spec, image model.Image) (*Evaluator, error) {
+	e := &Evaluator{spec: spec, image: image, params: model.Params(spec.Model, image)}
+	for _, metric := range Metrics {
+		if min(image.Height, image.Width) >= metric.Smallest {
+			e.metrics = append(e.metrics, metric)
+		}
+	}
+	exec, err := NewExec(b, e.build)
+	if err != nil {
+		return nil, fmt.Errorf("build the evaluation: %w", err)
+	}
+	if _, err := exec.Compile(e.inputShapes()...); err != nil {
+		return nil, fmt.Errorf("build the evaluation: %w", err)
+	}
+	e.exec = exec
+	return e, nil
+}
+
+// Inputs of the program, before the parameters.
+const (
+	inputImages    = iota // [batch, pixels] uint8
+	inputCall             // uint32: number of the call
+	inputStrengths        // [1 + strengths] float32; the first is not used, for no backend takes an empty tensor gladly
+	inputSeed             // [2] uint32
+	inputParams
+)
+
+func (e *Evaluator) inputShapes() []shapes.Shape {
+	list := []shapes.Shape{
+		inputImages:    shapes.Make(dtypes.Uint8, batch, e.image.Size()),
+		inputCall:      shapes.Make(dtypes.Uint32),
+		inputStrengths: shapes.Make(dtypes.Float32, 1+len(e.spec.Corrupt.Strengths())),
+		inputSeed:      shapes.Make(dtypes.Uint32, 2),
+	}
+	for _, param := range e.params {
+		list = append(list, shapes.Make(dtypes.Float32, param.Dims...))
+	}
+	return list
+}
+
+// Outputs of the program.
+const (
+	outputFigures       = iota // [1 + 2·metrics, batch] float32: the loss, the reconstruction's metrics, the damaged input's
+	outputDamaged              // [batch, pixels] uint8
+	outputReconstructed        // the same
+)
+
+func (e *Evaluator) build(inputs []*Node) []*Node {
+	x := model.Pixels(inputs[inputImages], e.image)
+	strengths := make([]*Node, len(e.spec.Corrupt.Strengths()))
+	for i := range strengths {
+		strengths[i] = Reshape(Slice(inputs[inputStrengths], AxisElem(1+i)))
+	}
+	damaged := e.spec.Corrupt.Apply(x, strengths, random.KeyFromNode(inputs[inputSeed]).At(inputs[inputCall]))
+	weights := model.Weights{}
+	for i, param := range e.params {
+		weights[param.Name] = inputs[inputParams+i]
+	}
+	out := e.spec.Model.Apply(weights, damaged)
+
+	figures := []*Node{e.spec.Loss.PerImage(x, out)}
+	for _, y := range []*Node{out.Image, damaged} {
+		for _, metric := range e.metrics {
+			figures = append(figures, metric.PerImage(x, y))
+		}
+	}
+	return []*Node{
+		outputFigures:       Stack(figures, 0),
+		outputDamaged:       bytes(damaged),
+		outputReconstructed: bytes(out.Image),
+	}
+}
+
+// bytes maps pixels in [-1, 1] to bytes: [batch, height, width, channels] → [batch, pixels].
+func bytes(x *Node) *Node {
+	rounded := Floor(AddScalar(MulScalar(unit(x), 255), 0.5))
+	return Reshape(ConvertDType(rounded, dtypes.Uint8), x.Shape().Dim(0), -1)
+}
+
+// call runs the program on the images from the first-th on, at most batch of them.
+func (e *Evaluator) call(weights []*tensors.Tensor, images *dataset.Images, first int) ([]*tensors.Tensor, error) {
+	size := e.image.Size()
+	pixels := make([]uint8, batch*size)
+	copy(pixels, images.Pixels[first*size:])
+	args := []any{
+		inputImages:    tensors.FromFlatDataAndDimensions(pixels, batch, size),
+		inputCall:      uint32(first / batch),
+		inputStrengths: append([]float32{0}, e.spec.Corrupt.Strengths()...),
+		inputSeed:      seedOf(e.spec.Seed),
+	}
+	for _, weight := range weights {
+		args = append(args, weight)
+	}
+	outputs, err := e.exec.Exec(args...)
+	if err != nil {
+		return nil, fmt.Errorf("evaluate images from %d on: %w", first, err)
+	}
+	return outputs, nil
+}
+
+// Measure returns the figures over all images. weights are in the order of [model.Params].
+func (e *Evaluator) Measure(ctx context.Context, weights []*tensors.Tensor, images *dataset.Images) (Result, error) {
+	n := images.Len()
+	if n == 0 {
+		return Result{}, fmt.Errorf("evaluate: no images")
+	}
+	rows := make([][]float64, 1+2*len(e.metrics))
+	for first := 0; first < n; first += batch {
+		if err := ctx.Err(); err != nil {
+			return Result{}, err
+		}
+		outputs, err := e.call(weights, images, first)
+		if err != nil {
+			return Result{}, err
+		}
+		values, err := tensors.CopyFlatData[float32](outputs[outputFigures])
+		if err != nil {
+			return Result{}, err
+		}
+		for i := range rows {
+			for _, value := range values[i*batch:][:min(batch, n-first)] {
+				rows[i] = append(rows[i], float64(value))
+			}
+		}
+	}
+	result := Result{Images: n, Loss: figure(rows[0]), Reconstructed: e.figures(rows[1:])}
+	if !e.spec.Corrupt.Identity() {
+		result.Corrupted = e.figures(rows[1+len(e.metrics):])
+	}
+	return result, nil
+}
+
+func (e *Evaluator) figures(rows [][]float64) map[string]Figure {
+	figures := map[string]Figure{}
+	for i, metric := range e.metrics {
+		figures[metric.Name] = figure(rows[i])
+		if metric.Name == "psnr" {
+			figures["psnr_pooled"] = Figure{Mean: pooledPSNR(rows[i])}
+		}
+	}
+	return figures
+}
+
+// Samples are images as the model meets and makes them, for a picture.
+type Samples struct {
+	Clean, Damaged, Reconstructed *dataset.Images
+}
+
+// Sample returns the first n images, at most as many as there are, with the damage that Measure gives them.
+func (e *Evaluator) Sample(weights []*tensors.Tensor, images *dataset.Images, n int) (Samples, error) {
+	n = min(n, images.Len())
+	part := func(pixels []uint8) *dataset.Images {
+		return &dataset.Images{Height: e.image.Height, Width: e.image.Width, Channels: e.image.Channels, Pixels: pixels}
+	}
+	size := e.image.Size()
+	samples := Samples{Clean: part(images.Pixels[:n*size]), Damaged: part(nil), Reconstructed: part(nil)}
+	for first := 0; first < n; first += batch {
+		outputs, err := e.call(weights, images, first)
+		if err != nil {
+			return Samples{}, err
+		}
+		for i, images := range []*dataset.Images{outputDamaged: samples.Damaged, outputReconstructed: samples.Reconstructed} {
+			if images == nil {
+				continue
+			}
+			pixels, err := tensors.CopyFlatData[uint8](outputs[i])
+			if err != nil {
+				return Samples{}, err
+			}
+			images.Pixels = append(images.Pixels, pixels[:min(batch, n-first)*size]...)
+		}
+	}
+	return samples, nil
+}
+
+func seedOf(seed int64) []uint32 {
+	root := random.NewSeed(seed)
+	return root[:]
+}

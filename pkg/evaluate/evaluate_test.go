@@ -1,0 +1,178 @@
+package evaluate
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"os"
+	"testing"
+
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"latent/pkg/backend"
+	"latent/pkg/backend/backendtest"
+	"latent/pkg/corrupt"
+	"latent/pkg/dataset"
+	"latent/pkg/model"
+	"latent/pkg/random"
+)
+
+// PSNR and SSIM agree with scikit-image, MSE and MAE with NumPy (testdata/golden.py).
+func TestMetricsAgainstScikitImage(t *testing.T) {
+	data, err := os.ReadFile("testdata/golden.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []struct {
+		Name                    string
+		Height, Width, Channels int
+		Clean, Damaged          []int
+		PSNR, SSIM, MSE, MAE    float64
+	}
+	if err := json.Unmarshal(data, &cases); err != nil {
+		t.Fatal(err)
+	}
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		for _, c := range cases {
+			image := model.Image{Height: c.Height, Width: c.Width, Channels: c.Channels}
+			row := func(values []int) any {
+				pixels := make([]uint8, len(values))
+				for i, v := range values {
+					pixels[i] = uint8(v)
+				}
+				return tensors.FromFlatDataAndDimensions(pixels, 1, image.Size())
+			}
+			outputs, err := ExecOnceN(b.Compute, func(nodes []*Node) []*Node {
+				var values []*Node
+				for _, metric := range Metrics {
+					values = append(values, metric.PerImage(model.Pixels(nodes[0], image), model.Pixels(nodes[1], image)))
+				}
+				return values
+			}, row(c.Clean), row(c.Damaged))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := map[string]float64{"psnr": c.PSNR, "ssim": c.SSIM, "mse": c.MSE, "mae": c.MAE}
+			for i, metric := range Metrics {
+				got := float64(tensors.MustCopyFlatData[float32](outputs[i])[0])
+				if math.Abs(got-want[metric.Name]) > 2e-5*max(1, math.Abs(want[metric.Name])) {
+					t.Errorf("%s: %s is %g, want %g", c.Name, metric.Name, got, want[metric.Name])
+				}
+			}
+		}
+	})
+}
+
+// pictures returns n images of a deterministic pattern.
+func pictures(n, height, width int) *dataset.Images {
+	images := &dataset.Images{Height: height, Width: width, Channels: 1, Pixels: make([]uint8, n*height*width)}
+	for i := range images.Pixels {
+		images.Pixels[i] = uint8(random.NewSeed(1).Block(uint32(i), 0)[0])
+	}
+	return images
+}
+
+// A model that gives its input back unchanged: an identity weight and no hidden layer.
+func identity(size int) (model.Model, []*tensors.Tensor) {
+	m := &model.Dense{Encoder: []int{size}, Activation: "linear", LatentActivation: "linear", Output: "linear", Init: "pytorch"}
+	unit := make([]float32, size*size)
+	for i := range size {
+		unit[i*size+i] = 1
+	}
+	matrix := func() *tensors.Tensor { return tensors.FromFlatDataAndDimensions(unit, size, size) }
+	zeros := func() *tensors.Tensor { return tensors.FromFlatDataAndDimensions(make([]float32, size), size) }
+	return m, []*tensors.Tensor{matrix(), zeros(), matrix(), zeros()}
+}
+
+// With the identity as the model, the reconstruction's figures are the corrupted input's, whatever the number of images;
+// and the damage is the same for every evaluation.
+func TestMeasureIdentity(t *testing.T) {
+	const side = 12
+	image := model.Image{Height: side, Width: side, Channels: 1}
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		m, weights := identity(side * side)
+		chain := corrupt.Chain{&corrupt.Gaussian{NoiseFactor: 0.5, Clip: true}}
+		evaluator, err := New(b.Compute, Spec{Model: m, Corrupt: chain, Loss: model.Loss{Kind: "mse"}, Seed: 1}, image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []int{1, batch, batch + 3} {
+			result, err := evaluator.Measure(context.Background(), weights, pictures(n, side, side))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if result.Images != n {
+				t.Errorf("measured %d images, want %d", result.Images, n)
+			}
+			for name, figure := range result.Reconstructed {
+				if other := result.Corrupted[name]; math.Abs(figure.Mean-other.Mean) > 1e-5 {
+					t.Errorf("%d images: %s is %g through the identity, %g before it", n, name, figure.Mean, other.Mean)
+				}
+			}
+			again, err := evaluator.Measure(context.Background(), weights, pictures(n, side, side))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again.Loss != result.Loss {
+				t.Errorf("%d images: loss %v, then %v", n, result.Loss, again.Loss)
+			}
+		}
+	})
+}
+
+// Without damage there is nothing to set beside the model's figures, and a perfect reconstruction has the floor's PSNR.
+func TestMeasureWithoutCorruption(t *testing.T) {
+	const side = 12
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		m, weights := identity(side * side)
+		evaluator, err := New(b.Compute, Spec{Model: m, Corrupt: corrupt.Chain{&corrupt.None{}}, Loss: model.Loss{Kind: "mse"}},
+			model.Image{Height: side, Width: side, Channels: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		result, err := evaluator.Measure(context.Background(), weights, pictures(5, side, side))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if result.Corrupted != nil {
+			t.Errorf("figures of an undamaged input: %v", result.Corrupted)
+		}
+		if got := result.Reconstructed["psnr"].Mean; math.Abs(got-100) > 1e-3 {
+			t.Errorf("PSNR %g dB, want 100", got)
+		}
+	})
+}
+
+// Images too small for SSIM's window are measured by the other metrics.
+func TestMeasureSmallImages(t *testing.T) {
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		m, weights := identity(9)
+		evaluator, err := New(b.Compute, Spec{Model: m, Loss: model.Loss{Kind: "mse"}}, model.Image{Height: 3, Width: 3, Channels: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		result, err := evaluator.Measure(context.Background(), weights, pictures(2, 3, 3))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := result.Reconstructed["ssim"]; ok || len(result.Reconstructed) == 0 {
+			t.Errorf("figures %v, want some but no ssim", result.Reconstructed)
+		}
+	})
+}
+
+// Five values whose mean and standard error are known: 1 … 5 have mean 3 and s = √2.5.
+func TestFigure(t *testing.T) {
+	got := figure([]float64{1, 2, 3, 4, 5})
+	if want := 1.96 * math.Sqrt(2.5/5); got.Mean != 3 || math.Abs(got.Interval-want) > 1e-12 {
+		t.Errorf("got %v, want 3 ± %g", got, want)
+	}
+	if one := figure([]float64{7}); one != (Figure{Mean: 7}) {
+		t.Errorf("one value: got %v", one)
+	}
+	// Errors of 0.1 and 0.001 are 10 and 30 dB: their mean is 20 dB, but the pooled error 0.0505 is 12.97 dB.
+	if pooled := pooledPSNR([]float64{10, 30}); math.Abs(pooled-12.9671) > 1e-4 {
+		t.Errorf("pooled PSNR %g, want 12.9671", pooled)
+	}
+}

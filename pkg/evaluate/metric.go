@@ -1,0 +1,83 @@
+package evaluate
+
+import (
+	"math"
+
+	. "github.com/gomlx/gomlx/core/graph"
+)
+
+// Metric compares images with their clean originals.
+type Metric struct {
+	Name string
+	// Unit is printed after a value; "" for plain numbers.
+	Unit string
+	// Higher says that a higher value is better.
+	Higher bool
+	// PerImage builds the graph. clean, y: [batch, height, width, channels], pixels in [-1, 1]; returns [batch].
+	PerImage func(clean, y *Node) *Node
+	// Smallest is the smallest height and width of images that it is defined for.
+	Smallest int
+}
+
+// Metrics holds every metric, in the order of tables.
+var Metrics = []Metric{
+	{Name: "mse", PerImage: mse},
+	{Name: "mae", PerImage: mae},
+	{Name: "psnr", Unit: "dB", Higher: true, PerImage: psnr},
+	{Name: "ssim", Higher: true, PerImage: ssim, Smallest: ssimWindow},
+}
+
+// mse is the mean squared error of pixels in [-1, 1], which is four times that of pixels in [0, 1].
+func mse(clean, y *Node) *Node { return ReduceMean(Square(Sub(y, clean)), 1, 2, 3) }
+
+// mae is the mean absolute error of pixels in [-1, 1].
+func mae(clean, y *Node) *Node { return ReduceMean(Abs(Sub(y, clean)), 1, 2, 3) }
+
+// psnrFloor is the squared error under which images count as equal: their PSNR is 100 dB, not infinite.
+const psnrFloor = 1e-10
+
+// psnr is the peak signal-to-noise ratio of pixels clipped to [0, 1], −10 log₁₀ MSE: the peak is 1.
+func psnr(clean, y *Node) *Node {
+	squared := ReduceMean(Square(Sub(unit(y), unit(clean))), 1, 2, 3)
+	return MulScalar(Log(MaxScalar(squared, psnrFloor)), -10/math.Ln10)
+}
+
+// ssim is [SSIM] of pixels clipped to [0, 1].
+func ssim(clean, y *Node) *Node { return SSIM(unit(clean), unit(y)) }
+
+// unit maps pixels from [-1, 1] to [0, 1] and clips them.
+func unit(x *Node) *Node { return ClipScalar(MulScalar(OnePlus(x), 0.5), 0, 1) }
+
+// Figure is the mean of a metric over images.
+type Figure struct {
+	Mean float64
+	// Interval is half the width of the mean's 95 % confidence interval over images: 1.96 s / √n.
+	Interval float64
+}
+
+// figure summarises the values of n images.
+func figure(values []float64) Figure {
+	n := float64(len(values))
+	sum := 0.0
+	for _, value := range values {
+		sum += value
+	}
+	mean := sum / n
+	squares := 0.0
+	for _, value := range values {
+		squares += (value - mean) * (value - mean)
+	}
+	if n < 2 {
+		return Figure{Mean: mean}
+	}
+	return Figure{Mean: mean, Interval: 1.96 * math.Sqrt(squares/(n-1)/n)}
+}
+
+// pooledPSNR is the PSNR of the mean squared error of all images, which lies below the mean of the images' PSNRs.
+func pooledPSNR(psnrs []float64) float64 {
+	sum := 0.0
+	for _, value := range psnrs {
+		sum += math.Pow(10, -value/10)
+	}
+	return -10 * math.Log10(sum/float64(len(psnrs)))
+}

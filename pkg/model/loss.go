@@ -1,0 +1,48 @@
+package model
+
+import (
+	"fmt"
+
+	. "github.com/gomlx/gomlx/core/graph"
+)
+
+// Loss is how a reconstruction is compared with the clean image.
+type Loss struct {
+	// Kind is mse, mae, bce or huber.
+	Kind string
+	// HuberDelta is the error at which huber turns from squared to linear.
+	HuberDelta float64
+}
+
+// PerImage returns the loss of each image: the mean over its pixels.
+//
+//	mse    (y − x)²
+//	mae    |y − x|
+//	huber  ½ (y − x)² where |y − x| ≤ δ, else δ (|y − x| − ½ δ)    (Huber 1964; PyTorch's HuberLoss)
+//	bce    −t log σ(ℓ) − (1 − t) log(1 − σ(ℓ)),  t = (x + 1)/2      in nats
+//
+// x: [batch, height, width, channels], pixels in [-1, 1]; returns [batch]. bce uses out.Logits, the others out.Image.
+// Grey pixels under bce are no likelihood: its minimum is their entropy, not 0.
+func (l Loss) PerImage(x *Node, out Output) *Node {
+	return ReduceMean(l.perPixel(x, out), 1, 2, 3)
+}
+
+func (l Loss) perPixel(x *Node, out Output) *Node {
+	switch l.Kind {
+	case "mse":
+		return Square(Sub(out.Image, x))
+	case "mae":
+		return Abs(Sub(out.Image, x))
+	case "huber":
+		size := Abs(Sub(out.Image, x))
+		// With c = min(|e|, δ), both branches are c (|e| − ½ c).
+		c := MinScalar(size, l.HuberDelta)
+		return Mul(c, Sub(size, MulScalar(c, 0.5)))
+	case "bce":
+		// softplus(ℓ) − t ℓ, with softplus(ℓ) = max(ℓ, 0) + log(1 + e^−|ℓ|): no exponent is positive, so none overflows.
+		t := MulScalar(OnePlus(x), 0.5)
+		softplus := Add(MaxScalar(out.Logits, 0), Log1P(Exp(Neg(Abs(out.Logits)))))
+		return Sub(softplus, Mul(t, out.Logits))
+	}
+	panic(fmt.Errorf("train.loss: unknown kind %q", l.Kind))
+}

@@ -1,0 +1,131 @@
+// Package model describes autoencoders: their layers, their forward pass and
+// their losses as graph functions.
+//
+// A [Model] is a value with a few documented fields, the same fields that a
+// config names under `model:`. It keeps no weights; they are handed in:
+//
+//	m := model.Kinds["dense"]()
+//	params := model.Params(m, image)     // names, shapes, first values
+//	out := m.Apply(weights, x)                   // in a graph; x: [batch, height, width, channels]
+//	loss := model.Loss("mse").PerImage(x, out)   // [batch]
+//
+// What is not here: damage to the input (pkg/corrupt), gradients and updates
+// (pkg/train), figures for people (pkg/evaluate).
+package model
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+
+	"latent/pkg/random"
+)
+
+// Image is the size of a model's images.
+type Image struct{ Height, Width, Channels int }
+
+// Size is the number of values of an image.
+func (i Image) Size() int { return i.Height * i.Width * i.Channels }
+
+// String returns for example "28×28×1".
+func (i Image) String() string { return fmt.Sprintf("%d×%d×%d", i.Height, i.Width, i.Channels) }
+
+// Model is one kind of autoencoder. Training calls Layers once and Apply where the graph is built.
+type Model interface {
+	// Layers lists the layers for images of this size, from input to output.
+	Layers(image Image) []Layer
+
+	// Apply encodes and decodes a batch.
+	//
+	//   - w: the parameters that Layers lists
+	//   - x: [batch, height, width, channels], float32, pixels in [-1, 1]
+	Apply(w Weights, x *Node) Output
+
+	// OutputActivation names what turns logits into pixels: tanh, sigmoid or linear.
+	OutputActivation() string
+}
+
+// Kinds holds every model that a config can name, with its defaults: the seed's.
+var Kinds = map[string]func() Model{
+	"dense": func() Model {
+		return &Dense{
+			Encoder: []int{256, 128, 64}, Decoder: []int{128, 256},
+			Activation: "relu", LatentActivation: "relu", Output: "tanh", Init: "pytorch",
+		}
+	},
+}
+
+// Output is what a model makes of a batch.
+type Output struct {
+	Latent *Node // z: [batch, latent]
+	Logits *Node // the last layer before its activation: the shape of x
+	Image  *Node // y: the shape of x, pixels in [-1, 1]
+}
+
+// Layer is one step of a model, for people and for what it holds.
+type Layer struct {
+	Name        string // "encoder.layer_1"
+	Description string // "dense 784 → 256, relu"
+	Values      int    // values of its output for one image
+	Params      []Param
+}
+
+// Param is one tensor that training changes.
+type Param struct {
+	Name string // "encoder.layer_1.weight"
+	Dims []int
+	Init Init
+	// Decays says whether weight decay shrinks it: weights do, biases don't.
+	Decays bool
+}
+
+// Size is the number of the parameter's values.
+func (p Param) Size() int {
+	size := 1
+	for _, dim := range p.Dims {
+		size *= dim
+	}
+	return size
+}
+
+// Init is how a parameter's first values are drawn: uniform in ±Limit, or normal with standard
+// deviation Limit/√3, which is that of the uniform draw.
+type Init struct {
+	Limit  float64
+	Normal bool
+}
+
+// Values draws the first values of a parameter of n values.
+func (i Init) Values(seed random.Seed, n int) []float32 {
+	if i.Limit == 0 {
+		return make([]float32, n)
+	}
+	if i.Normal {
+		return seed.Normal(n, i.Limit/math.Sqrt(3))
+	}
+	values := seed.Uniform(n)
+	for j := range values {
+		values[j] *= float32(i.Limit)
+	}
+	return values
+}
+
+// Weights are the parameters' nodes in a graph, by name.
+type Weights map[string]*Node
+
+// Params lists the parameters of all layers, in order.
+func Params(m Model, image Image) []Param {
+	var all []Param
+	for _, layer := range m.Layers(image) {
+		all = append(all, layer.Params...)
+	}
+	return all
+}
+
+// Pixels scales bytes to [-1, 1]: rows [batch, height · width · channels] uint8 → [batch, height, width, channels].
+func Pixels(rows *Node, image Image) *Node {
+	x := AddScalar(MulScalar(ConvertDType(rows, dtypes.Float32), 1/127.5), -1)
+	return Reshape(x, rows.Shape().Dim(0), image.Height, image.Width, image.Channels)
+}

@@ -1,0 +1,105 @@
+package random
+
+import (
+	"math"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+)
+
+// Key is a [Seed] inside a graph. The zero Key is not valid; see [Seed.InGraph] and [KeyFromNodes].
+type Key struct {
+	k0, k1 *Node // uint32 scalars
+}
+
+// KeyFromNode returns the key held by a node: [2] uint32, as Seed holds it. A key that enters the program as an input
+// leaves the program the same for every seed.
+func KeyFromNode(seed *Node) Key {
+	seed.AssertDims(2)
+	word := func(i int) *Node { return Reshape(Slice(seed, AxisElem(i))) }
+	return Key{k0: word(0), k1: word(1)}
+}
+
+// Child returns the key of stream i below k, the same as [Seed.Child].
+func (k Key) Child(i int) Key { return k.At(Scalar(k.k0.Graph(), dtypes.Uint32, uint32(i))) }
+
+// At returns the key of a stream whose number is known only when the program runs, such as the step.
+// i: uint32 scalar.
+func (k Key) At(i *Node) Key {
+	x0, x1 := k.block(i, Scalar(i.Graph(), dtypes.Uint32, childMark))
+	return Key{k0: x0, k1: x1}
+}
+
+// block is [Seed.Block] on nodes of one shape, or scalars.
+func (k Key) block(c0, c1 *Node) (x0, x1 *Node) {
+	g := c0.Graph()
+	keys := [3]*Node{k.k0, k.k1, BitwiseXor(Scalar(g, dtypes.Uint32, parity), BitwiseXor(k.k0, k.k1))}
+	x0, x1 = Add(c0, keys[0]), Add(c1, keys[1])
+	for round := range rounds {
+		x0 = Add(x0, x1)
+		x1 = BitwiseXor(rotateLeft(x1, rotations[round/4%2][round%4]), x0)
+		if round%4 == 3 {
+			i := round/4 + 1
+			x0 = Add(x0, keys[i%3])
+			x1 = Add(x1, AddScalar(keys[(i+1)%3], uint32(i)))
+		}
+	}
+	return x0, x1
+}
+
+func rotateLeft(x *Node, n int) *Node {
+	return BitwiseOr(BitwiseShiftLeftScalar(x, uint32(n)), BitwiseShiftRightLogicalScalar(x, uint32(32-n)))
+}
+
+// Bits draws uint32 words. The first half of the words (rounded up) are the generator's first outputs at counters
+// 0, 1, …, the rest its second outputs at the same counters.
+func (k Key) Bits(dims ...int) *Node {
+	shape := shapes.Make(dtypes.Uint32, dims...)
+	n := shape.Size()
+	counter := Iota(k.k0.Graph(), shapes.Make(dtypes.Uint32, (n+1)/2), 0)
+	x0, x1 := k.block(counter, ZerosLike(counter))
+	words := Concatenate([]*Node{x0, x1}, 0)
+	if n%2 == 1 {
+		words = Slice(words, AxisRange(0, n))
+	}
+	return Reshape(words, dims...)
+}
+
+// Normal draws float32 numbers from the standard normal distribution.
+//
+// Each takes one 32-bit word: a sign, and 31 bits of the probability p = P(|ε| ≥ |z|) of the tails, whose float32 is
+// precise to 2⁻²⁴ relative however small p is. The largest magnitude that can come is 6.3 (p = 2⁻³²).
+func (k Key) Normal(dims ...int) *Node {
+	word := k.Bits(dims...)
+	negative := BitwiseShiftRightLogicalScalar(word, uint32(31))
+	magnitude := ConvertDType(BitwiseAnd(word, Scalar(word.Graph(), dtypes.Uint32, uint32(math.MaxInt32))), dtypes.Int32)
+	p := MulScalar(AddScalar(ConvertDType(magnitude, dtypes.Float32), 0.5), 0x1p-31)
+	z := normalQuantile(p)
+	return Where(ConvertDType(negative, dtypes.Bool), Neg(z), z)
+}
+
+// normalQuantile returns z ≥ 0 with P(|ε| ≥ z) = p for a standard normal ε: √2 erf⁻¹(1 − p). p in (0, 1].
+//
+// With x = 1 − p and w = −log(1 − x²) = −log(p (2 − p)), erf⁻¹(x) is x times a polynomial in w − 2.5 where w < 5, and in
+// √w − 3 beyond; the relative error is below 4·10⁻⁷.
+//
+// Source: Giles, "Approximating the erfinv function", GPU Computing Gems 2 (2012), single precision.
+func normalQuantile(p *Node) *Node {
+	w := Neg(Log(Mul(p, AddScalar(Neg(p), 2))))
+	centre := polynomial(AddScalar(w, -2.5), 2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06,
+		0.00021858087, -0.00125372503, -0.00417768164, 0.246640727, 1.50140941)
+	tail := polynomial(AddScalar(Sqrt(w), -3), -0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844,
+		0.00573950773, -0.0076224613, 0.00943887047, 1.00167406, 2.83297682)
+	x := OneMinus(p)
+	return MulScalar(Mul(x, Where(LessThan(w, Scalar(w.Graph(), w.DType(), 5)), centre, tail)), math.Sqrt2)
+}
+
+// polynomial evaluates one at x, the coefficient of the highest power first (Horner).
+func polynomial(x *Node, coefficients ...float64) *Node {
+	sum := Scalar(x.Graph(), x.DType(), coefficients[0])
+	for _, coefficient := range coefficients[1:] {
+		sum = AddScalar(Mul(sum, x), coefficient)
+	}
+	return sum
+}

@@ -1,0 +1,106 @@
+package random_test
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/gomlx/compute"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"latent/pkg/backend"
+	"latent/pkg/backend/backendtest"
+	"latent/pkg/random"
+)
+
+// draw runs build with the key of seed and returns what it draws.
+func draw[T uint32 | float32](t testing.TB, b compute.Backend, seed random.Seed, build func(k random.Key) *Node) []T {
+	t.Helper()
+	output, err := ExecOnce(b, func(seed *Node) *Node { return build(random.KeyFromNode(seed)) }, seed[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tensors.MustCopyFlatData[T](output)
+}
+
+// A key in a graph draws what the same seed draws on the host, for a child, a step and an odd number of words.
+func TestKeyDrawsAsSeed(t *testing.T) {
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		seed := random.NewSeed(-7)
+		const n = 7
+		got := draw[uint32](t, b.Compute, seed, func(k random.Key) *Node {
+			step := Const(k.Child(0).Bits(1).Graph(), uint32(5))
+			return k.Child(3).At(step).Bits(n)
+		})
+		var want []uint32
+		for output := range 2 {
+			for i := range uint32(n+1) / 2 {
+				want = append(want, seed.Child(3).Child(5).Block(i, 0)[output])
+			}
+		}
+		if want = want[:n]; !slices.Equal(got, want) {
+			t.Errorf("got %x, want %x", got, want)
+		}
+	})
+}
+
+// The moments and tail quantiles of a million draws lie within five standard errors of the normal distribution's, and
+// neighbouring elements, steps, streams and seeds are not correlated.
+func TestNormal(t *testing.T) {
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		const n = 1 << 20
+		at := func(seed int64, stream int, step uint32) []float32 {
+			return draw[float32](t, b.Compute, random.NewSeed(seed), func(k random.Key) *Node {
+				k = k.Child(stream)
+				return k.At(Const(k.Bits(1).Graph(), step)).Normal(n)
+			})
+		}
+		z := at(1, 0, 0)
+
+		moments := [5]float64{}
+		beyond := map[float64]float64{1: 0, 2: 0, 3: 0, 4: 0}
+		for _, v := range z {
+			power := 1.0
+			for i := range moments {
+				moments[i] += power / n
+				power *= float64(v)
+			}
+			for limit := range beyond {
+				if math.Abs(float64(v)) > limit {
+					beyond[limit]++
+				}
+			}
+		}
+		// The standard error of the k-th moment is √((E z²ᵏ − (E zᵏ)²) / n), with E z² = 1, E z⁴ = 3, E z⁶ = 15, E z⁸ = 105.
+		for i, want := range map[int][2]float64{1: {0, 1}, 2: {1, 3 - 1}, 3: {0, 15}, 4: {3, 105 - 9}} {
+			if bound := 5 * math.Sqrt(want[1]/n); math.Abs(moments[i]-want[0]) > bound {
+				t.Errorf("moment %d: %g, want %g ± %g", i, moments[i], want[0], bound)
+			}
+		}
+		for limit, count := range beyond {
+			p := math.Erfc(limit / math.Sqrt2)
+			if bound := 5 * math.Sqrt(n*p*(1-p)); math.Abs(count-n*p) > bound {
+				t.Errorf("|z| > %g: %g draws, want %g ± %g", limit, count, n*p, bound)
+			}
+		}
+
+		others := map[string][]float32{
+			"next element":     append(z[1:len(z):len(z)], z[0]),
+			"second half":      append(z[n/2:len(z):len(z)], z[:n/2]...),
+			"next step":        at(1, 0, 1),
+			"next stream":      at(1, 1, 0),
+			"next seed":        at(2, 0, 0),
+			"seed 2³² further": at(1+1<<32, 0, 0),
+		}
+		for name, other := range others {
+			sum := 0.0
+			for i := range z {
+				sum += float64(z[i]) * float64(other[i])
+			}
+			if correlation := sum / n; math.Abs(correlation) > 5/math.Sqrt(n) {
+				t.Errorf("%s: correlation %g, want below %g", name, correlation, 5/math.Sqrt(n))
+			}
+		}
+	})
+}

@@ -1,0 +1,175 @@
+package rundir
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"path/filepath"
+	"time"
+)
+
+// State is where a run stands.
+type State string
+
+// The states of a run. A run that was killed stays "running"; nothing holds its lock then.
+const (
+	Running     State = "running"
+	Done        State = "done"
+	Failed      State = "failed"
+	Interrupted State = "interrupted"
+	Diverged    State = "diverged"
+)
+
+// Manifest is manifest.json: what ran, where, and what came out.
+type Manifest struct {
+	Version int    `json:"version"` // of this format: 1
+	Name    string `json:"name"`
+	Seed    int64  `json:"seed"`
+	State   State  `json:"state"`
+	Error   string `json:"error,omitempty"`
+	Command string `json:"command,omitempty"`
+
+	Started  time.Time   `json:"started"`
+	Resumed  []time.Time `json:"resumed,omitempty"`
+	Finished *time.Time  `json:"finished,omitempty"`
+
+	Versions map[string]string `json:"versions"` // latent, go, gomlx, compute, go-xla, plugin
+	Backend  Backend           `json:"backend"`
+	Host     Host              `json:"host"`
+	Git      Git               `json:"git"`
+	Data     Data              `json:"data"`
+	Model    Model             `json:"model"`
+
+	Progress Progress `json:"progress"`
+	// Timings are seconds of wall time, summed over all processes that worked on the run: start, data, compile, train,
+	// evaluate, write.
+	Timings map[string]float64 `json:"timings"`
+	Result  Result             `json:"result"`
+}
+
+// Backend is what computed.
+type Backend struct {
+	Name         string `json:"name"` // "xla:cpu"
+	Device       string `json:"device"`
+	Plugin       string `json:"plugin,omitempty"`
+	PluginSHA256 string `json:"plugin_sha256,omitempty"`
+	XLAFlags     string `json:"xla_flags,omitempty"`
+	Reason       string `json:"reason,omitempty"` // why auto did not choose better
+}
+
+// Host is the machine.
+type Host struct {
+	OS    string `json:"os"`
+	Arch  string `json:"arch"`
+	CPU   string `json:"cpu,omitempty"`
+	Cores int    `json:"cores"`
+}
+
+// Git is the state of the source that the command was run in or built from.
+type Git struct {
+	Commit string `json:"commit,omitempty"`
+	Dirty  bool   `json:"dirty"`
+}
+
+// Data are the images.
+type Data struct {
+	Dataset    string            `json:"dataset"`
+	Train      int               `json:"train"`
+	Validation int               `json:"validation"`
+	Test       int               `json:"test"`
+	Checksums  map[string]string `json:"checksums"` // SHA-256
+}
+
+// Model is the model's size.
+type Model struct {
+	Parameters int     `json:"parameters"`
+	Layers     []Layer `json:"layers"`
+}
+
+// Layer is one layer of the model.
+type Layer struct {
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	Parameters  int    `json:"parameters"`
+}
+
+// Progress is how far the run has come.
+type Progress struct {
+	Step   int `json:"step"`
+	Steps  int `json:"steps"`
+	Epoch  int `json:"epoch"`
+	Epochs int `json:"epochs"`
+}
+
+// Result is what came out. A metric that is not defined for the run is absent.
+type Result struct {
+	// Test are the test images' figures: mse, mae, psnr (dB), psnr_pooled (dB), ssim, loss.
+	Test map[string]Number `json:"test,omitempty"`
+	// Corrupted are the same figures of the corrupted input, where the input is corrupted.
+	Corrupted map[string]Number `json:"corrupted,omitempty"`
+	// Interval holds half the width of the 95 % confidence interval over images for each figure of each part.
+	Interval map[string]map[string]Number `json:"interval,omitempty"`
+	// Weights says which weights were measured: "best" or "last", and after which epoch.
+	Weights string `json:"weights,omitempty"`
+	Epoch   int    `json:"epoch,omitempty"`
+	// BestEpoch and BestValidationLoss are the epoch with the lowest validation loss, where images are held out.
+	BestEpoch          int    `json:"best_epoch,omitempty"`
+	BestValidationLoss Number `json:"best_validation_loss,omitempty"`
+	TrainLoss          Number `json:"train_loss,omitempty"`
+}
+
+// Number is a float64 that JSON writes as null where it is not finite.
+type Number float64
+
+// MarshalJSON writes a number, or null.
+func (n Number) MarshalJSON() ([]byte, error) {
+	if math.IsNaN(float64(n)) || math.IsInf(float64(n), 0) {
+		return []byte("null"), nil
+	}
+	return json.Marshal(float64(n))
+}
+
+// UnmarshalJSON reads a number; null is NaN.
+func (n *Number) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		*n = Number(math.NaN())
+		return nil
+	}
+	return json.Unmarshal(data, (*float64)(n))
+}
+
+// WriteManifest writes manifest.json.
+func (r *Run) WriteManifest(m *Manifest) error {
+	data, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write manifest: %w", err)
+	}
+	return r.write(manifestFile, append(data, '\n'))
+}
+
+// ManifestPath is the path of manifest.json.
+func (r *Run) ManifestPath() string { return filepath.Join(r.Path, manifestFile) }
+
+// manifestVersion is the version of the format that this package writes, and the only one it reads.
+const manifestVersion = 1
+
+// NewManifest returns a manifest of the current version.
+func NewManifest() *Manifest {
+	return &Manifest{Version: manifestVersion, State: Running, Timings: map[string]float64{}, Versions: map[string]string{}}
+}
+
+// Manifest reads manifest.json.
+func (r *Run) Manifest() (*Manifest, error) {
+	data, err := readBounded(r.ManifestPath(), 16<<20)
+	if err != nil {
+		return nil, fmt.Errorf("read manifest: %w", err)
+	}
+	m := NewManifest()
+	if err := json.Unmarshal(data, m); err != nil {
+		return nil, fmt.Errorf("read manifest: %s: %w", r.ManifestPath(), err)
+	}
+	if m.Version != manifestVersion {
+		return nil, fmt.Errorf("read manifest: %s has version %d, this program reads version %d", r.ManifestPath(), m.Version, manifestVersion)
+	}
+	return m, nil
+}

@@ -1,0 +1,159 @@
+package rundir
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Window is the record of one call of the compiled program.
+type Window struct {
+	Kind            string `json:"kind"` // "window"
+	Step            int    `json:"step"` // steps of the run done at its end
+	Epoch           int    `json:"epoch"`
+	Loss            Number `json:"loss"` // mean over the window's steps
+	LearningRate    Number `json:"learning_rate"`
+	ImagesPerSecond Number `json:"images_per_second"`
+}
+
+// Epoch is the record of one epoch.
+type Epoch struct {
+	Kind         string  `json:"kind"` // "epoch"
+	Epoch        int     `json:"epoch"`
+	Step         int     `json:"step"`
+	Seconds      Number  `json:"seconds"` // of training, validation not counted
+	TrainLoss    Number  `json:"train_loss"`
+	LearningRate Number  `json:"learning_rate"`
+	ValLoss      *Number `json:"val_loss,omitempty"` // nil where no images are held out, like the next two
+	ValPSNR      *Number `json:"val_psnr,omitempty"` // dB
+	ValSSIM      *Number `json:"val_ssim,omitempty"`
+	// CorruptedPSNR is the corrupted validation images' own, in dB; nil where nothing is corrupted.
+	CorruptedPSNR *Number `json:"corrupted_val_psnr,omitempty"`
+}
+
+// AppendWindow adds a window's line to metrics.jsonl.
+func (r *Run) AppendWindow(w Window) error {
+	w.Kind = "window"
+	return r.append(w)
+}
+
+// AppendEpoch adds an epoch's line to metrics.jsonl.
+func (r *Run) AppendEpoch(e Epoch) error {
+	e.Kind = "epoch"
+	return r.append(e)
+}
+
+func (r *Run) append(record any) error {
+	if r.metrics == nil {
+		file, err := os.OpenFile(r.metricsPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		if err != nil {
+			return fmt.Errorf("write metrics: %w", err)
+		}
+		r.metrics = file
+	}
+	line, err := json.Marshal(record)
+	if err != nil {
+		return fmt.Errorf("write metrics: %w", err)
+	}
+	if _, err := r.metrics.Write(append(line, '\n')); err != nil {
+		return fmt.Errorf("write metrics: %w", err)
+	}
+	return nil
+}
+
+func (r *Run) metricsPath() string { return filepath.Join(r.Path, metricsFile) }
+
+// maxMetrics bounds metrics.jsonl: a line has about 150 bytes, and a run writes a few a second.
+const maxMetrics = 1 << 30
+
+// Metrics reads metrics.jsonl. A last line that was cut off is left out.
+func (r *Run) Metrics() (windows []Window, epochs []Epoch, err error) {
+	data, err := readBounded(r.metricsPath(), maxMetrics)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("read metrics: %w", err)
+	}
+	for number := 1; ; number++ {
+		line, rest, whole := bytes.Cut(data, []byte("\n"))
+		if !whole {
+			return windows, epochs, nil
+		}
+		data = rest
+		if _, err := parseLine(line, &windows, &epochs); err != nil {
+			return nil, nil, fmt.Errorf("read metrics: %s:%d: %w", r.metricsPath(), number, err)
+		}
+	}
+}
+
+// parseLine appends the record of a line and returns its step.
+func parseLine(line []byte, windows *[]Window, epochs *[]Epoch) (step int, err error) {
+	var kind struct{ Kind string }
+	if err := json.Unmarshal(line, &kind); err != nil {
+		return 0, err
+	}
+	switch kind.Kind {
+	case "window":
+		var window Window
+		err = json.Unmarshal(line, &window)
+		*windows = append(*windows, window)
+		return window.Step, err
+	case "epoch":
+		var epoch Epoch
+		err = json.Unmarshal(line, &epoch)
+		*epochs = append(*epochs, epoch)
+		return epoch.Step, err
+	}
+	return 0, fmt.Errorf("unknown kind %q", kind.Kind)
+}
+
+// RewindMetrics drops every record after step, and what a killed process left of a line, so that a run that goes on from
+// that step has each step once. At step 0 nothing is left.
+func (r *Run) RewindMetrics(step int) error {
+	if r.metrics != nil {
+		return errors.New("rewind metrics: the run already writes them")
+	}
+	data, err := readBounded(r.metricsPath(), maxMetrics)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("rewind metrics: %w", err)
+	}
+	err = writeFile(r.metricsPath(), func(w io.Writer) error {
+		for {
+			line, rest, whole := bytes.Cut(data, []byte("\n"))
+			if !whole {
+				return nil
+			}
+			data = rest
+			var windows []Window
+			var epochs []Epoch
+			// A line that cannot be read was damaged on the disk; those after it say what there is to keep.
+			if at, err := parseLine(line, &windows, &epochs); err != nil || at > step {
+				continue
+			}
+			if _, err := w.Write(append(line, '\n')); err != nil {
+				return err
+			}
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("rewind metrics: %w", err)
+	}
+	return nil
+}
+
+// syncMetrics puts the lines on the disk, before a checkpoint that is younger than they are.
+func (r *Run) syncMetrics() error {
+	if r.metrics == nil {
+		return nil
+	}
+	return r.metrics.Sync()
+}

@@ -1,0 +1,243 @@
+// Package rundir is the folder that a run leaves: its config, manifest, metrics, checkpoints and pictures.
+//
+//	run, err := rundir.Create("runs", "mnist-denoise", time.Now())
+//	err = run.WriteManifest(manifest)
+//	err = run.Append(rundir.Window{Step: 60, Loss: 0.12})
+//	err = run.SaveCheckpoint(checkpoint, best, keep)
+//
+// The layout:
+//
+//	config.yaml      fully resolved: running it again gives the same run
+//	manifest.json    what ran, where, and what came out; see [Manifest]
+//	metrics.jsonl    a line a window and a line an epoch; see [Window] and [Epoch]
+//	checkpoints/     the newest and the best; see [Checkpoint]
+//	samples/         epoch-0000.png …, final.png
+//	report.html      one self-contained page
+//
+// Promised: every file but metrics.jsonl is written whole or not at all, under a temporary name, synced and renamed;
+// metrics.jsonl only grows, and a line that was cut off is dropped when the run goes on; nothing is written outside the
+// folder; files that were damaged are errors that say so.
+//
+// What is not here: what the numbers and tensors mean (pkg/train, pkg/evaluate).
+package rundir
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+// Run is the folder of one run. One process at a time may write to it; any number may read.
+type Run struct {
+	// Path is the folder.
+	Path string
+
+	lock    *flock.Flock // nil where the run is only read
+	metrics *os.File     // open while the run is written
+}
+
+const (
+	configFile   = "config.yaml"
+	manifestFile = "manifest.json"
+	metricsFile  = "metrics.jsonl"
+	reportFile   = "report.html"
+	lockFile     = ".lock"
+	samplesDir   = "samples"
+	sampleSuffix = ".png"
+)
+
+// Create makes the folder of a new run, DIR/NAME/TIME-ID, and locks it for writing.
+func Create(dir, name string, now time.Time) (*Run, error) {
+	if !nameRule.MatchString(name) {
+		return nil, fmt.Errorf("run name %q: want letters, digits, '-', '_' and '.'", name)
+	}
+	parent := filepath.Join(dir, name)
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return nil, fmt.Errorf("make a folder for the run: %w; choose another with --out or output.dir", err)
+	}
+	var id [2]byte
+	for {
+		rand.Read(id[:])
+		path := filepath.Join(parent, now.Format("2006-01-02T15-04-05")+"-"+hex.EncodeToString(id[:]))
+		err := os.Mkdir(path, 0o755)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("make a folder for the run: %w; choose another with --out or output.dir", err)
+		}
+		for _, sub := range []string{checkpointsDir, samplesDir} {
+			if err := os.Mkdir(filepath.Join(path, sub), 0o755); err != nil {
+				return nil, fmt.Errorf("make a folder for the run: %w", err)
+			}
+		}
+		run := &Run{Path: path}
+		return run, run.Lock()
+	}
+}
+
+var nameRule = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
+
+// Open returns the run in a folder, for reading.
+func Open(path string) (*Run, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("open run: %w", err)
+	}
+	if !info.IsDir() {
+		return nil, fmt.Errorf("open run: %s is a file; give the run's folder", path)
+	}
+	if _, err := os.Stat(filepath.Join(path, manifestFile)); err != nil {
+		return nil, fmt.Errorf("open run: %s has no %s: it is not the folder of a run", path, manifestFile)
+	}
+	return &Run{Path: path}, nil
+}
+
+// ErrLocked says that another process writes to the run.
+var ErrLocked = errors.New("another process is writing to this run; wait for it or end it")
+
+// Lock takes the run for writing, until Close or the end of the process.
+func (r *Run) Lock() error {
+	lock := flock.New(filepath.Join(r.Path, lockFile))
+	locked, err := lock.TryLock()
+	if err != nil {
+		return fmt.Errorf("lock %s: %w", r.Path, err)
+	}
+	if !locked {
+		return fmt.Errorf("lock %s: %w", r.Path, ErrLocked)
+	}
+	r.lock = lock
+	return nil
+}
+
+// Close ends writing.
+func (r *Run) Close() error {
+	var err error
+	if r.metrics != nil {
+		err = r.metrics.Close()
+		r.metrics = nil
+	}
+	if r.lock != nil {
+		err = errors.Join(err, r.lock.Unlock())
+		r.lock = nil
+	}
+	return err
+}
+
+// WriteConfig writes config.yaml.
+func (r *Run) WriteConfig(yaml []byte) error { return r.write(configFile, yaml) }
+
+// ConfigPath is the path of config.yaml.
+func (r *Run) ConfigPath() string { return filepath.Join(r.Path, configFile) }
+
+// Config reads config.yaml.
+func (r *Run) Config() ([]byte, error) { return readBounded(r.ConfigPath(), 1<<20) }
+
+// WriteReport writes report.html.
+func (r *Run) WriteReport(html []byte) error { return r.write(reportFile, html) }
+
+// ReportPath is the path of report.html.
+func (r *Run) ReportPath() string { return filepath.Join(r.Path, reportFile) }
+
+// SaveSample writes a picture of held-out images: "epoch-0001" or "final".
+func (r *Run) SaveSample(name string, png []byte) error {
+	if !nameRule.MatchString(name) {
+		return fmt.Errorf("sample name %q: want letters, digits, '-', '_' and '.'", name)
+	}
+	return r.write(filepath.Join(samplesDir, name+sampleSuffix), png)
+}
+
+// Sample is a picture of held-out images.
+type Sample struct {
+	Name string // "epoch-0001"
+	Path string
+}
+
+// Samples lists the pictures, by name: the epochs in order, then the final one.
+func (r *Run) Samples() ([]Sample, error) {
+	entries, err := os.ReadDir(filepath.Join(r.Path, samplesDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list samples: %w", err)
+	}
+	var samples []Sample
+	for _, entry := range entries {
+		if name, found := strings.CutSuffix(entry.Name(), sampleSuffix); found && entry.Type().IsRegular() && nameRule.MatchString(name) {
+			samples = append(samples, Sample{Name: name, Path: filepath.Join(r.Path, samplesDir, entry.Name())})
+		}
+	}
+	slices.SortFunc(samples, func(a, b Sample) int { return strings.Compare(a.Name, b.Name) })
+	return samples, nil
+}
+
+// write replaces a file of the run.
+func (r *Run) write(name string, data []byte) error {
+	err := writeFile(filepath.Join(r.Path, name), func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("write %s: %w", filepath.Join(r.Path, name), err)
+	}
+	return nil
+}
+
+// writeFile gives a file its name only when all of it is on the disk: whatever happens, the name holds the whole old or the
+// whole new contents.
+func writeFile(path string, fill func(w io.Writer) error) error {
+	file, err := os.CreateTemp(filepath.Dir(path), temporaryPrefix+"*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name()) // fails once the file has its name
+	err = errors.Join(fill(file), file.Chmod(0o644), file.Sync(), file.Close())
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(file.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// temporaryPrefix begins the names of files that are being written; a killed process leaves one behind.
+const temporaryPrefix = ".writing-"
+
+// syncDir makes a rename last through a power cut.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// readBounded reads a file of at most limit bytes.
+func readBounded(path string, limit int64) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("%s: more than %d bytes", path, limit)
+	}
+	return data, nil
+}

@@ -1,0 +1,81 @@
+package train
+
+// Options is how a model learns, the config's section `train:`.
+type Options struct {
+	// Optimizer turns gradients into updates: adam (Kingma & Ba 2015), adamw (decoupled weight decay, Loshchilov &
+	// Hutter 2019), sgd (with momentum) or rmsprop (Tieleman & Hinton 2012).
+	Optimizer string `yaml:"optimizer" enum:"adam,adamw,sgd,rmsprop"`
+
+	// LearningRate is the step size; with a schedule, its highest value.
+	LearningRate float64 `yaml:"learning_rate" above:"0" max:"1000"`
+
+	// Schedule changes the learning rate over the run: constant, or cosine, which falls to zero at the last step.
+	Schedule string `yaml:"schedule" enum:"constant,cosine"`
+
+	// WarmupEpochs lets the learning rate rise linearly from zero over so many epochs; parts of an epoch count.
+	WarmupEpochs float64 `yaml:"warmup_epochs" min:"0"`
+
+	// BatchSize is the number of images in a step; an epoch's last, shorter batch counts with its true size.
+	BatchSize int `yaml:"batch_size" min:"1" max:"1048576"`
+
+	// Epochs is how often every training image is seen.
+	Epochs int `yaml:"epochs" min:"1" max:"1000000"`
+
+	// MaxSteps ends training after so many steps, in the middle of an epoch if need be; 0 means no such limit.
+	MaxSteps int `yaml:"max_steps" min:"0"`
+
+	// Loss compares the reconstruction with the clean image, averaged over pixels and images: mse, mae, bce (binary
+	// cross entropy in nats; needs model.output sigmoid) or huber.
+	Loss string `yaml:"loss" enum:"mse,mae,bce,huber"`
+
+	// HuberDelta is the error at which loss huber turns from squared to linear, on pixels in [-1, 1].
+	HuberDelta float64 `yaml:"huber_delta" above:"0" max:"2"`
+
+	// ClipNorm scales the gradient down to this global L2 norm where it is longer; 0 never does.
+	ClipNorm float64 `yaml:"clip_norm" min:"0"`
+
+	// Beta1 is the decay of adam's and adamw's first moment.
+	Beta1 float64 `yaml:"beta1" min:"0" below:"1"`
+
+	// Beta2 is the decay of adam's and adamw's second moment, and of rmsprop's squared gradient.
+	Beta2 float64 `yaml:"beta2" min:"0" below:"1"`
+
+	// Epsilon is added to the denominator of adam, adamw and rmsprop.
+	Epsilon float64 `yaml:"epsilon" above:"0" max:"1"`
+
+	// Momentum is sgd's: 0 is plain gradient descent.
+	Momentum float64 `yaml:"momentum" min:"0" below:"1"`
+
+	// WeightDecay is adamw's: each step shrinks the weights, not the biases, by learning_rate · weight_decay. Other
+	// optimizers do not take it.
+	WeightDecay float64 `yaml:"weight_decay" min:"0" max:"1000"`
+
+	// EarlyStopping ends the run after so many epochs without a better validation loss; 0 never does.
+	EarlyStopping int `yaml:"early_stopping" min:"0"`
+
+	// KeepCheckpoints is how many of the newest checkpoints stay on disk, beside the best.
+	KeepCheckpoints int `yaml:"keep_checkpoints" min:"1" max:"1000"`
+}
+
+// Defaults returns the seed's training: Adam, learning rate 0.001, batches of 128, 10 epochs, mean squared error.
+func Defaults() Options {
+	return Options{
+		Optimizer: "adam", LearningRate: 0.001, Schedule: "constant",
+		BatchSize: 128, Epochs: 10,
+		Loss: "mse", HuberDelta: 1,
+		Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8,
+		KeepCheckpoints: 2,
+	}
+}
+
+// StepsPerEpoch is the number of steps that show each of n images once.
+func (o Options) StepsPerEpoch(n int) int { return (n + o.BatchSize - 1) / o.BatchSize }
+
+// Steps is the number of steps of a whole run on n images.
+func (o Options) Steps(n int) int {
+	steps := o.Epochs * o.StepsPerEpoch(n)
+	if o.MaxSteps > 0 {
+		steps = min(steps, o.MaxSteps)
+	}
+	return steps
+}

@@ -1,0 +1,348 @@
+package train
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"latent/pkg/backend"
+	"latent/pkg/backend/backendtest"
+	"latent/pkg/corrupt"
+	"latent/pkg/dataset"
+	"latent/pkg/model"
+	"latent/pkg/random"
+)
+
+// Five steps of every optimizer, with and without clipping, agree with Optax (testdata/golden.py).
+func TestOptimizersAgainstOptax(t *testing.T) {
+	data, err := os.ReadFile("testdata/golden.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var golden struct {
+		LearningRate float64 `json:"learning_rate"`
+		WeightDecay  float64 `json:"weight_decay"`
+		Beta1, Beta2 float64
+		Epsilon      float64
+		Momentum     float64
+		Start        []float32
+		Gradients    [][]float32
+		Cases        []struct {
+			Optimizer string
+			ClipNorm  float64 `json:"clip_norm"`
+			Values    [][]float64
+		}
+	}
+	if err := json.Unmarshal(data, &golden); err != nil {
+		t.Fatal(err)
+	}
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		for _, c := range golden.Cases {
+			p := program{
+				optimizer: optimizers[c.Optimizer], clips: c.ClipNorm > 0,
+				params: []model.Param{{Name: "weight", Dims: []int{len(golden.Start)}, Decays: true}},
+			}
+			exec, err := NewExec(b.Compute, func(inputs []*Node) []*Node {
+				h := newHyper(elements(inputs[0]))
+				gradients := []*Node{inputs[3]}
+				if p.clips {
+					gradients = clip(gradients, h.clipNorm)
+				}
+				return p.update(h, inputs[4:], gradients, inputs[1], inputs[2])
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			state := []*tensors.Tensor{tensors.FromFlatDataAndDimensions(golden.Start, len(golden.Start))}
+			for range p.optimizer.slots {
+				state = append(state, tensors.FromShape(state[0].Shape()))
+			}
+			values := hyperValues(Options{Beta1: golden.Beta1, Beta2: golden.Beta2, Epsilon: golden.Epsilon,
+				Momentum: golden.Momentum, WeightDecay: golden.WeightDecay, ClipNorm: c.ClipNorm})
+			for step, want := range c.Values {
+				args := []any{values, float32(golden.LearningRate), float32(step + 1), golden.Gradients[step]}
+				for _, tensor := range state {
+					args = append(args, tensor)
+				}
+				if state, err = exec.Exec(args...); err != nil {
+					t.Fatal(err)
+				}
+				for i, got := range tensors.MustCopyFlatData[float32](state[0]) {
+					if math.Abs(float64(got)-want[i]) > 2e-5*max(1, math.Abs(want[i])) {
+						t.Errorf("%s, clip_norm %g, step %d, value %d: got %g, want %g", c.Optimizer, c.ClipNorm, step+1, i, got, want[i])
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestRate(t *testing.T) {
+	const steps, perEpoch = 100, 10
+	for name, c := range map[string]struct {
+		options Options
+		want    map[int]float64 // step → rate
+	}{
+		"constant":       {Options{Schedule: "constant"}, map[int]float64{0: 1, 99: 1}},
+		"warm-up":        {Options{Schedule: "constant", WarmupEpochs: 0.4}, map[int]float64{0: 0.25, 1: 0.5, 2: 0.75, 3: 1, 50: 1}},
+		"cosine":         {Options{Schedule: "cosine"}, map[int]float64{0: 1, 50: 0.5, 75: 0.5 - math.Sqrt2/4}},
+		"cosine, warmed": {Options{Schedule: "cosine", WarmupEpochs: 2}, map[int]float64{0: 0.05, 19: 1, 20: 1, 60: 0.5}},
+	} {
+		c.options.LearningRate = 1
+		for step, want := range c.want {
+			if got := c.options.rate(step, steps, perEpoch); math.Abs(got-want) > 1e-12 {
+				t.Errorf("%s: step %d has rate %g, want %g", name, step, got, want)
+			}
+		}
+	}
+}
+
+// blobs returns n small images of a bright square at a random place.
+func blobs(n int) *dataset.Images {
+	const side = 8
+	images := &dataset.Images{Height: side, Width: side, Channels: 1, Pixels: make([]uint8, n*side*side)}
+	for i := range n {
+		words := random.NewSeed(4).Block(uint32(i), 0)
+		x0, y0 := int(words[0]%5), int(words[1]%5)
+		for y := range 4 {
+			for x := range 4 {
+				images.Pixels[(i*side+y0+y)*side+x0+x] = 255
+			}
+		}
+	}
+	return images
+}
+
+// spec is a small experiment: 5 steps an epoch on 37 blobs, the last with 5 images.
+func spec() Spec {
+	options := Defaults()
+	options.BatchSize, options.Epochs = 8, 4
+	return Spec{
+		Model: &model.Dense{Encoder: []int{24, 10}, Decoder: []int{24}, Activation: "relu", LatentActivation: "relu",
+			Output: "tanh", Init: "pytorch"},
+		Corrupt: corrupt.Chain{&corrupt.Gaussian{NoiseFactor: 0.3, Clip: true}},
+		Options: options, Seed: 42,
+	}
+}
+
+const blobCount = 37
+
+// runAll runs spec to its end, at most n steps a window, and returns all losses and the last state.
+func runAll(t *testing.T, b *backend.Backend, spec Spec, n int) ([]float32, State) {
+	t.Helper()
+	trainer := newTrainer(t, b, spec)
+	var losses []float32
+	for trainer.Step() < trainer.Steps() {
+		window, err := trainer.Advance(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		losses = append(losses, window.Losses...)
+	}
+	return losses, stateOf(t, trainer)
+}
+
+func newTrainer(t *testing.T, b *backend.Backend, spec Spec) *Trainer {
+	t.Helper()
+	trainer, err := New(b.Compute, b.Loops, spec, blobs(blobCount))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return trainer
+}
+
+func stateOf(t *testing.T, trainer *Trainer) State {
+	t.Helper()
+	state, err := trainer.State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return state
+}
+
+// The bits of a run do not depend on how it is cut into windows; another seed gives others.
+func TestWindowsDoNotMatter(t *testing.T) {
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		losses, state := runAll(t, b, spec(), 1)
+		if len(losses) != 20 {
+			t.Fatalf("%d losses, want 20", len(losses))
+		}
+		for _, n := range []int{2, 3, 100} {
+			other, otherState := runAll(t, b, spec(), n)
+			if !slices.Equal(losses, other) || !reflect.DeepEqual(state, otherState) {
+				t.Errorf("windows of %d steps give another run than windows of one", n)
+			}
+		}
+		seeded := spec()
+		seeded.Seed++
+		if other, _ := runAll(t, b, seeded, 100); slices.Equal(losses, other) {
+			t.Error("another seed gives the same run")
+		}
+	})
+}
+
+// A run restored from any step's state goes on with the same bits.
+func TestRestore(t *testing.T) {
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		losses, want := runAll(t, b, spec(), 100)
+		first := newTrainer(t, b, spec())
+		for first.Step() < first.Steps() {
+			state := stateOf(t, first)
+			second := newTrainer(t, b, spec())
+			if err := second.Restore(state); err != nil {
+				t.Fatal(err)
+			}
+			rest := losses[:state.Step:state.Step]
+			for window, err := range second.Windows(context.Background()) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				rest = append(rest, window.Losses...)
+			}
+			if !slices.Equal(losses, rest) || !reflect.DeepEqual(stateOf(t, second), want) {
+				t.Fatalf("a run restored at step %d goes on differently", state.Step)
+			}
+			if _, err := first.Advance(3); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// A state of another model or optimizer is refused, and the run is as it was.
+func TestRestoreRefuses(t *testing.T) {
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		trainer := newTrainer(t, b, spec())
+		before := stateOf(t, trainer)
+		for name, change := range map[string]func(s *State){
+			"5000 tensors":           func(s *State) { s.Tensors = make([]Tensor, 5000) },
+			"encoder.layer_9.weight": func(s *State) { s.Tensors[0].Name = "encoder.layer_9.weight" },
+			"[64 25]":                func(s *State) { s.Tensors[0].Dims = []int{64, 25} },
+			"with 3 values":          func(s *State) { s.Tensors[0].Values = make([]float32, 3) },
+			"step 21":                func(s *State) { s.Step = 21 },
+		} {
+			state := stateOf(t, trainer)
+			change(&state)
+			if err := trainer.Restore(state); err == nil || !strings.Contains(err.Error(), name) {
+				t.Errorf("got error %v, want one that names %s", err, name)
+			}
+		}
+		if !reflect.DeepEqual(stateOf(t, trainer), before) {
+			t.Error("a refused state changed the run")
+		}
+	})
+}
+
+// The two backends give the same losses, to rounding: over 20 steps of a small model the difference stays far below
+// what one step changes.
+func TestBackendsAgree(t *testing.T) {
+	var runs [][]float32
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		losses, _ := runAll(t, b, spec(), 100)
+		runs = append(runs, losses)
+	})
+	if len(runs) < 2 {
+		t.Skip("only one backend is installed: nothing to compare")
+	}
+	for i := range runs[0] {
+		if a, b := float64(runs[0][i]), float64(runs[1][i]); math.Abs(a-b) > 1e-4*a {
+			t.Errorf("step %d: loss %g on one backend, %g on the other", i+1, a, b)
+		}
+	}
+}
+
+// The epoch's loss is the mean over images, the short last batch with its true size.
+func TestEpochLoss(t *testing.T) {
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		trainer := newTrainer(t, b, spec())
+		sum, images := 0.0, 0
+		for window, err := range trainer.Windows(context.Background()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			images += window.Images
+			for i, loss := range window.Losses {
+				size := 8
+				if step := window.Step - len(window.Losses) + i; step%5 == 4 {
+					size = 5
+				}
+				sum += float64(loss) * float64(size)
+			}
+			if window.EndsEpoch {
+				if images != blobCount || math.Abs(window.EpochLoss-sum/blobCount) > 1e-12 {
+					t.Errorf("epoch %d: %d images, loss %g; want %d, %g", window.Epoch, images, window.EpochLoss, blobCount, sum/blobCount)
+				}
+				sum, images = 0, 0
+			}
+		}
+	})
+}
+
+// Training on blobs learns: the loss falls to a fraction.
+func TestLearns(t *testing.T) {
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		for name := range optimizers {
+			s := spec()
+			s.Optimizer, s.Epochs, s.LearningRate = name, 40, 0.003
+			if name == "sgd" {
+				s.LearningRate, s.Momentum = 0.1, 0.9
+			}
+			losses, _ := runAll(t, b, s, 100)
+			if first, last := losses[0], losses[len(losses)-1]; last > first/3 {
+				t.Errorf("%s: loss %g at first, %g at last", name, first, last)
+			}
+		}
+	})
+}
+
+// A loss that is no number ends the run with the step.
+func TestDivergence(t *testing.T) {
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		s := spec()
+		s.Optimizer, s.LearningRate = "sgd", 1e30
+		s.Model.(*model.Dense).Output = "linear"
+		var failure error
+		for _, err := range newTrainer(t, b, s).Windows(context.Background()) {
+			failure = err
+		}
+		if !errors.Is(failure, ErrDiverged) || !strings.Contains(failure.Error(), "step ") {
+			t.Errorf("got error %v, want a divergence with its step", failure)
+		}
+	})
+}
+
+// Windows ends with the context's error, between windows, and the run can go on.
+func TestCancel(t *testing.T) {
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		trainer := newTrainer(t, b, spec())
+		ctx, cancel := context.WithCancel(context.Background())
+		var failure error
+		for _, err := range trainer.Windows(ctx) {
+			failure = err
+			cancel()
+		}
+		if !errors.Is(failure, context.Canceled) || trainer.Step() == 0 || trainer.Step() == trainer.Steps() {
+			t.Errorf("error %v after step %d", failure, trainer.Step())
+		}
+	})
+}
+
+// MaxSteps ends a run in the middle of an epoch.
+func TestMaxSteps(t *testing.T) {
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		s := spec()
+		s.MaxSteps = 7
+		if losses, _ := runAll(t, b, s, 100); len(losses) != 7 {
+			t.Errorf("%d steps, want 7", len(losses))
+		}
+	})
+}
