@@ -3,9 +3,13 @@ package experiment
 import (
 	"fmt"
 	"io"
+	"math"
+	"path/filepath"
 	"strings"
 	"time"
 
+	"latent/pkg/evaluate"
+	"latent/pkg/rundir"
 	"latent/pkg/train"
 )
 
@@ -56,4 +60,60 @@ func thousands(n int) string {
 		return fmt.Sprint(n)
 	}
 	return fmt.Sprintf("%s,%03d", thousands(n/1000), n%1000)
+}
+
+// epoch tells of a finished epoch.
+func (p *progress) epoch(e rundir.Epoch, isBest bool) {
+	line := fmt.Sprintf("epoch %d/%d  loss %.4f", e.Epoch, p.epochs, float64(e.TrainLoss))
+	if e.ValLoss != nil {
+		line += fmt.Sprintf("  validation %.4f", float64(*e.ValLoss))
+	}
+	if e.ValPSNR != nil {
+		line += fmt.Sprintf("  PSNR %.2f dB", float64(*e.ValPSNR))
+	}
+	line += fmt.Sprintf("  %.1f s", float64(e.Seconds))
+	if isBest {
+		line += "  best"
+	}
+	p.line("%s", line)
+}
+
+// result prints the test figures beside the corrupted input's.
+func (p *progress) result(r rundir.Result, run *rundir.Run) {
+	p.line("")
+	p.line("%-12s %18s%s", "test images", "reconstructed", onlyIf(r.Corrupted != nil, "    corrupted input"))
+	for _, metric := range evaluate.Metrics {
+		value, found := r.Test[metric.Name]
+		if !found {
+			continue
+		}
+		line := fmt.Sprintf("%-12s %9s ± %-7s", strings.ToUpper(metric.Name),
+			significant(float64(value)), significant(float64(r.Interval["test"][metric.Name])))
+		if r.Corrupted != nil {
+			line += fmt.Sprintf(" %10s", significant(float64(r.Corrupted[metric.Name])))
+		}
+		p.line("%s %s", line, metric.Unit)
+	}
+	p.line("")
+	p.line("weights  %s, of epoch %d", r.Weights, r.Epoch)
+	p.line("picture  %s", filepath.Join(run.Path, "samples", "final.png"))
+	p.line("report   %s", run.ReportPath())
+}
+
+func onlyIf(condition bool, text string) string {
+	if condition {
+		return text
+	}
+	return ""
+}
+
+// significant writes a number with about four digits that count: 21.20, 0.8923, 0.03512.
+func significant(x float64) string {
+	switch size := math.Abs(x); {
+	case size >= 10:
+		return fmt.Sprintf("%.2f", x)
+	case size >= 0.1:
+		return fmt.Sprintf("%.4f", x)
+	}
+	return fmt.Sprintf("%.5f", x)
 }

@@ -1,5 +1,7 @@
 package train
 
+import "latent/pkg/model"
+
 // Options is how a model learns, the config's section `train:`.
 type Options struct {
 	// Optimizer turns gradients into updates: adam (Kingma & Ba 2015), adamw (decoupled weight decay, Loshchilov &
@@ -79,3 +81,6 @@ func (o Options) Steps(n int) int {
 	}
 	return steps
 }
+
+// LossFunction is the loss that these options name.
+func (o Options) LossFunction() model.Loss { return model.Loss{Kind: o.Loss, HuberDelta: o.HuberDelta} }

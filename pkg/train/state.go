@@ -93,3 +93,12 @@ func (p *program) firstState(seed random.Seed) []*tensors.Tensor {
 	}
 	return state
 }
+
+// StateBytes is the size of the parameters and the optimizer's slots on the device, in bytes.
+func (t *Trainer) StateBytes() int64 {
+	total := int64(0)
+	for _, shape := range t.program.inputShapes()[inputState:] {
+		total += int64(shape.ByteSize())
+	}
+	return total
+}

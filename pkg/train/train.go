@@ -102,7 +102,7 @@ func New(b compute.Backend, loops bool, spec Spec, images *dataset.Images) (*Tra
 		backend: b,
 		program: &program{
 			model: spec.Model, corruption: spec.Corrupt,
-			loss:      model.Loss{Kind: spec.Loss, HuberDelta: spec.HuberDelta},
+			loss:      spec.LossFunction(),
 			optimizer: optimizer, clips: spec.ClipNorm > 0,
 			image: image, params: model.Params(spec.Model, image),
 			batch: spec.BatchSize, images: images.Len(), window: window, loops: loops,

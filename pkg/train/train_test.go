@@ -325,6 +325,7 @@ func TestCancel(t *testing.T) {
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
 		trainer := newTrainer(t, b, spec())
 		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
 		var failure error
 		for _, err := range trainer.Windows(ctx) {
 			failure = err

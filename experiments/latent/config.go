@@ -1,0 +1,53 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"latent/pkg/config"
+)
+
+func newConfig(c *console) *cobra.Command {
+	group := &cobra.Command{Use: "config", Short: "Check and show configs"}
+	group.AddCommand(
+		&cobra.Command{
+			Use:   "check CONFIG [key=value …]",
+			Short: "Find all mistakes of a config",
+			Args:  cobra.MinimumNArgs(1),
+			RunE: func(_ *cobra.Command, args []string) error {
+				if _, err := config.Load(args[0], args[1:]...); err != nil {
+					return err
+				}
+				fmt.Fprintf(c.stderr, "%s: no mistakes\n", args[0])
+				return nil
+			},
+		},
+		&cobra.Command{
+			Use:   "show CONFIG [key=value …]",
+			Short: "Print the resolved config, every key with its value",
+			Args:  cobra.MinimumNArgs(1),
+			RunE: func(_ *cobra.Command, args []string) error {
+				e, err := config.Load(args[0], args[1:]...)
+				if err != nil {
+					return err
+				}
+				text, err := e.YAML()
+				if err != nil {
+					return err
+				}
+				_, err = c.stdout.Write(text)
+				return err
+			},
+		},
+		&cobra.Command{
+			Use:   "schema",
+			Short: "Print the JSON Schema that editors complete with",
+			Args:  cobra.NoArgs,
+			RunE: func(*cobra.Command, []string) error {
+				_, err := c.stdout.Write(config.Schema())
+				return err
+			},
+		})
+	return group
+}

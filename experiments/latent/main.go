@@ -1,0 +1,145 @@
+// Command latent runs autoencoder experiments that YAML files declare.
+//
+//	latent run configs/quickstart.yaml train.epochs=3
+//
+// What a person reads goes to standard error, results for programs (--json, config show, config schema) to standard output.
+// Exit status: 0 done; 1 failed while running; 2 the command line, the config or the input is wrong; 130 interrupted, with
+// the state saved.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"latent/pkg/config"
+	"latent/pkg/experiment"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run executes a command line and returns its exit status.
+func run(args []string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// The first signal ends the run after its window; from then on signals have their usual effect, so that a second one
+	// ends the process at once.
+	context.AfterFunc(ctx, stop)
+
+	root := newRoot(&console{stdout: stdout, stderr: stderr})
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err != nil {
+		fmt.Fprintf(stderr, "%s\n", errorText(err))
+	}
+	return exitStatus(err)
+}
+
+// Exit statuses.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitInput       = 2
+	exitInterrupted = 130
+)
+
+// usageError is a command line that cannot be understood.
+type usageError struct{ error }
+
+// exitStatus chooses the status of an error; it is the only place that does.
+func exitStatus(err error) int {
+	var usage usageError
+	var input experiment.InputError
+	var problems config.Problems
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, experiment.ErrInterrupted), errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case errors.As(err, &usage), errors.As(err, &input), errors.As(err, &problems):
+		return exitInput
+	}
+	return exitFailed
+}
+
+// errorText is what a person reads of an error. A config's problems begin with their own place.
+func errorText(err error) string {
+	var problems config.Problems
+	if errors.As(err, &problems) {
+		return problems.Error()
+	}
+	return "latent: " + err.Error()
+}
+
+// console is where the commands write.
+type console struct{ stdout, stderr io.Writer }
+
+// terminal says whether standard error is one.
+func (c *console) terminal() bool {
+	file, ok := c.stderr.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+func newRoot(c *console) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "latent",
+		Short:         "Run autoencoder experiments, compiled through XLA",
+		Long:          "Latent trains, measures and draws autoencoders that YAML files declare, compiled through XLA.",
+		Example:       "  latent run configs/quickstart.yaml\n  latent run configs/mnist/denoise.yaml seed=7 train.epochs=3",
+		Version:       experiment.Version(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
+	})
+	root.AddCommand(newRun(c), newConfig(c), newData(c), newBackend(c))
+	requireArgs(root)
+	return root
+}
+
+// requireArgs makes wrong arguments of every command below a usageError, and a group without a subcommand an error that
+// lists them.
+func requireArgs(cmd *cobra.Command) {
+	for _, child := range cmd.Commands() {
+		requireArgs(child)
+	}
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
+			}
+			return nil
+		}
+	}
+	if cmd.HasSubCommands() {
+		cmd.Args = cobra.ArbitraryArgs
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			var names []string
+			for _, child := range cmd.Commands() {
+				if child.IsAvailableCommand() {
+					names = append(names, child.Name())
+				}
+			}
+			what := "which command?"
+			if len(args) > 0 {
+				what = fmt.Sprintf("unknown command %q;", args[0])
+				if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+					what += " did you mean " + near[0] + "?"
+				}
+			}
+			return usageError{fmt.Errorf("%s %s; see %s --help", what, strings.Join(names, ", "), cmd.CommandPath())}
+		}
+	}
+}

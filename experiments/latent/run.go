@@ -1,0 +1,105 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"latent/pkg/config"
+	"latent/pkg/experiment"
+	"latent/pkg/rundir"
+)
+
+func newRun(c *console) *cobra.Command {
+	var out, resume string
+	var dryRun, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "run CONFIG [key=value …]",
+		Short: "Train, evaluate and draw an experiment",
+		Long: `Run trains an experiment, measures it on held-out images, draws a sample picture, and leaves a folder with all of it.
+
+Overrides change values of the config: train.epochs=3 model.encoder=[256,64] corrupt.noise_factor=0.5`,
+		Example: "  latent run configs/mnist/denoise.yaml seed=7\n  latent run --resume runs/denoise/2026-11-24T10-15-30-7f3a",
+		Args:    cobra.ArbitraryArgs,
+	}
+	cmd.Flags().StringVar(&out, "out", "", "folder for all runs, instead of output.dir")
+	cmd.Flags().StringVar(&resume, "resume", "", "go on with the run in this folder")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "build everything and print layers, memory and steps, without training")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the run's folder and manifest as JSON at the end")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		options := experiment.Options{Log: c.stderr, Terminal: c.terminal(), Command: commandLine()}
+		var run *rundir.Run
+		var err error
+		switch {
+		case resume != "" && (len(args) > 0 || out != "" || dryRun):
+			return usageError{errors.New("--resume takes the run's own config; leave CONFIG, overrides, --out and --dry-run out")}
+		case resume != "":
+			run, err = experiment.Resume(cmd.Context(), resume, options)
+		case len(args) == 0:
+			return usageError{errors.New("which config? for example: latent run configs/quickstart.yaml")}
+		default:
+			e, loadErr := config.Load(args[0], args[1:]...)
+			if loadErr != nil {
+				return loadErr
+			}
+			if out != "" {
+				e.Output.Dir = out
+			}
+			if dryRun {
+				return printPlan(cmd, c, e, options, asJSON)
+			}
+			run, err = experiment.Run(cmd.Context(), e, options)
+		}
+		if run != nil && asJSON {
+			err = errors.Join(err, printRun(c, run))
+		}
+		return err
+	}
+	return cmd
+}
+
+// commandLine is how this process was called, for a shell.
+func commandLine() string {
+	words := []string{"latent"}
+	for _, arg := range os.Args[1:] {
+		if strings.ContainsAny(arg, " \t\n'\"$&|;<>(){}[]*?!\\") {
+			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		}
+		words = append(words, arg)
+	}
+	return strings.Join(words, " ")
+}
+
+func printPlan(cmd *cobra.Command, c *console, e *config.Experiment, options experiment.Options, asJSON bool) error {
+	plan, err := experiment.Dry(cmd.Context(), e, options)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return printJSON(c, plan)
+	}
+	fmt.Fprint(c.stdout, plan)
+	return nil
+}
+
+// printRun prints where a run lies and what came out.
+func printRun(c *console, run *rundir.Run) error {
+	manifest, err := run.Manifest()
+	if err != nil {
+		return err
+	}
+	return printJSON(c, struct {
+		Path     string           `json:"path"`
+		Manifest *rundir.Manifest `json:"manifest"`
+	}{run.Path, manifest})
+}
+
+func printJSON(c *console, value any) error {
+	encoder := json.NewEncoder(c.stdout)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
+}

@@ -1,0 +1,92 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"gopkg.in/yaml.v3"
+)
+
+// YAML returns the fully resolved experiment: every key, in the order of the structs. Parsing it gives the experiment
+// again.
+func (e *Experiment) YAML() ([]byte, error) {
+	node, err := encodeStruct(reflect.ValueOf(e).Elem())
+	if err != nil {
+		return nil, fmt.Errorf("write the experiment as YAML: %w", err)
+	}
+	var text bytes.Buffer
+	encoder := yaml.NewEncoder(&text)
+	encoder.SetIndent(2)
+	if err := encoder.Encode(node); err != nil {
+		return nil, fmt.Errorf("write the experiment as YAML: %w", err)
+	}
+	return text.Bytes(), nil
+}
+
+func encodeStruct(v reflect.Value) (*yaml.Node, error) {
+	node := &yaml.Node{Kind: yaml.MappingNode}
+	for _, f := range fieldsOf(v.Type()) {
+		value, err := encode(f, v.FieldByIndex(f.index))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.name, err)
+		}
+		node.Content = append(node.Content, textNode(f.name), value)
+	}
+	return node, nil
+}
+
+func encode(f field, v reflect.Value) (*yaml.Node, error) {
+	switch {
+	case f.isKind():
+		return encodeKind(f, v)
+	case f.isChain() && v.Len() == 1:
+		return encodeKind(f.element(), v.Index(0))
+	case f.typ.Kind() == reflect.Struct:
+		return encodeStruct(v)
+	case f.typ.Kind() == reflect.Slice:
+		list := &yaml.Node{Kind: yaml.SequenceNode}
+		if f.flow {
+			list.Style = yaml.FlowStyle
+		}
+		for i := range v.Len() {
+			element, err := encode(f.element(), v.Index(i))
+			if err != nil {
+				return nil, fmt.Errorf("%d: %w", i, err)
+			}
+			list.Content = append(list.Content, element)
+		}
+		return list, nil
+	case f.typ.Kind() == reflect.String:
+		return textNode(v.String()), nil
+	case f.typ.Kind() == reflect.Float64:
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: strconv.FormatFloat(v.Float(), 'g', -1, 64)}, nil
+	}
+	return &yaml.Node{Kind: yaml.ScalarNode, Value: fmt.Sprint(v.Interface())}, nil
+}
+
+// encodeKind writes the key that chooses the kind, then the kind's own.
+func encodeKind(f field, v reflect.Value) (*yaml.Node, error) {
+	kind, ok := kindTables[f.typ].kindOf(v.Interface())
+	if !ok {
+		return nil, fmt.Errorf("%T is not one of the kinds %s", v.Interface(), strings.Join(kindTables[f.typ].names(), ", "))
+	}
+	node, err := encodeStruct(v.Elem().Elem())
+	if err != nil {
+		return nil, err
+	}
+	node.Content = append([]*yaml.Node{textNode(f.kindKey), textNode(kind)}, node.Content...)
+	return node, nil
+}
+
+// textNode quotes text where YAML would take it for something else, or where not every character shows.
+func textNode(text string) *yaml.Node {
+	node := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}
+	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		node.Style = yaml.DoubleQuotedStyle
+	}
+	return node
+}

@@ -1,0 +1,238 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"latent/pkg/corrupt"
+	"latent/pkg/dataset"
+	"latent/pkg/model"
+)
+
+// field is a key of a config, or the elements of a list, as a struct's tags describe it.
+//
+// The tags are yaml:"name", with ",flow" for a list on one line and ",inline" for an embedded struct; min and max for
+// numbers; above and below for bounds that are themselves not allowed; enum and pattern for text; minitems and maxitems
+// for lists. The bounds of a list's field are those of its elements. A field of an interface type, or a list of them,
+// has kind:"name", the key that chooses among the interface's kinds.
+type field struct {
+	name    string // "" for an element
+	typ     reflect.Type
+	index   []int  // of the field in its struct
+	doc     string // its name in docs
+	flow    bool
+	kindKey string
+
+	minimum, maximum, above, below float64 // -Inf or +Inf where there is no bound
+	enum                           []string
+	pattern                        *regexp.Regexp
+	minItems, maxItems             int // -1 where there is no bound
+}
+
+// fieldsOf lists the keys of a struct, in its order.
+func fieldsOf(t reflect.Type) []field {
+	var fields []field
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, option, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		switch {
+		case option == "inline":
+			for _, inner := range fieldsOf(f.Type) {
+				inner.index = append([]int{i}, inner.index...)
+				fields = append(fields, inner)
+			}
+		case name != "":
+			fields = append(fields, newField(name, option == "flow", t, f))
+		}
+	}
+	return fields
+}
+
+func newField(name string, flow bool, owner reflect.Type, f reflect.StructField) field {
+	number := func(tag string, absent float64) float64 {
+		text, ok := f.Tag.Lookup(tag)
+		if !ok {
+			return absent
+		}
+		value, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			panic(fmt.Errorf("%v.%s: tag %s:%q is not a number", owner, f.Name, tag, text))
+		}
+		return value
+	}
+	described := field{
+		name: name, typ: f.Type, index: f.Index, doc: fmt.Sprintf("%v.%s", owner, f.Name), flow: flow,
+		kindKey: f.Tag.Get("kind"),
+		minimum: number("min", math.Inf(-1)), maximum: number("max", math.Inf(1)),
+		above: number("above", math.Inf(-1)), below: number("below", math.Inf(1)),
+		minItems: int(number("minitems", -1)), maxItems: int(number("maxitems", -1)),
+	}
+	if enum := f.Tag.Get("enum"); enum != "" {
+		described.enum = strings.Split(enum, ",")
+	}
+	if pattern := f.Tag.Get("pattern"); pattern != "" {
+		described.pattern = regexp.MustCompile(pattern)
+	}
+	return described
+}
+
+// element describes the elements of a list.
+func (f field) element() field {
+	f.typ = f.typ.Elem()
+	f.name, f.minItems, f.maxItems = "", -1, -1
+	return f
+}
+
+// isKind says whether the field's value is one of several kinds.
+func (f field) isKind() bool { return f.typ.Kind() == reflect.Interface }
+
+// isChain says whether the field's value is a list of kinds, or one of them.
+func (f field) isChain() bool {
+	return f.typ.Kind() == reflect.Slice && f.typ.Elem().Kind() == reflect.Interface
+}
+
+// allows says whether a number is within the bounds.
+func (f field) allows(x float64) bool {
+	return x >= f.minimum && x <= f.maximum && x > f.above && x < f.below
+}
+
+// want says what may be written.
+func (f field) want() string {
+	switch {
+	case f.isKind():
+		return fmt.Sprintf("a mapping with %s: %s", f.kindKey, oneOf(kindTables[f.typ].names()))
+	case f.isChain():
+		return f.element().want() + "; or a list of them"
+	case f.typ.Kind() == reflect.Struct:
+		return "a mapping with any of the keys " + strings.Join(names(fieldsOf(f.typ)), ", ")
+	case f.typ.Kind() == reflect.Slice:
+		count := ""
+		switch {
+		case f.minItems > 0 && f.maxItems >= 0:
+			count = fmt.Sprintf("%d to %d ", f.minItems, f.maxItems)
+		case f.minItems > 0:
+			count = fmt.Sprintf("at least %d ", f.minItems)
+		case f.maxItems >= 0:
+			count = fmt.Sprintf("at most %d ", f.maxItems)
+		}
+		return "a list of " + count + f.element().wantScalar(true)
+	}
+	return f.wantScalar(false)
+}
+
+func (f field) wantScalar(plural bool) string {
+	choose := func(one, many string) string {
+		if plural {
+			return many
+		}
+		return one
+	}
+	switch kind := f.typ.Kind(); {
+	case kind == reflect.Bool:
+		return "true or false"
+	case f.enum != nil:
+		return choose("", "values, each ") + oneOf(f.enum)
+	case f.pattern != nil:
+		return choose("text that matches ", "texts that match ") + f.pattern.String()
+	case kind == reflect.String:
+		return choose("text", "texts")
+	case f.typ.Kind() == reflect.Float64:
+		return choose("a number", "numbers") + f.wantRange()
+	}
+	return choose("a whole number", "whole numbers") + f.wantRange()
+}
+
+func (f field) wantRange() string {
+	if !math.IsInf(f.minimum, 0) && !math.IsInf(f.maximum, 0) {
+		return fmt.Sprintf(" from %s to %s", number(f.minimum), number(f.maximum))
+	}
+	var bounds []string
+	for _, bound := range []struct {
+		words string
+		value float64
+	}{{"above", f.above}, {"at least", f.minimum}, {"at most", f.maximum}, {"below", f.below}} {
+		if !math.IsInf(bound.value, 0) {
+			bounds = append(bounds, bound.words+" "+number(bound.value))
+		}
+	}
+	if len(bounds) == 0 {
+		return ""
+	}
+	return ", " + strings.Join(bounds, " and ")
+}
+
+func number(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
+
+func oneOf(names []string) string {
+	if len(names) == 1 {
+		return names[0]
+	}
+	return "one of " + strings.Join(names, ", ")
+}
+
+func names(fields []field) []string {
+	names := make([]string, len(fields))
+	for i, f := range fields {
+		names[i] = f.name
+	}
+	return names
+}
+
+// kindTable holds the kinds of an interface: each makes a pointer to a struct with its defaults.
+type kindTable map[string]func() any
+
+// kindTables holds the tables of all interfaces that a config can choose from.
+var kindTables = map[reflect.Type]kindTable{
+	reflect.TypeFor[dataset.Source]():     tableOf(dataset.Kinds),
+	reflect.TypeFor[corrupt.Corruption](): tableOf(corrupt.Kinds),
+	reflect.TypeFor[model.Model]():        tableOf(model.Kinds),
+}
+
+func tableOf[T any](kinds map[string]func() T) kindTable {
+	table := kindTable{}
+	for name, make := range kinds {
+		table[name] = func() any { return make() }
+	}
+	return table
+}
+
+// names lists the kinds in alphabetical order.
+func (t kindTable) names() []string { return slices.Sorted(maps.Keys(t)) }
+
+// fields lists the keys of a kind, without the one that chooses it.
+func (t kindTable) fields(kind string) []field {
+	return fieldsOf(reflect.TypeOf(t[kind]()).Elem())
+}
+
+// kindOf returns the kind of a value: the one whose constructor makes the same type with the same unexported fields.
+func (t kindTable) kindOf(value any) (kind string, ok bool) {
+	hidden := hiddenState(value)
+	for _, kind := range t.names() {
+		if reflect.DeepEqual(hiddenState(t[kind]()), hidden) {
+			return kind, true
+		}
+	}
+	return "", false
+}
+
+// hiddenState returns a copy of the struct behind a pointer with its exported fields zeroed.
+func hiddenState(pointer any) any {
+	original := reflect.ValueOf(pointer)
+	if original.Kind() != reflect.Pointer || original.IsNil() {
+		return nil
+	}
+	state := reflect.New(original.Type().Elem()).Elem()
+	state.Set(original.Elem())
+	for i := range state.NumField() {
+		if f := state.Field(i); f.CanSet() {
+			f.SetZero()
+		}
+	}
+	return state.Interface()
+}

@@ -1,0 +1,126 @@
+// Package config holds an experiment as a Go struct, and reads it from YAML.
+//
+//	e, err := config.Load("configs/mnist/denoise.yaml", "train.epochs=3", "model.encoder=[256,64]")
+//	fmt.Println(e.Train.Epochs, e.Data)
+//
+// Promised: reading is strict, and an error of a config is [Problems], all mistakes at once with their places and what to
+// write instead; [Experiment.YAML] and [Parse] are each other's inverse; the JSON Schema and the reference are made from
+// the structs, their tags and their comments.
+//
+// What is not here: the kinds of datasets, corruptions and models and their keys, which are the structs in the tables
+// named Kinds of pkg/dataset, pkg/corrupt and pkg/model; the keys of `train:` and `evaluate:`, which pkg/train and pkg/evaluate own; and checks that need
+// the data, which report through [Experiment.Problem].
+package config
+
+//go:generate go test . -run TestGenerated -update
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// Load reads an experiment from a file, with overrides such as "train.epochs=3" or "corrupt={kind: none}".
+//
+// What the file doesn't name keeps its value of [Default], and the name is the file's. An override replaces the key's
+// whole value in the file. The error of a file or override that is wrong is [Problems].
+func Load(path string, overrides ...string) (*Experiment, error) {
+	data, err := read(path)
+	if err != nil {
+		return nil, Problems{{File: path, Message: err.Error()}}
+	}
+	return Parse(path, data, overrides...)
+}
+
+// read reads no more than tells that a file is too long.
+func read(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, reason(err)
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, maxBytes+1))
+	if err != nil {
+		return nil, reason(err)
+	}
+	return data, nil
+}
+
+// reason leaves out what the problem's place says already.
+func reason(err error) error {
+	if pathError := (*fs.PathError)(nil); errors.As(err, &pathError) {
+		return pathError.Err
+	}
+	return err
+}
+
+// Parse is [Load] for text that is already read; name is the file's in problems.
+func Parse(name string, data []byte, overrides ...string) (*Experiment, error) {
+	root, problems := parseYAML(name, data)
+	if problems != nil {
+		return nil, problems
+	}
+	d := newDecoder(name, root, aliases)
+	for _, text := range overrides {
+		d.problems = append(d.problems, d.override(text)...)
+	}
+	e := Default()
+	e.Name = nameOf(name)
+	d.decode(e)
+	e.check(d.contradiction)
+	if len(d.problems) == maxProblems {
+		return nil, append(d.problems.sorted(), Problem{File: name, Message: "there may be more; mend these first"})
+	}
+	if len(d.problems) > 0 {
+		return nil, d.problems.sorted()
+	}
+	e.source = source{file: name, places: d.places}
+	return e, nil
+}
+
+// aliases are names that people know from elsewhere. Names that a config has, but in another place, need no entry.
+var aliases = map[string][]string{
+	"batch":         {"train.batch_size"},
+	"bottleneck":    {"model.encoder"},
+	"code_size":     {"model.encoder"},
+	"criterion":     {"train.loss"},
+	"device":        {"backend"},
+	"grad_clip":     {"train.clip_norm"},
+	"hidden":        {"model.encoder", "model.decoder"},
+	"hidden_dims":   {"model.encoder", "model.decoder"},
+	"hidden_layers": {"model.encoder", "model.decoder"},
+	"hidden_sizes":  {"model.encoder", "model.decoder"},
+	"latent_dim":    {"model.encoder"},
+	"latent_size":   {"model.encoder"},
+	"layers":        {"model.encoder", "model.decoder"},
+	"lr":            {"train.learning_rate"},
+	"lr_schedule":   {"train.schedule"},
+	"n_epochs":      {"train.epochs"},
+	"noise":         {"corrupt.noise_factor"},
+	"noise_level":   {"corrupt.noise_factor"},
+	"noise_std":     {"corrupt.noise_factor"},
+	"num_epochs":    {"train.epochs"},
+	"optim":         {"train.optimizer"},
+	"patience":      {"train.early_stopping"},
+	"scheduler":     {"train.schedule"},
+	"sigma":         {"corrupt.noise_factor"},
+	"steps":         {"train.max_steps"},
+	"warmup":        {"train.warmup_epochs"},
+}
+
+var notInName = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
+
+// nameOf turns a file's name into an experiment's: "configs/my first.yaml" into "my-first".
+func nameOf(path string) string {
+	name := filepath.Base(path)
+	name = notInName.ReplaceAllString(strings.TrimSuffix(name, filepath.Ext(name)), "-")
+	name = strings.TrimLeft(name, "._-")
+	if name = name[:min(len(name), 100)]; name == "" {
+		return Default().Name
+	}
+	return name
+}

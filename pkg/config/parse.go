@@ -1,0 +1,96 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
+)
+
+// maxBytes bounds a config file; those that people write have a few kilobytes.
+const maxBytes = 1 << 20
+
+// parseYAML reads the only document of a file. Its problems have no key.
+func parseYAML(file string, data []byte) (*yaml.Node, Problems) {
+	problem := func(line, column int, format string, args ...any) Problems {
+		return Problems{{File: file, Line: line, Column: column, Message: fmt.Sprintf(format, args...)}}
+	}
+	if len(data) > maxBytes {
+		return nil, problem(0, 0, "more than %d bytes, the most that is read; is this a config?", maxBytes)
+	}
+	if offset, message := unreadable(data); message != "" {
+		line := 1 + bytes.Count(data[:offset], []byte("\n"))
+		column := 1 + utf8.RuneCount(data[bytes.LastIndexByte(data[:offset], '\n')+1:offset])
+		return nil, problem(line, column, "%s", message)
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	var document, second yaml.Node
+	err := decoder.Decode(&document)
+	if errors.Is(err, io.EOF) || err == nil && document.Content[0].ShortTag() == "!!null" {
+		return nil, problem(1, 1, "empty; write what differs from the defaults, such as name: my-experiment")
+	}
+	if err == nil {
+		if err = decoder.Decode(&second); err == nil {
+			return nil, problem(second.Content[0].Line, second.Content[0].Column, "a second document begins; write one file for each")
+		}
+	}
+	if !errors.Is(err, io.EOF) {
+		line, message := syntaxError(err)
+		if text := lineOf(data, line); strings.HasPrefix(strings.TrimLeft(text, " "), "\t") {
+			message = "a tab; indent with spaces"
+		}
+		return nil, problem(line, 1, "not YAML: %s", message)
+	}
+	return document.Content[0], nil
+}
+
+// unreadable finds the first byte that YAML in UTF-8 cannot have.
+func unreadable(data []byte) (offset int, message string) {
+	for offset < len(data) {
+		r, size := utf8.DecodeRune(data[offset:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			return offset, "not UTF-8; save the file in that encoding"
+		case r < ' ' && r != '\t' && r != '\n' && r != '\r', r >= 0x7f && r < 0xa0 && r != 0x85, r == 0xfffe, r == 0xffff:
+			return offset, fmt.Sprintf("control character %U; remove it", r)
+		}
+		offset += size
+	}
+	return 0, ""
+}
+
+var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?((?s).*)$`)
+
+// syntaxError takes a message of package yaml apart. No line means the first, or an alias without its anchor.
+func syntaxError(err error) (line int, message string) {
+	match := yamlError.FindStringSubmatch(err.Error())
+	if match == nil {
+		return 1, err.Error()
+	}
+	message = match[2]
+	if match[1] == "" {
+		return 1, message
+	}
+	line, _ = strconv.Atoi(match[1])
+	// Its parser, unlike its scanner, counts lines from 0.
+	if strings.HasPrefix(message, "did not find expected ") {
+		line++
+	}
+	return line, message
+}
+
+// lineOf returns a line by its number, from 1; "" where there is none.
+func lineOf(data []byte, number int) string {
+	for line := range strings.Lines(string(data)) {
+		if number--; number == 0 {
+			return line
+		}
+	}
+	return ""
+}

@@ -1,0 +1,156 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"reflect"
+	"strings"
+)
+
+// object is a JSON object.
+type object = map[string]any
+
+// Schema returns the JSON Schema (draft 2020-12) of an experiment's file, for editors: types, ranges, defaults, and the
+// fields' comments as descriptions. What rests on several values, such as loss bce with its output, only [Parse] checks.
+func Schema() []byte {
+	schema := structSchema(schemaDefaults())
+	schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+	schema["title"] = "Latent experiment"
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(schema); err != nil {
+		panic(fmt.Errorf("write the schema: %w", err)) // an infinity in a struct's defaults
+	}
+	return text.Bytes()
+}
+
+// schemaDefaults is what the schema and the reference show as defaults. The name has none: it is the file's.
+func schemaDefaults() reflect.Value {
+	e := Default()
+	e.Name = ""
+	return reflect.ValueOf(e).Elem()
+}
+
+// structSchema describes a struct with its defaults.
+func structSchema(defaults reflect.Value) object {
+	properties := object{}
+	for _, f := range fieldsOf(defaults.Type()) {
+		described := f.schema(defaults.FieldByIndex(f.index))
+		described["description"] = f.description()
+		properties[f.name] = described
+	}
+	return object{"type": "object", "properties": properties, "additionalProperties": false}
+}
+
+func (f field) schema(defaults reflect.Value) object {
+	switch {
+	case f.isKind():
+		kind, _ := kindTables[f.typ].kindOf(defaults.Interface())
+		return kindSchema(f, kind)
+	case f.isChain():
+		list := object{"type": "array", "items": kindSchema(f.element(), "")}
+		if f.maxItems >= 0 {
+			list["maxItems"] = f.maxItems
+		}
+		return object{"oneOf": []object{kindSchema(f.element(), ""), list}}
+	case f.typ.Kind() == reflect.Struct:
+		return structSchema(defaults)
+	case f.typ.Kind() == reflect.Slice:
+		list := object{"type": "array", "items": f.element().scalarSchema(), "default": defaults.Interface()}
+		if f.minItems >= 0 {
+			list["minItems"] = f.minItems
+		}
+		if f.maxItems >= 0 {
+			list["maxItems"] = f.maxItems
+		}
+		return list
+	}
+	scalar := f.scalarSchema()
+	if defaults.Kind() != reflect.String || defaults.String() != "" {
+		scalar["default"] = defaults.Interface()
+	}
+	return scalar
+}
+
+func (f field) scalarSchema() object {
+	schema := object{}
+	switch f.typ.Kind() {
+	case reflect.Bool:
+		schema["type"] = "boolean"
+	case reflect.String:
+		schema["type"] = "string"
+	case reflect.Float64:
+		schema["type"] = "number"
+	default:
+		schema["type"] = "integer"
+	}
+	if f.enum != nil {
+		schema["enum"] = f.enum
+	}
+	if f.pattern != nil {
+		schema["pattern"] = f.pattern.String()
+	}
+	for name, bound := range map[string]float64{
+		"minimum": f.minimum, "maximum": f.maximum, "exclusiveMinimum": f.above, "exclusiveMaximum": f.below,
+	} {
+		if !math.IsInf(bound, 0) {
+			schema[name] = bound
+		}
+	}
+	return schema
+}
+
+// kindSchema describes a mapping whose keys depend on its kind, or on defaultKind where it names none.
+//
+// Each kind is an if and a then, not one of a oneOf: then an editor's message is about the kind that was chosen.
+func kindSchema(f field, defaultKind string) object {
+	table := kindTables[f.typ]
+	var rules []object
+	var documented []string
+	for _, kind := range table.names() {
+		value := reflect.ValueOf(table[kind]()).Elem()
+		doc := docOf(value.Type().String(), value.Type().Name(), kind)
+		documented = append(documented, kind+": "+firstSentence(doc))
+		chosen := object{"properties": object{f.kindKey: object{"const": kind}}}
+		if kind != defaultKind {
+			chosen["required"] = []string{f.kindKey}
+		}
+		then := structSchema(value)
+		then["description"] = doc
+		then["properties"].(object)[f.kindKey] = object{"const": kind}
+		rules = append(rules, object{"if": chosen, "then": then})
+	}
+	selector := object{"enum": table.names(), "description": strings.Join(documented, "\n\n")}
+	schema := object{"type": "object", "properties": object{f.kindKey: selector}, "allOf": rules}
+	if defaultKind == "" {
+		schema["required"] = []string{f.kindKey}
+	} else {
+		selector["default"] = defaultKind
+	}
+	return schema
+}
+
+// description is the field's comment, about the key.
+func (f field) description() string {
+	return docOf(f.doc, f.doc[strings.LastIndexByte(f.doc, '.')+1:], f.name)
+}
+
+// docOf returns the comment of a Go name, with the name in YAML as its first word.
+func docOf(key, goName, yamlName string) string {
+	doc := docs[key]
+	if rest, ok := strings.CutPrefix(doc, goName+" "); ok {
+		return yamlName + " " + rest
+	}
+	return doc
+}
+
+func firstSentence(doc string) string {
+	if end := strings.Index(doc, ". "); end >= 0 {
+		return doc[:end+1]
+	}
+	return doc
+}

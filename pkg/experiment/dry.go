@@ -1,0 +1,76 @@
+package experiment
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"latent/pkg/config"
+	"latent/pkg/rundir"
+)
+
+// Plan is what a run would do.
+type Plan struct {
+	Backend       string       `json:"backend"`
+	Image         string       `json:"image"` // "28×28×1"
+	Train         int          `json:"train"` // images
+	Validation    int          `json:"validation"`
+	Test          int          `json:"test"`
+	Model         rundir.Model `json:"model"`
+	StepsPerEpoch int          `json:"steps_per_epoch"`
+	Steps         int          `json:"steps"`
+	// Bytes on the device: the images, the parameters with the optimizer's state, and an estimate of a step's
+	// activations and gradients.
+	ImageBytes int64   `json:"image_bytes"`
+	StateBytes int64   `json:"state_bytes"`
+	StepBytes  int64   `json:"step_bytes"`
+	Compile    float64 `json:"compile_seconds"`
+}
+
+// Dry loads the data and builds and compiles everything that Run would, without training and without a folder.
+func Dry(ctx context.Context, e *config.Experiment, options Options) (*Plan, error) {
+	s := &session{options: options.withDefaults(), experiment: e, ledger: ledger{}}
+	defer s.close()
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.compile(); err != nil {
+		return nil, err
+	}
+	image := imageOf(s.split.Train)
+	values := image.Size()
+	for _, layer := range e.Model.Layers(image) {
+		values += layer.Values
+	}
+	plan := &Plan{
+		Backend: s.backend.Name, Image: image.String(),
+		Train: s.split.Train.Len(), Validation: s.split.Validation.Len(), Test: s.split.Test.Len(),
+		Model:         describeModel(e.Model, image),
+		StepsPerEpoch: s.trainer.StepsPerEpoch(), Steps: s.trainer.Steps(),
+		ImageBytes: int64(len(s.split.Train.Pixels)),
+		StateBytes: s.trainer.StateBytes(),
+		Compile:    s.ledger["compile"],
+	}
+	// Each activation is kept for the backward pass, where it has a gradient; each parameter has one too.
+	const float = 4
+	plan.StepBytes = float * (2*int64(values)*int64(e.Train.BatchSize) + int64(plan.Model.Parameters))
+	return plan, nil
+}
+
+// String prints the plan for a person.
+func (p *Plan) String() string {
+	var out strings.Builder
+	for _, layer := range p.Model.Layers {
+		fmt.Fprintf(&out, "%-20s %-28s %12s\n", layer.Name, layer.Description, thousands(layer.Parameters))
+	}
+	fmt.Fprintf(&out, "%-20s %-28s %12s\n\n", "parameters", "", thousands(p.Model.Parameters))
+	fmt.Fprintf(&out, "images    %s: %s to train on, %s for validation, %s for the test\n",
+		p.Image, thousands(p.Train), thousands(p.Validation), thousands(p.Test))
+	fmt.Fprintf(&out, "steps     %s, %s an epoch\n", thousands(p.Steps), thousands(p.StepsPerEpoch))
+	fmt.Fprintf(&out, "memory    about %s: images %s, parameters and optimizer %s, a step %s\n",
+		megabytes(p.ImageBytes+p.StateBytes+p.StepBytes), megabytes(p.ImageBytes), megabytes(p.StateBytes), megabytes(p.StepBytes))
+	fmt.Fprintf(&out, "backend   %s, compiled in %.1f s\n", p.Backend, p.Compile)
+	return out.String()
+}
+
+func megabytes(bytes int64) string { return fmt.Sprintf("%.1f MB", float64(bytes)/1e6) }

@@ -1,0 +1,226 @@
+package experiment
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"latent/pkg/evaluate"
+	"latent/pkg/model"
+	"latent/pkg/rundir"
+	"latent/pkg/train"
+)
+
+// ledger sums where the time went, in seconds.
+type ledger map[string]float64
+
+func (l ledger) since(what string, start time.Time) { l[what] += time.Since(start).Seconds() }
+
+// describe begins the manifest, or takes up that of the run that goes on, and writes it with the config.
+func (s *session) describe(from *rundir.Checkpoint) error {
+	e := s.experiment
+	yaml, err := e.YAML()
+	if err != nil {
+		return err
+	}
+	now := s.options.Now()
+	m := rundir.NewManifest()
+	m.Started, m.Command = now, s.options.Command
+	if old, err := s.run.Manifest(); err == nil {
+		m.Started, m.Command, m.Timings = old.Started, old.Command, old.Timings
+		m.Resumed = append(old.Resumed, now)
+		m.Result.TrainLoss = old.Result.TrainLoss
+	} else if err := s.run.WriteConfig(yaml); err != nil {
+		return err
+	}
+	m.Name, m.Seed = e.Name, e.Seed
+	m.Versions = versions()
+	m.Backend = rundir.Backend{Name: s.backend.Name, Device: s.backend.Device, Plugin: s.backend.Plugin,
+		PluginSHA256: s.backend.PluginSHA256, XLAFlags: s.backend.XLAFlags, Reason: s.backend.Reason}
+	m.Host = rundir.Host{OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: cpuModel(), Cores: runtime.NumCPU()}
+	m.Git = gitState()
+	m.Data = rundir.Data{Dataset: e.DatasetName(), Train: s.split.Train.Len(), Validation: s.split.Validation.Len(),
+		Test: s.split.Test.Len(), Checksums: s.split.Checksums}
+	m.Model = describeModel(e.Model, imageOf(s.split.Train))
+	s.manifest = m
+	s.progress = &progress{out: s.options.Log, terminal: s.options.Terminal, epochs: e.Train.Epochs,
+		steps: e.Train.Steps(s.split.Train.Len()), started: time.Now()}
+	if from != nil {
+		s.progress.first = from.Step
+	}
+	return s.writeManifest()
+}
+
+func describeModel(m model.Model, image model.Image) rundir.Model {
+	var described rundir.Model
+	for _, layer := range m.Layers(image) {
+		count := 0
+		for _, param := range layer.Params {
+			count += param.Size()
+		}
+		described.Parameters += count
+		described.Layers = append(described.Layers, rundir.Layer{Name: layer.Name, Description: layer.Description, Parameters: count})
+	}
+	return described
+}
+
+// writeManifest writes the manifest as things stand; times since the last writing are moved from the ledger.
+func (s *session) writeManifest() error {
+	for what, seconds := range s.ledger {
+		s.manifest.Timings[what] += seconds
+	}
+	clear(s.ledger)
+	p := &s.manifest.Progress
+	p.Epochs, p.Steps = s.experiment.Train.Epochs, s.experiment.Train.Steps(s.split.Train.Len())
+	if s.trainer != nil {
+		p.Step, p.Epoch = s.trainer.Step(), s.trainer.Step()/s.trainer.StepsPerEpoch()
+	}
+	if s.best.Epoch > 0 {
+		s.manifest.Result.BestEpoch, s.manifest.Result.BestValidationLoss = s.best.Epoch, rundir.Number(s.best.Loss)
+	}
+	return s.run.WriteManifest(s.manifest)
+}
+
+// meta is what a checkpoint keeps beside the tensors.
+type meta struct {
+	LossSum float64 `json:"loss_sum"`
+	Best    best    `json:"best"`
+}
+
+func checkpointOf(state train.State, best best) (rundir.Checkpoint, error) {
+	kept, err := json.Marshal(meta{LossSum: state.LossSum, Best: best})
+	if err != nil {
+		return rundir.Checkpoint{}, fmt.Errorf("save checkpoint: %w", err)
+	}
+	checkpoint := rundir.Checkpoint{Step: state.Step, Meta: kept}
+	for _, tensor := range state.Tensors {
+		checkpoint.Tensors = append(checkpoint.Tensors, rundir.Tensor(tensor))
+	}
+	return checkpoint, nil
+}
+
+func stateOf(checkpoint *rundir.Checkpoint) (train.State, best, error) {
+	var kept meta
+	if err := json.Unmarshal(checkpoint.Meta, &kept); err != nil {
+		return train.State{}, best{}, fmt.Errorf("checkpoint of step %d: %w", checkpoint.Step, err)
+	}
+	state := train.State{Step: checkpoint.Step, LossSum: kept.LossSum}
+	for _, tensor := range checkpoint.Tensors {
+		state.Tensors = append(state.Tensors, train.Tensor(tensor))
+	}
+	return state, kept.Best, nil
+}
+
+// weightsOf returns a checkpoint's first n tensors, which are the parameters.
+func weightsOf(checkpoint *rundir.Checkpoint, n int) []*tensors.Tensor {
+	weights := make([]*tensors.Tensor, n)
+	for i := range weights {
+		weights[i] = tensors.FromFlatDataAndDimensions(checkpoint.Tensors[i].Values, checkpoint.Tensors[i].Dims...)
+	}
+	return weights
+}
+
+// setFigures enters what was measured on the test images.
+func setFigures(r *rundir.Result, result evaluate.Result) {
+	r.Interval = map[string]map[string]rundir.Number{}
+	enter := func(part string, figures map[string]evaluate.Figure) map[string]rundir.Number {
+		if figures == nil {
+			return nil
+		}
+		means := map[string]rundir.Number{}
+		r.Interval[part] = map[string]rundir.Number{}
+		for name, figure := range figures {
+			means[name] = rundir.Number(figure.Mean)
+			if figure.Interval > 0 {
+				r.Interval[part][name] = rundir.Number(figure.Interval)
+			}
+		}
+		return means
+	}
+	r.Test, r.Corrupted = enter("test", result.Reconstructed), enter("corrupted", result.Corrupted)
+	r.Test["loss"] = rundir.Number(result.Loss.Mean)
+	r.Interval["test"]["loss"] = rundir.Number(result.Loss.Interval)
+}
+
+// number returns a metric for a record, and figure one of several by name, nil where it is not defined.
+func number(value float64) *rundir.Number {
+	n := rundir.Number(value)
+	return &n
+}
+
+func figure(figures map[string]evaluate.Figure, name string) *rundir.Number {
+	f, found := figures[name]
+	if !found {
+		return nil
+	}
+	return number(f.Mean)
+}
+
+// modules are those whose versions a run depends on.
+var modules = map[string]string{
+	"github.com/gomlx/gomlx": "gomlx", "github.com/gomlx/compute": "compute", "github.com/gomlx/go-xla": "go-xla",
+}
+
+func versions() map[string]string {
+	v := map[string]string{"go": runtime.Version(), "latent": Version()}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, module := range info.Deps {
+			if name := modules[module.Path]; name != "" {
+				v[name] = module.Version
+			}
+		}
+	}
+	return v
+}
+
+// Version is Latent's: that of the module, or of the commit it was built from, or "devel".
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if ok && strings.HasPrefix(info.Main.Version, "v") {
+		return info.Main.Version
+	}
+	return "devel"
+}
+
+// gitState is the state of the source: that of the build where it is recorded, else of the working folder.
+func gitState() (git rundir.Git) {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, setting := range info.Settings {
+			switch setting.Key {
+			case "vcs.revision":
+				git.Commit = setting.Value
+			case "vcs.modified":
+				git.Dirty = setting.Value == "true"
+			}
+		}
+	}
+	if git.Commit != "" {
+		return git
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	commit, err := exec.CommandContext(ctx, "git", "rev-parse", "HEAD").Output()
+	if err != nil {
+		return rundir.Git{} // no git, or no repository: there is nothing to record
+	}
+	status, err := exec.CommandContext(ctx, "git", "status", "--porcelain", "--untracked-files=no").Output()
+	return rundir.Git{Commit: strings.TrimSpace(string(commit)), Dirty: err != nil || len(status) > 0}
+}
+
+// announce tells what begins, and where its folder is.
+func (s *session) announce() {
+	e, m := s.experiment, s.manifest
+	s.progress.line("%s: %s parameters, %s training images, %s steps on %s, seed %d", e.Name,
+		thousands(m.Model.Parameters), thousands(m.Data.Train), thousands(s.trainer.Steps()), s.backend.Name, e.Seed)
+	if step := s.trainer.Step(); step > 0 {
+		s.progress.line("going on after step %s", thousands(step))
+	}
+	s.progress.line("folder   %s", s.run.Path)
+}
