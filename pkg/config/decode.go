@@ -62,7 +62,7 @@ func (d *decoder) value(key string, at place, node *yaml.Node, f field, into ref
 		d.report(key, at, "aliases such as *%s are not read; write the value out", printable(node.Value))
 	case node.Style&yaml.TaggedStyle != 0:
 		d.report(key, at, "tags such as %s are not read; leave it out", printable(node.Tag))
-	case node.ShortTag() == "!!null":
+	case node.ShortTag() == "!!null" && f.name != "":
 		mismatch("; or leave the key out")
 	case f.isKind():
 		d.kind(key, at, node, f, into)
@@ -122,8 +122,9 @@ func (d *decoder) kind(key string, at place, node *yaml.Node, f field, into refl
 	}
 	chosen := choice{table: kindTables[f.typ], key: f.kindKey}
 	kinds := chosen.table.names()
-	if name, value := lookUp(node, f.kindKey); value != nil {
-		chosen.place = d.placeOf(name)
+	if i := indexOf(node, f.kindKey); i >= 0 {
+		value := node.Content[i+1]
+		chosen.place = d.placeOf(node.Content[i])
 		selector := field{typ: reflect.TypeFor[string](), enum: kinds}
 		d.value(join(key, f.kindKey), chosen.place, value, selector, reflect.ValueOf(&chosen.kind).Elem())
 		if chosen.kind == "" {
@@ -139,16 +140,6 @@ func (d *decoder) kind(key string, at place, node *yaml.Node, f field, into refl
 	value := reflect.ValueOf(chosen.table[chosen.kind]())
 	into.Set(value)
 	d.mapping(key, node, chosen.table.fields(chosen.kind), &chosen, value.Elem())
-}
-
-// lookUp returns a key of a mapping and its value, or nil.
-func lookUp(mapping *yaml.Node, key string) (name, value *yaml.Node) {
-	for i := 0; i < len(mapping.Content); i += 2 {
-		if name := mapping.Content[i]; name.Kind == yaml.ScalarNode && name.Value == key {
-			return name, mapping.Content[i+1]
-		}
-	}
-	return nil, nil
 }
 
 // mapping reads the keys of a struct.
@@ -214,12 +205,12 @@ func join(parent, name string) string {
 
 var (
 	wholeNumber = regexp.MustCompile(`^[-+]?(0|[1-9][0-9]*)$`)
-	anyNumber   = regexp.MustCompile(`^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$`)
+	anyNumber   = regexp.MustCompile(`^[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?$`)
 )
 
 // setScalar sets a value if the field allows what is written.
 //
-// Whole numbers are decimal: package yaml takes 010 for 8, and YAML 1.2 for 10.
+// Numbers are decimal, without zeros in front: package yaml takes 010 for 8, and YAML 1.2 for 10.
 func setScalar(node *yaml.Node, f field, into reflect.Value) bool {
 	text := node.Value
 	switch f.typ.Kind() {

@@ -8,8 +8,8 @@
 // the structs, their tags and their comments.
 //
 // What is not here: the kinds of datasets, corruptions and models and their keys, which are the structs in the tables
-// named Kinds of pkg/dataset, pkg/corrupt and pkg/model; the keys of `train:` and `evaluate:`, which pkg/train and pkg/evaluate own; and checks that need
-// the data, which report through [Experiment.Problem].
+// named Kinds of pkg/dataset, pkg/corrupt and pkg/model; the keys of `train:` and `evaluate:`, which pkg/train and
+// pkg/evaluate own; and checks that need the data, which report through [Experiment.Problem].
 package config
 
 //go:generate go test . -run TestGenerated -update
@@ -22,6 +22,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"gopkg.in/yaml.v3"
 )
 
 // Load reads an experiment from a file, with overrides such as "train.epochs=3" or "corrupt={kind: none}".
@@ -64,19 +66,24 @@ func Parse(name string, data []byte, overrides ...string) (*Experiment, error) {
 	if problems != nil {
 		return nil, problems
 	}
+	if root == nil {
+		return nil, Problems{{File: name, Line: 1, Column: 1, Message: "empty; write what differs from the defaults, such as name: my-experiment"}}
+	}
 	d := newDecoder(name, root, aliases)
-	for _, text := range overrides {
-		d.problems = append(d.problems, d.override(text)...)
+	if root.Kind == yaml.MappingNode {
+		for _, text := range overrides {
+			d.problems = append(d.problems, d.override(text)...)
+		}
 	}
 	e := Default()
 	e.Name = nameOf(name)
 	d.decode(e)
 	e.check(d.contradiction)
-	if len(d.problems) == maxProblems {
-		return nil, append(d.problems.sorted(), Problem{File: name, Message: "there may be more; mend these first"})
+	if len(d.problems) >= maxProblems {
+		return nil, append(d.problems.sorted(overrides), Problem{File: name, Message: "there may be more; mend these first"})
 	}
 	if len(d.problems) > 0 {
-		return nil, d.problems.sorted()
+		return nil, d.problems.sorted(overrides)
 	}
 	e.source = source{file: name, places: d.places}
 	return e, nil

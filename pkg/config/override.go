@@ -55,13 +55,13 @@ func (d *document) override(text string) Problems {
 	if !ok || slices.Contains(keys, "") {
 		return Problems{at.problem("", "want KEY=VALUE, such as train.epochs=3")}
 	}
-	if strings.TrimSpace(value) == "" {
-		return Problems{at.problem("", fmt.Sprintf(`nothing after "="; for empty text write %s='""'`, path))}
-	}
 	node, problems := parseYAML(at.file, []byte(value))
 	if problems != nil {
 		problems[0].Line = 0
 		return problems
+	}
+	if node == nil {
+		return Problems{at.problem("", fmt.Sprintf(`nothing after "="; for empty text write %s='""'`, path))}
 	}
 	d.mark(node, text)
 	if message := d.set(d.root, keys, 0, node, text); message != "" {
@@ -77,57 +77,62 @@ func (d *document) mark(node *yaml.Node, text string) {
 	}
 }
 
-// set puts value at keys[depth:] below node, and says why if it can't.
+// set puts value at keys[depth:] below node. If it can't, it changes nothing and says why.
 func (d *document) set(node *yaml.Node, keys []string, depth int, value *yaml.Node, text string) string {
-	key := keys[depth]
-	parent := strings.Join(keys[:depth], ".")
-	_, err := strconv.ParseUint(key, 10, 32)
-	isIndex := err == nil
+	parent, key, isLast := strings.Join(keys[:depth], "."), keys[depth], depth == len(keys)-1
 	switch {
-	case node.Kind == yaml.SequenceNode && isIndex:
-		index, _ := strconv.Atoi(key)
-		if index >= len(node.Content) {
-			return fmt.Sprintf("%s has %d elements, counted from 0", parent, len(node.Content))
+	case node.Kind == yaml.SequenceNode && isIndex(key):
+		i, _ := strconv.Atoi(key)
+		if i >= len(node.Content) {
+			return fmt.Sprintf("%s has no element %d; it has %d, counted from 0", parent, i, len(node.Content))
 		}
-		if depth == len(keys)-1 {
-			node.Content[index] = value
-			return ""
+		if !isLast {
+			return d.set(node.Content[i], keys, depth+1, value, text)
 		}
-		return d.set(node.Content[index], keys, depth+1, value, text)
+		node.Content[i] = value
+		return ""
 	case node.Kind == yaml.SequenceNode && len(node.Content) == 1:
 		return d.set(node.Content[0], keys, depth, value, text)
 	case node.Kind == yaml.SequenceNode:
 		return fmt.Sprintf("%s is a list of %d; say which, from 0: %s.0.%s", parent, len(node.Content), parent, strings.Join(keys[depth:], "."))
 	case node.Kind != yaml.MappingNode:
 		return fmt.Sprintf("%s is %s and has no keys", parent, found(node))
-	case isIndex:
-		return fmt.Sprintf("%s is not written as a list; give all of it: %s=[…]", parent, parent)
 	}
-	place := slices.IndexFunc(everyOther(node.Content), func(name *yaml.Node) bool { return name.Value == key })
+	i := indexOf(node, key)
+	if !isLast {
+		if i >= 0 && node.Content[i+1].ShortTag() != "!!null" {
+			return d.set(node.Content[i+1], keys, depth+1, value, text)
+		}
+		if list := join(parent, key); isIndex(keys[depth+1]) {
+			return fmt.Sprintf("%s is not written as a list; give all of it: %s=[…]", list, list)
+		}
+		section := &yaml.Node{Kind: yaml.MappingNode}
+		if message := d.set(section, keys, depth+1, value, text); message != "" {
+			return message
+		}
+		value = section
+	}
 	name := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: key}
 	d.overrides[name] = text
-	if place < 0 {
-		place = len(node.Content) / 2
-		node.Content = append(node.Content, name, nil)
+	if i < 0 {
+		node.Content = append(node.Content, name, value)
+	} else {
+		node.Content[i], node.Content[i+1] = name, value
 	}
-	child := &node.Content[2*place+1]
-	if depth == len(keys)-1 {
-		node.Content[2*place], *child = name, value
-		return ""
-	}
-	if *child == nil || (*child).ShortTag() == "!!null" {
-		node.Content[2*place] = name
-		*child = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
-		d.overrides[*child] = text
-	}
-	return d.set(*child, keys, depth+1, value, text)
+	return ""
 }
 
-// everyOther returns the nodes of a mapping that are keys.
-func everyOther(content []*yaml.Node) []*yaml.Node {
-	keys := make([]*yaml.Node, 0, len(content)/2)
-	for i := 0; i < len(content); i += 2 {
-		keys = append(keys, content[i])
+// indexOf returns where a mapping's content has the key, followed by its value; -1 if it has not.
+func indexOf(mapping *yaml.Node, key string) int {
+	for i := 0; i < len(mapping.Content); i += 2 {
+		if name := mapping.Content[i]; name.Kind == yaml.ScalarNode && name.Value == key {
+			return i
+		}
 	}
-	return keys
+	return -1
+}
+
+func isIndex(key string) bool {
+	_, err := strconv.ParseUint(key, 10, 16)
+	return err == nil
 }

@@ -16,7 +16,7 @@ import (
 // maxBytes bounds a config file; those that people write have a few kilobytes.
 const maxBytes = 1 << 20
 
-// parseYAML reads the only document of a file. Its problems have no key.
+// parseYAML reads the only document of a file; nil where there is nothing in it. Its problems have no key.
 func parseYAML(file string, data []byte) (*yaml.Node, Problems) {
 	problem := func(line, column int, format string, args ...any) Problems {
 		return Problems{{File: file, Line: line, Column: column, Message: fmt.Sprintf(format, args...)}}
@@ -33,7 +33,7 @@ func parseYAML(file string, data []byte) (*yaml.Node, Problems) {
 	var document, second yaml.Node
 	err := decoder.Decode(&document)
 	if errors.Is(err, io.EOF) || err == nil && document.Content[0].ShortTag() == "!!null" {
-		return nil, problem(1, 1, "empty; write what differs from the defaults, such as name: my-experiment")
+		return nil, nil
 	}
 	if err == nil {
 		if err = decoder.Decode(&second); err == nil {
@@ -41,11 +41,8 @@ func parseYAML(file string, data []byte) (*yaml.Node, Problems) {
 		}
 	}
 	if !errors.Is(err, io.EOF) {
-		line, message := syntaxError(err)
-		if text := lineOf(data, line); strings.HasPrefix(strings.TrimLeft(text, " "), "\t") {
-			message = "a tab; indent with spaces"
-		}
-		return nil, problem(line, 1, "not YAML: %s", message)
+		line, message := syntaxError(data, err)
+		return nil, problem(line, 1, "%s", message)
 	}
 	return document.Content[0], nil
 }
@@ -65,24 +62,49 @@ func unreadable(data []byte) (offset int, message string) {
 	return 0, ""
 }
 
-var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?((?s).*)$`)
+var (
+	yamlError     = regexp.MustCompile(`^(?s)yaml: (?:line (\d+): )?(.*)$`)
+	unknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
+)
 
-// syntaxError takes a message of package yaml apart. No line means the first, or an alias without its anchor.
-func syntaxError(err error) (line int, message string) {
+// plainWords says what the commonest messages of package yaml mean.
+var plainWords = map[string]string{
+	"did not find expected key":                      "the keys of a mapping do not line up",
+	"did not find expected '-' indicator":            "the elements of a list do not line up",
+	"did not find expected ',' or ']'":               "a list has no closing ], or two elements no comma",
+	"did not find expected ',' or '}'":               "a mapping has no closing }, or two keys no comma",
+	"did not find expected node content":             "a value or a closing bracket is missing",
+	"mapping values are not allowed in this context": "a key where none can be; indent it like its neighbours, and quote text with a colon",
+	"could not find expected ':'":                    "a line that is neither a key with a colon nor part of a value",
+	"found unexpected end of stream":                 "a quote that is not closed",
+}
+
+// syntaxError returns the line of package yaml's message, and what it means.
+func syntaxError(data []byte, err error) (line int, message string) {
 	match := yamlError.FindStringSubmatch(err.Error())
 	if match == nil {
-		return 1, err.Error()
+		return 1, "not YAML: " + err.Error()
 	}
 	message = match[2]
-	if match[1] == "" {
-		return 1, message
+	if anchor := unknownAnchor.FindStringSubmatch(message); anchor != nil {
+		before, _, _ := bytes.Cut(data, []byte("*"+anchor[1]))
+		return 1 + bytes.Count(before, []byte("\n")), "aliases such as *" + printable(anchor[1]) + " are not read; write the value out"
 	}
-	line, _ = strconv.Atoi(match[1])
-	// Its parser, unlike its scanner, counts lines from 0.
-	if strings.HasPrefix(message, "did not find expected ") {
-		line++
+	line = 1
+	if match[1] != "" {
+		line, _ = strconv.Atoi(match[1])
+		// Its parser, unlike its scanner, counts lines from 0.
+		if strings.HasPrefix(message, "did not find expected ") {
+			line++
+		}
 	}
-	return line, message
+	if strings.HasPrefix(strings.TrimLeft(lineOf(data, line), " "), "\t") {
+		return line, "not YAML: a tab; indent with spaces"
+	}
+	if plain, ok := plainWords[message]; ok {
+		message = plain
+	}
+	return line, "not YAML: " + message
 }
 
 // lineOf returns a line by its number, from 1; "" where there is none.

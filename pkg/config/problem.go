@@ -45,19 +45,12 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// sorted orders the problems; those of the overrides keep their order.
-func (ps Problems) sorted() Problems {
+// sorted orders the problems: those of the file by position, then those of the overrides in their order.
+func (ps Problems) sorted(overrides []string) Problems {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
-		overrideA, overrideB := strings.HasPrefix(a.File, overridePrefix), strings.HasPrefix(b.File, overridePrefix)
-		switch {
-		case overrideA && overrideB:
-			return 0
-		case overrideA:
-			return 1
-		case overrideB:
-			return -1
-		}
-		return cmp.Or(a.Line-b.Line, a.Column-b.Column)
+		return cmp.Or(
+			slices.Index(overrides, strings.TrimPrefix(a.File, overridePrefix))-slices.Index(overrides, strings.TrimPrefix(b.File, overridePrefix)),
+			a.Line-b.Line, a.Column-b.Column)
 	})
 	return ps
 }

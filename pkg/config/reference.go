@@ -65,8 +65,12 @@ func writeKinds(text *strings.Builder, section string, f field) {
 		same := slices.DeleteFunc(table.names(), func(other string) bool {
 			return reflect.TypeOf(table[other]()).Elem() != value.Type()
 		})
+		subject := kind
+		if len(same) > 1 {
+			subject = "each"
+		}
 		fmt.Fprintf(text, "\n### %s: `%s: %s`\n\n%s\n", section, f.kindKey, strings.Join(same, "`, `"),
-			docOf(value.Type().String(), value.Type().Name(), strings.Join(same, " or ")))
+			docOf(value.Type().String(), value.Type().Name(), subject))
 		writeTable(text, section, fieldsOf(value.Type()), value)
 	}
 }

@@ -114,7 +114,7 @@ func kindSchema(f field, defaultKind string) object {
 	for _, kind := range table.names() {
 		value := reflect.ValueOf(table[kind]()).Elem()
 		doc := docOf(value.Type().String(), value.Type().Name(), kind)
-		documented = append(documented, kind+": "+firstSentence(doc))
+		documented = append(documented, firstSentence(doc))
 		chosen := object{"properties": object{f.kindKey: object{"const": kind}}}
 		if kind != defaultKind {
 			chosen["required"] = []string{f.kindKey}

@@ -124,11 +124,12 @@ func Resume(ctx context.Context, path string, options Options) (*rundir.Run, err
 
 // open opens the backend and loads the data.
 func (s *session) open(ctx context.Context) (err error) {
-	defer s.ledger.since("start", time.Now())
 	e := s.experiment
+	start := time.Now()
 	if s.backend, err = backend.Open(ctx, e.Backend, backend.Options{Log: s.options.Log}); err != nil {
 		return InputError{err}
 	}
+	s.ledger.since("start", start)
 	defer s.ledger.since("data", time.Now())
 	var bar io.Writer
 	if s.options.Terminal {

@@ -1,0 +1,392 @@
+package config
+
+import (
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/rogpeppe/go-internal/txtar"
+	"pgregory.net/rapid"
+
+	"latent/pkg/corrupt"
+	"latent/pkg/dataset"
+	"latent/pkg/model"
+)
+
+// TestBadConfigs holds the words of every error: testdata/bad has a file for each subject.
+func TestBadConfigs(t *testing.T) {
+	paths, err := filepath.Glob("testdata/bad/*.txtar")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no cases: %v", err)
+	}
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
+			archive, err := txtar.ParseFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			parts := map[string]string{}
+			for _, file := range archive.Files {
+				parts[file.Name] = string(file.Data)
+			}
+			var overrides []string
+			if text := strings.TrimSpace(parts["overrides"]); text != "" {
+				overrides = strings.Split(text, "\n")
+			}
+			_, err = Parse("config.yaml", []byte(parts["config.yaml"]), overrides...)
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			if problems := Problems(nil); !errors.As(err, &problems) {
+				t.Fatalf("error is a %T, want Problems", err)
+			}
+			got := err.Error() + "\n"
+			if *update {
+				files := archive.Files[:0]
+				for _, file := range archive.Files {
+					if file.Name != "problems" {
+						files = append(files, file)
+					}
+				}
+				archive.Files = append(files, txtar.File{Name: "problems", Data: []byte(got)})
+				if err := os.WriteFile(path, txtar.Format(archive), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(parts["problems"], got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestUnreadable is for what a text file in testdata cannot hold.
+func TestUnreadable(t *testing.T) {
+	for name, test := range map[string]struct{ text, want string }{
+		"empty":   {"", "x.yaml:1:1: empty; write what differs from the defaults, such as name: my-experiment"},
+		"null":    {"~", "x.yaml:1:1: empty; write what differs from the defaults, such as name: my-experiment"},
+		"latin-1": {"seed: 1\nname: caf\xe9", "x.yaml:2:10: not UTF-8; save the file in that encoding"},
+		"utf-16":  {"\xff\xfes\x00", "x.yaml:1:1: not UTF-8; save the file in that encoding"},
+		"escape":  {"name: é\x1b[2J", "x.yaml:1:8: control character U+001B; remove it"},
+		"long":    {strings.Repeat(" ", maxBytes+1), "x.yaml: more than 1048576 bytes, the most that is read; is this a config?"},
+		"deep":    {strings.Repeat("[", 20000), "x.yaml:1:1: not YAML: exceeded max depth of 10000"},
+		"hidden":  {`"a\e[2Jb": 1`, `x.yaml:1:1: "a\x1b[2Jb": unknown key; allowed here: name, seed, backend, data, corrupt, model, train, evaluate, output`},
+		"long name": {strings.Repeat("x", 100) + ": 1",
+			"x.yaml:1:1: " + strings.Repeat("x", 60) + "…: unknown key; allowed here: name, seed, backend, data, corrupt, model, train, evaluate, output"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Parse("x.yaml", []byte(test.text))
+			if err == nil || err.Error() != test.want {
+				t.Errorf("error %v\nwant  %s", err, test.want)
+			}
+		})
+	}
+}
+
+// A megabyte of nonsense is read quickly, and ends in a page of problems.
+func TestManyProblems(t *testing.T) {
+	var text strings.Builder
+	for text.Len() < maxBytes-20 {
+		text.WriteString("k" + strings.Repeat("x", text.Len()%7) + number(float64(text.Len())) + ": 1\n")
+	}
+	_, err := Parse("x.yaml", []byte(text.String()))
+	problems := Problems(nil)
+	if !errors.As(err, &problems) || len(problems) != maxProblems+1 {
+		t.Fatalf("%d problems, want %d", len(problems), maxProblems+1)
+	}
+	if got, want := problems[maxProblems].String(), "x.yaml: there may be more; mend these first"; got != want {
+		t.Errorf("last problem %q, want %q", got, want)
+	}
+}
+
+func TestLoad(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "my first.yaml")
+	if err := os.WriteFile(path, []byte("{}"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	e, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Default()
+	want.Name = "my-first"
+	if diff := cmp.Diff(yamlOf(t, want), yamlOf(t, e)); diff != "" {
+		t.Errorf("an empty mapping is not the default: -want +got:\n%s", diff)
+	}
+	for path, want := range map[string]string{
+		filepath.Join(dir, "none.yaml"): filepath.Join(dir, "none.yaml") + ": no such file or directory",
+		dir:                             dir + ": is a directory",
+	} {
+		if _, err := Load(path); err == nil || err.Error() != want {
+			t.Errorf("error %v, want %s", err, want)
+		}
+	}
+}
+
+func TestNameOf(t *testing.T) {
+	for path, want := range map[string]string{
+		"configs/mnist/denoise.yaml":      "denoise",
+		"a b/été 2.yml":                   "t-2",
+		".yaml":                           "experiment",
+		"-":                               "experiment",
+		strings.Repeat("a", 200) + ".yml": strings.Repeat("a", 100),
+	} {
+		if got := nameOf(path); got != want {
+			t.Errorf("nameOf(%q) = %q, want %q", path, got, want)
+		}
+	}
+}
+
+func TestOverrides(t *testing.T) {
+	file := `
+corrupt: {kind: gaussian, noise_factor: 0.3}
+model: {encoder: [256, 64]}
+data: {dataset: mnist, validation: 100}
+evaluate:
+train: {epochs: 3}
+`
+	for override, check := range map[string]func(*Experiment) (got, want any){
+		"train.epochs=7":             func(e *Experiment) (got, want any) { return e.Train.Epochs, 7 },
+		"train={batch_size: 9}":      func(e *Experiment) (got, want any) { return e.Train.Epochs, 10 }, // the default again
+		"model.encoder=[8,4]":        func(e *Experiment) (got, want any) { return e.Model.(*model.Dense).Encoder, []int{8, 4} },
+		"model.encoder.1=4":          func(e *Experiment) (got, want any) { return e.Model.(*model.Dense).Encoder, []int{256, 4} },
+		"output.grid.rows=2":         func(e *Experiment) (got, want any) { return e.Output.Grid.Rows, 2 },
+		"output.dir=a=b":             func(e *Experiment) (got, want any) { return e.Output.Dir, "a=b" },
+		`output.dir=""`:              func(e *Experiment) (got, want any) { return e.Output.Dir, "" },
+		"corrupt.noise_factor=0.5":   func(e *Experiment) (got, want any) { return e.Corrupt.Caption(), "gaussian 0.5" },
+		"corrupt={kind: none}":       func(e *Experiment) (got, want any) { return e.Corrupt.Caption(), "none" },
+		"corrupt=[]":                 func(e *Experiment) (got, want any) { return len(e.Corrupt), 0 },
+		"corrupt=[{kind: gaussian}]": func(e *Experiment) (got, want any) { return e.Corrupt.Caption(), "gaussian 0.3" },
+		"data.dataset=glyphs": func(e *Experiment) (got, want any) { // keeps the key that both have
+			return e.Data.(*dataset.Glyphs).Holdout, dataset.Holdout{Validation: 100}
+		},
+		"name=other": func(e *Experiment) (got, want any) { return e.DatasetName() + e.Name, "mnistother" },
+	} {
+		t.Run(override, func(t *testing.T) {
+			e, err := Parse("x.yaml", []byte(file), override, "seed=3", "evaluate.seed=4")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := check(e); !reflect.DeepEqual(got, want) || e.Seed != 3 {
+				t.Errorf("%v and seed %d, want %v and 3", got, e.Seed, want)
+			}
+		})
+	}
+}
+
+// Problem finds the place of what only loading the data shows.
+func TestProblem(t *testing.T) {
+	e, err := Parse("x.yaml", []byte("data:\n  validation: 9\nmodel: {encoder: [3, 4]}\n"), "train.epochs=3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{
+		"data.validation":     "x.yaml:2:3: data.validation: bad",
+		"data.dir":            "x.yaml:1:1: data.dir: bad", // not written: the section's place
+		"model.encoder.1":     "x.yaml:3:22: model.encoder.1: bad",
+		"train.epochs":        "override train.epochs=3: bad",
+		"train.learning_rate": "override train.epochs=3: train.learning_rate: bad",
+		"seed":                "x.yaml: seed: bad",
+	} {
+		if got := e.Problem(key, "%s", "bad").Error(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if got, want := Default().Problem("seed", "bad").Error(), "seed: bad"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func yamlOf(t interface{ Fatal(...any) }, e *Experiment) string {
+	text, err := e.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// What YAML writes is what Parse reads, for every experiment; and the schema agrees.
+func TestRoundTrip(t *testing.T) {
+	schema := compileSchema(t)
+	rapid.Check(t, func(t *rapid.T) {
+		e := Default()
+		draw(t, reflect.ValueOf(e).Elem())
+		settle(e)
+		text := yamlOf(t, e)
+		again, err := Parse("x.yaml", []byte(text))
+		if err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		if diff := cmp.Diff(e, again, cmpopts.IgnoreFields(Experiment{}, "source"), cmpopts.EquateEmpty(),
+			cmp.Exporter(func(reflect.Type) bool { return true })); diff != "" {
+			t.Fatalf("-want +got:\n%s\n%s", diff, text)
+		}
+		if err := schema.Validate(asEditor(t, text)); err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+	})
+}
+
+// draw fills a struct with values that its tags allow.
+func draw(t *rapid.T, into reflect.Value) {
+	for _, f := range fieldsOf(into.Type()) {
+		drawField(t, f, into.FieldByIndex(f.index))
+	}
+}
+
+func drawField(t *rapid.T, f field, into reflect.Value) {
+	label := f.doc
+	switch {
+	case f.isKind():
+		table := kindTables[f.typ]
+		value := reflect.ValueOf(table[rapid.SampledFrom(table.names()).Draw(t, label)]())
+		draw(t, value.Elem())
+		into.Set(value)
+	case f.typ.Kind() == reflect.Slice:
+		count := rapid.IntRange(max(0, f.minItems), 4).Draw(t, label)
+		into.Set(reflect.MakeSlice(f.typ, count, count))
+		for i := range count {
+			drawField(t, f.element(), into.Index(i))
+		}
+	case f.typ.Kind() == reflect.Struct:
+		draw(t, into)
+	case f.typ.Kind() == reflect.Bool:
+		into.SetBool(rapid.Bool().Draw(t, label))
+	case f.enum != nil:
+		into.SetString(rapid.SampledFrom(f.enum).Draw(t, label))
+	case f.pattern != nil:
+		into.SetString(rapid.StringMatching(f.pattern.String()).Draw(t, label))
+	case f.typ.Kind() == reflect.String:
+		into.SetString(rapid.String().Draw(t, label))
+	case f.typ.Kind() == reflect.Float64:
+		x := rapid.Float64Range(max(f.minimum, f.above, -1e300), min(f.maximum, f.below, 1e300)).Draw(t, label)
+		if !f.allows(x) {
+			x = 0.5 // an open end: every range holds it
+		}
+		into.SetFloat(x)
+	default:
+		into.SetInt(rapid.Int64Range(int64(max(f.minimum, math.MinInt64)), int64(min(f.maximum, math.MaxInt64/2))).Draw(t, label))
+	}
+}
+
+// settle removes the contradictions that check would find.
+func settle(e *Experiment) {
+	e.Train.WeightDecay, e.Train.Momentum, e.Train.EarlyStopping = 0, 0, 0
+	e.Train.BatchSize = 1
+	e.Train.WarmupEpochs = min(e.Train.WarmupEpochs, float64(e.Train.Epochs))
+	if e.Train.Loss == "bce" {
+		e.Train.Loss = "mse"
+	}
+	if folder, ok := e.Data.(*dataset.Folder); ok {
+		folder.Dir += "pictures"
+	}
+}
+
+func TestYAMLOfUnknownKind(t *testing.T) {
+	e := Default()
+	e.Corrupt = corrupt.Chain{struct{ corrupt.Corruption }{}}
+	_, err := e.YAML()
+	if err == nil || !strings.Contains(err.Error(), "corrupt: struct { corrupt.Corruption } is not one of the kinds gaussian") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// A struct whose Check has another signature would never be asked.
+func TestCheckers(t *testing.T) {
+	for _, table := range kindTables {
+		for kind, make := range table {
+			value := make()
+			_, has := reflect.TypeOf(value).MethodByName("Check")
+			if _, asked := value.(checker); has && !asked {
+				t.Errorf("%s: Check is not func(report func(key, problem string))", kind)
+			}
+		}
+	}
+}
+
+func TestAliases(t *testing.T) {
+	paths := pathsOf(reflect.TypeFor[Experiment]())
+	known := map[string]bool{}
+	for _, path := range paths {
+		known[path] = true
+	}
+	last := map[string]bool{}
+	for _, name := range lastNames(paths) {
+		last[name] = true
+	}
+	for alias, keys := range aliases {
+		for _, key := range keys {
+			if !known[key] {
+				t.Errorf("%s stands for %s, which is not a key", alias, key)
+			}
+		}
+		if last[alias] {
+			t.Errorf("%s is a key, and needs no alias", alias)
+		}
+	}
+}
+
+func TestClosest(t *testing.T) {
+	names := []string{"mse", "mae", "bce", "huber", "learning_rate"}
+	for name, want := range map[string]string{
+		"msee": "mse", "MSE": "mse", "hubber": "huber", "ebc": "", "bec": "bce", "learning-rate": "learning_rate",
+		"leraning_raet": "learning_rate", "cross_entropy": "", "": "",
+	} {
+		if got := closest(name, names); got != want {
+			t.Errorf("closest(%q) = %q, want %q", name, got, want)
+		}
+	}
+}
+
+// The distances are those of Wikipedia, "Damerau–Levenshtein distance" and "Levenshtein distance".
+func TestEditDistance(t *testing.T) {
+	for _, test := range []struct {
+		a, b string
+		want int
+	}{{"kitten", "sitting", 3}, {"CA", "ABC", 3}, {"flaw", "lawn", 2}, {"", "abc", 3}, {"abcd", "acbd", 1}} {
+		if got := editDistance(test.a, test.b); got != test.want {
+			t.Errorf("editDistance(%q, %q) = %d, want %d", test.a, test.b, got, test.want)
+		}
+	}
+}
+
+// FuzzParse holds that no file panics, and that what is accepted can be written and read again.
+func FuzzParse(f *testing.F) {
+	paths, err := filepath.Glob("testdata/bad/*.txtar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, path := range paths {
+		archive, err := txtar.ParseFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(archive.Files[0].Data, "corrupt.0.kind=none")
+	}
+	f.Add([]byte("corrupt: [{kind: gaussian}]\nmodel: {encoder: [2]}"), "model.encoder.0=3")
+	f.Fuzz(func(t *testing.T, data []byte, override string) {
+		e, err := Parse("x.yaml", data, override)
+		if err != nil {
+			if problems := Problems(nil); !errors.As(err, &problems) || len(problems) == 0 || e != nil {
+				t.Fatalf("%v and error %#v", e, err)
+			}
+			return
+		}
+		text := yamlOf(t, e)
+		again, err := Parse("x.yaml", []byte(text))
+		if err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		if diff := cmp.Diff(text, yamlOf(t, again)); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}
