@@ -39,7 +39,9 @@ var Kinds = map[string]func() Source{
 	"mnist":         func() Source { return newIDX(mnist) },
 	"fashion-mnist": func() Source { return newIDX(fashionMNIST) },
 	"kmnist":        func() Source { return newIDX(kmnist) },
-	"glyphs":        func() Source { return &Glyphs{Holdout: Holdout{Validation: familyValidation}, Train: 60000, Test: 10000} },
+	"glyphs": func() Source {
+		return &Glyphs{Holdout: Holdout{Validation: familyValidation}, Train: 60000, Test: 10000}
+	},
 	"folder": func() Source {
 		return &Folder{Height: 28, Width: 28, Colour: "grey", TestFraction: 0.1}
 	},

@@ -1,0 +1,249 @@
+// Package report renders a run as one HTML page.
+//
+//	err := report.Write(run) // report.html in the run's folder
+//
+// The page is one file: pictures, curves and styles are inside it, and it needs neither a network nor scripts. It follows
+// the reader's light or dark mode, and prints.
+//
+// What is not here: what the figures mean (pkg/evaluate) and the run's files (pkg/rundir).
+package report
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io"
+	"maps"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"latent/pkg/evaluate"
+	"latent/pkg/rundir"
+)
+
+//go:embed report.html.tmpl
+var pageText string
+
+var page = template.Must(template.New("report").Parse(pageText))
+
+// Write renders the run and saves the page as its report.html.
+func Write(run *rundir.Run) error {
+	var out bytes.Buffer
+	if err := Render(&out, run); err != nil {
+		return err
+	}
+	return run.WriteReport(out.Bytes())
+}
+
+// Render writes the page of a run. A run that failed early has a page too, with what there is.
+func Render(w io.Writer, run *rundir.Run) error {
+	manifest, err := run.Manifest()
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	config, err := run.Config()
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	windows, epochs, err := run.Metrics()
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	pictures, err := readPictures(run)
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	data := content{
+		Manifest: manifest, Path: run.Path, Config: string(config),
+		Figures: figureRows(manifest.Result), Curves: curves(windows, epochs), Times: times(manifest.Timings),
+		Facts: facts(manifest), Resume: "latent run --resume " + run.Path,
+	}
+	if n := len(pictures); n > 0 {
+		data.Last, data.Earlier = &pictures[n-1], pictures[:n-1]
+	}
+	if err := page.Execute(w, data); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	return nil
+}
+
+// content is what the page shows.
+type content struct {
+	Manifest     *rundir.Manifest
+	Path, Config string
+	Figures      []figureRow
+	Curves       []chart
+	Last         *picture
+	Earlier      []picture
+	Times        []timeRow
+	Facts        []fact
+	Resume       string
+}
+
+// Unfinished says that the run can be gone on with.
+func (c content) Unfinished() bool { return c.Manifest.State != rundir.Done }
+
+// picture is a sample grid inside the page.
+type picture struct {
+	Name string
+	Data template.URL
+}
+
+const maxPicture = 64 << 20
+
+func readPictures(run *rundir.Run) ([]picture, error) {
+	samples, err := run.Samples()
+	if err != nil {
+		return nil, err
+	}
+	var pictures []picture
+	for _, sample := range samples {
+		info, err := os.Stat(sample.Path)
+		if err != nil {
+			return nil, err
+		}
+		if info.Size() > maxPicture {
+			continue
+		}
+		png, err := os.ReadFile(sample.Path)
+		if err != nil {
+			return nil, err
+		}
+		name := strings.Replace(strings.Replace(sample.Name, "epoch-0000", "before training", 1), "epoch-", "epoch ", 1)
+		pictures = append(pictures, picture{
+			Name: name,
+			Data: template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(png)),
+		})
+	}
+	return pictures, nil
+}
+
+// figureRow is a metric of the test images.
+type figureRow struct {
+	Name, Unit               string
+	Value, Interval          string
+	Corrupted, CorruptedBand string
+	Change                   string
+	Better                   bool
+}
+
+func figureRows(r rundir.Result) []figureRow {
+	var rows []figureRow
+	for _, metric := range evaluate.Metrics {
+		value, found := r.Test[metric.Name]
+		if !found {
+			continue
+		}
+		row := figureRow{Name: strings.ToUpper(metric.Name), Unit: metric.Unit,
+			Value: significant(float64(value)), Interval: band(r.Interval["test"], metric.Name)}
+		if corrupted, found := r.Corrupted[metric.Name]; found {
+			row.Corrupted, row.CorruptedBand = significant(float64(corrupted)), band(r.Interval["corrupted"], metric.Name)
+			change := float64(value - corrupted)
+			row.Change, row.Better = signed(change), change > 0 == metric.Higher
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+func band(intervals map[string]rundir.Number, name string) string {
+	if interval, found := intervals[name]; found {
+		return "± " + significant(float64(interval))
+	}
+	return ""
+}
+
+// significant writes a number with about four digits that count.
+func significant(x float64) string {
+	switch size := math.Abs(x); {
+	case math.IsNaN(x) || math.IsInf(x, 0):
+		return "—"
+	case size >= 10:
+		return fmt.Sprintf("%.2f", x)
+	case size >= 0.1:
+		return fmt.Sprintf("%.4f", x)
+	}
+	return fmt.Sprintf("%.5f", x)
+}
+
+func signed(x float64) string {
+	if x > 0 {
+		return "+" + significant(x)
+	}
+	return strings.Replace(significant(x), "-", "−", 1)
+}
+
+// timeRow is a part of the run's time.
+type timeRow struct {
+	Name    string
+	Seconds string
+	Percent float64
+}
+
+// parts are the ledger's entries in the order of a run.
+var parts = []string{"start", "data", "compile", "train", "evaluate", "write"}
+
+func times(timings map[string]float64) []timeRow {
+	total := 0.0
+	for _, seconds := range timings {
+		total += seconds
+	}
+	var rows []timeRow
+	for _, name := range parts {
+		if seconds := timings[name]; seconds > 0 {
+			rows = append(rows, timeRow{name, fmt.Sprintf("%.1f s", seconds), 100 * seconds / total})
+		}
+	}
+	return rows
+}
+
+// fact is a line about where and with what the run was made.
+type fact struct{ Name, Value string }
+
+func facts(m *rundir.Manifest) []fact {
+	var list []fact
+	add := func(name, format string, args ...any) {
+		list = append(list, fact{name, fmt.Sprintf(format, args...)})
+	}
+	add("started", "%s", m.Started.Format(time.RFC1123))
+	for _, resumed := range m.Resumed {
+		add("resumed", "%s", resumed.Format(time.RFC1123))
+	}
+	if m.Finished != nil {
+		add("finished", "%s", m.Finished.Format(time.RFC1123))
+	}
+	add("seed", "%d", m.Seed)
+	add("data", "%s: %d to train on, %d for validation, %d for the test", m.Data.Dataset, m.Data.Train, m.Data.Validation, m.Data.Test)
+	add("parameters", "%d", m.Model.Parameters)
+	add("backend", "%s, %s", m.Backend.Name, m.Backend.Device)
+	if m.Backend.Reason != "" {
+		add("why not faster", "%s", m.Backend.Reason)
+	}
+	if m.Backend.Plugin != "" {
+		add("plugin", "%s", m.Backend.Plugin)
+		add("plugin SHA-256", "%s", m.Backend.PluginSHA256)
+		add("XLA_FLAGS", "%s", m.Backend.XLAFlags)
+	}
+	add("machine", "%s/%s, %s, %d cores", m.Host.OS, m.Host.Arch, m.Host.CPU, m.Host.Cores)
+	var versions []string
+	for _, name := range slices.Sorted(maps.Keys(m.Versions)) {
+		versions = append(versions, name+" "+m.Versions[name])
+	}
+	add("versions", "%s", strings.Join(versions, ", "))
+	if m.Git.Commit != "" {
+		state := ""
+		if m.Git.Dirty {
+			state = ", with changes that are not committed"
+		}
+		add("source", "%s%s", m.Git.Commit, state)
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Data.Checksums)) {
+		add("SHA-256 of "+name, "%s", m.Data.Checksums[name])
+	}
+	return list
+}
