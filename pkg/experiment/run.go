@@ -230,8 +230,9 @@ func (s *session) train(ctx context.Context) error {
 			return err
 		}
 		if window.EndsEpoch || window.EndsRun {
-			if err := s.endEpoch(ctx, window); err != nil {
-				return s.stopped(ctx, err)
+			// Not to be interrupted: a checkpoint at an epoch's end means that the epoch was validated and recorded.
+			if err := s.endEpoch(context.WithoutCancel(ctx), window); err != nil {
+				return err
 			}
 			if s.stopsEarly(window.Epoch) {
 				s.progress.line("epoch %d: no better validation loss for %d epochs; stopping early", window.Epoch, s.experiment.Train.EarlyStopping)
