@@ -6,8 +6,9 @@
 //	split, err := source.Load(ctx, dataset.Options{})
 //	fmt.Println(split.Train.Len(), split.Validation.Len(), split.Test.Len())
 //
-// Promised: the same source gives the same images in the same order; every file that is read is checked against its
-// checksum or, where it is the user's own, its checksum is recorded; no network but for a dataset that is not there yet.
+// Promised: the same source gives the same images in the same order, on every machine but for a folder's pictures, whose
+// scaling may differ by a shade between kinds of processor; a published file is checked against its published checksum,
+// and the checksum of whatever was read is in [Split.Checksums]; no network but for a dataset that is not there yet.
 //
 // What is not here: scaling pixels to [-1, 1] and damaging them, which happens in the compiled program (pkg/train).
 package dataset
@@ -19,7 +20,10 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 )
 
 // Source is a dataset that a config can name.
@@ -56,13 +60,14 @@ type Options struct {
 // Holdout says which training images are used, and which are kept back.
 type Holdout struct {
 	// Validation is how many of the training images are held out: they choose the best epoch, and are never trained on.
+	// 0 holds out none.
 	Validation int `yaml:"validation" min:"0" max:"10000000"`
 
 	// SplitSeed decides which images are held out. It is not the experiment's seed, so that runs with several seeds are
 	// measured on the same images.
 	SplitSeed int64 `yaml:"split_seed" min:"0"`
 
-	// Limit uses only so many of the remaining training images, for a quick look; 0 uses all.
+	// Limit trains on only so many of the remaining images, which SplitSeed chooses too, for a quick look; 0 uses all.
 	Limit int `yaml:"limit" min:"0"`
 }
 
@@ -78,17 +83,28 @@ func (h Holdout) trainOf(n int) int {
 	return max(n, 0)
 }
 
-// split divides the training images of a dataset into those trained on and those held out, which are a random choice;
-// both keep their order.
-func (h Holdout) split(images *Images) (train, validation *Images, err error) {
-	n := images.Len()
+// check reports a holdout that leaves none of n images to train on.
+func (h Holdout) check(n int, report func(key, problem string)) {
 	if h.Validation >= n {
-		return nil, nil, fmt.Errorf("data.validation: %d images held out of %d leave none to train on; lower it", h.Validation, n)
+		report("validation", fmt.Sprintf("%d images held out of %d leave none to train on; lower it", h.Validation, n))
 	}
-	generator := rand.New(rand.NewPCG(uint64(h.SplitSeed), 0x6c6174656e74)) // "latent"
-	order := generator.Perm(n)
-	held, rest := slices.Sorted(slices.Values(order[:h.Validation])), slices.Sorted(slices.Values(order[h.Validation:]))
-	return images.Select(rest[:h.trainOf(n)]), images.Select(held), nil
+}
+
+// shuffled returns 0 … n−1 in the order that the split's seed gives them.
+func (h Holdout) shuffled(n int) []int {
+	return rand.New(rand.NewPCG(uint64(h.SplitSeed), 0x6c6174656e74)).Perm(n) // "latent"
+}
+
+// split divides the images that order names: the first of them are held out, the next are trained on. Both parts have the
+// images in the dataset's own order.
+func (h Holdout) split(images *Images, order []int) (train, validation *Images, err error) {
+	h.check(len(order), func(key, problem string) { err = fmt.Errorf("data.%s: %s", key, problem) })
+	if err != nil {
+		return nil, nil, err
+	}
+	held, rest := order[:h.Validation], order[h.Validation:]
+	rest = rest[:h.trainOf(len(order))]
+	return images.Select(slices.Sorted(slices.Values(rest))), images.Select(slices.Sorted(slices.Values(held))), nil
 }
 
 // Images are pictures of one size, and their labels.
@@ -111,12 +127,17 @@ func (im *Images) Len() int {
 	return len(im.Pixels) / im.Size()
 }
 
+// At is image i, [height, width, channel]: a part of Pixels, not a copy.
+func (im *Images) At(i int) []uint8 {
+	size := im.Size()
+	return im.Pixels[i*size : (i+1)*size : (i+1)*size]
+}
+
 // Select returns copies of the images at these places, in this order.
 func (im *Images) Select(places []int) *Images {
-	size := im.Size()
-	selected := &Images{Height: im.Height, Width: im.Width, Channels: im.Channels, Pixels: make([]uint8, 0, len(places)*size)}
+	selected := &Images{Height: im.Height, Width: im.Width, Channels: im.Channels, Pixels: make([]uint8, 0, len(places)*im.Size())}
 	for _, i := range places {
-		selected.Pixels = append(selected.Pixels, im.Pixels[i*size:(i+1)*size]...)
+		selected.Pixels = append(selected.Pixels, im.At(i)...)
 		if im.Labels != nil {
 			selected.Labels = append(selected.Labels, im.Labels[i])
 		}
@@ -129,7 +150,8 @@ type Split struct {
 	Train, Validation, Test *Images
 	// Classes names the labels; empty where there are none.
 	Classes []string
-	// Checksums holds the SHA-256 of every file that was read, by its base name; of generated pixels, by the part's name.
+	// Checksums holds SHA-256 sums in hexadecimal digits: of every file that was read, by its base name; of glyphs, those of
+	// the pixels, by "train" (validation included) and "test"; of a folder, one over all its files, by the folder's base name.
 	Checksums map[string]string
 }
 
@@ -137,4 +159,23 @@ type Split struct {
 func sum(data []byte) string {
 	digest := sha256.Sum256(data)
 	return hex.EncodeToString(digest[:])
+}
+
+// inParallel calls do for 0 … n−1 on all cores, and stops early with the context's error.
+func inParallel(ctx context.Context, n int, do func(i int)) error {
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					return
+				}
+				do(i)
+			}
+		})
+	}
+	workers.Wait()
+	return ctx.Err()
 }

@@ -14,102 +14,129 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
-// maxDownload bounds a download; the largest file of the family has about 31 MB. Where only an MD5 is published, no size is
-// either, and this bound stands in for it.
-const maxDownload = 64 << 20
+// fetcher downloads a family's files into a folder.
+type fetcher struct {
+	family   *family
+	dir      string
+	progress io.Writer     // for a progress bar; nil shows none
+	patience time.Duration // how long a mirror may send nothing before the next one is tried
+}
 
-// client gives up on a mirror that does not answer, but lets a slow download go on.
-var client = &http.Client{Transport: &http.Transport{
-	Proxy:                 http.ProxyFromEnvironment,
-	ResponseHeaderTimeout: 20 * time.Second,
-	TLSHandshakeTimeout:   10 * time.Second,
-}}
+const patience = 30 * time.Second
 
-// fetch puts the files that are not yet in dir there, one process at a time.
-func fetch(ctx context.Context, f *family, dir string, progress io.Writer) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("make a place for %s: %w; set data.dir or %s to a folder with its files", f.name, err, dirVariable)
+// fetch puts the files that are not yet in the folder there, one process at a time.
+func (f fetcher) fetch(ctx context.Context) error {
+	if f.complete() {
+		return nil // without a lock, which a read-only folder would refuse
 	}
-	lock := flock.New(filepath.Join(dir, ".lock"))
+	if err := os.MkdirAll(f.dir, 0o755); err != nil {
+		return fmt.Errorf("make a place for %s: %w; set data.dir or %s to a folder with its files", f.family.name, err, dirVariable)
+	}
+	lock := flock.New(filepath.Join(f.dir, ".lock"))
 	if _, err := lock.TryLockContext(ctx, 200*time.Millisecond); err != nil {
-		return fmt.Errorf("wait for another download of %s: %w", f.name, err)
+		return fmt.Errorf("wait for another download of %s: %w", f.family.name, err)
 	}
 	defer lock.Unlock()
-	for _, pin := range f.files {
-		if _, _, err := pin.read(dir); err == nil {
+	for _, pin := range f.family.files {
+		if _, _, err := pin.read(f.dir); err == nil {
 			continue
 		}
-		if err := pin.fetch(ctx, f.mirrors, dir, progress); err != nil {
-			return fmt.Errorf("download %s: %w\nwithout a network, set data.dir or %s to a folder with %s",
-				f.name, err, dirVariable, pin.name)
+		if err := f.file(ctx, pin); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// fetch tries one mirror after the other.
-func (p pin) fetch(ctx context.Context, mirrors []string, dir string, progress io.Writer) error {
-	var failures []error
-	for _, mirror := range mirrors {
-		err := p.fetchFrom(ctx, mirror+p.name, filepath.Join(dir, p.name), progress)
-		if err == nil {
-			return nil
-		}
-		failures = append(failures, fmt.Errorf("%s%s: %w", mirror, p.name, err))
-		if ctx.Err() != nil {
-			break
+func (f fetcher) complete() bool {
+	for _, pin := range f.family.files {
+		if _, _, err := pin.read(f.dir); err != nil {
+			return false
 		}
 	}
-	return errors.Join(failures...)
+	return true
 }
 
-// fetchFrom downloads, checks, and only then gives the file its name.
-func (p pin) fetchFrom(ctx context.Context, url, path string, progress io.Writer) error {
+// file tries one mirror after the other.
+func (f fetcher) file(ctx context.Context, pin pin) error {
+	var failures []error
+	for _, mirror := range f.family.mirrors {
+		data, err := f.download(ctx, mirror+pin.name, pin)
+		if ctx.Err() != nil {
+			return fmt.Errorf("download %s: %w", f.family.name, context.Cause(ctx))
+		}
+		if err == nil {
+			if err := writeFile(filepath.Join(f.dir, pin.name), data); err != nil {
+				return fmt.Errorf("keep %s: %w; set data.dir or %s to a folder with its files", f.family.name, err, dirVariable)
+			}
+			return nil
+		}
+		failures = append(failures, fmt.Errorf("%s%s: %w", mirror, pin.name, err))
+	}
+	return fmt.Errorf("download %s: no mirror gave %s\n%w\nput the four files into a folder yourself, and set data.dir or %s to it",
+		f.family.name, pin.name, errors.Join(failures...), dirVariable)
+}
+
+// download returns the file if it is the published one. It reads no more than that one has.
+func (f fetcher) download(ctx context.Context, url string, pin pin) ([]byte, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	timer := time.AfterFunc(f.patience, func() { cancel(fmt.Errorf("nothing came for %s", f.patience)) })
+	defer timer.Stop()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	response, err := client.Do(request)
+	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return err
+		return nil, errors.Join(context.Cause(ctx), err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return errors.New(response.Status)
+		return nil, errors.New(response.Status)
 	}
 	body := io.Reader(response.Body)
-	if progress != nil {
-		bar := progressbar.NewOptions64(response.ContentLength, progressbar.OptionSetWriter(progress),
-			progressbar.OptionSetDescription(p.name), progressbar.OptionShowBytes(true), progressbar.OptionSetWidth(24),
-			progressbar.OptionOnCompletion(func() { fmt.Fprintln(progress) }))
-		defer bar.Close()
+	if f.progress != nil {
+		bar := progressbar.NewOptions64(pin.size, progressbar.OptionSetWriter(f.progress),
+			progressbar.OptionSetDescription(pin.name), progressbar.OptionShowBytes(true), progressbar.OptionSetWidth(24))
+		defer fmt.Fprintln(f.progress)
 		body = io.TeeReader(body, bar)
 	}
-	data, err := io.ReadAll(io.LimitReader(body, maxDownload+1))
-	if err != nil {
-		return err
+	data, err := io.ReadAll(io.LimitReader(watched{body, timer, f.patience}, pin.size+1))
+	switch {
+	case context.Cause(ctx) != nil:
+		return nil, context.Cause(ctx)
+	case err != nil:
+		return nil, fmt.Errorf("cut off after %d of %d bytes: %w", len(data), pin.size, err)
+	case int64(len(data)) > pin.size:
+		return nil, fmt.Errorf("more than %d bytes", pin.size)
 	}
-	if len(data) > maxDownload {
-		return fmt.Errorf("more than %d bytes", maxDownload)
-	}
-	if err := p.check(data); err != nil {
-		return err
-	}
-	return writeFile(path, data)
+	return data, pin.check(data)
 }
 
-// writeFile writes a file whole or not at all.
+// watched puts the timer off whenever something comes.
+type watched struct {
+	io.Reader
+	timer    *time.Timer
+	patience time.Duration
+}
+
+func (w watched) Read(p []byte) (int, error) {
+	n, err := w.Reader.Read(p)
+	w.timer.Reset(w.patience)
+	return n, err
+}
+
+// writeFile writes a file whole or not at all. Its temporary name is fixed, so that the leavings of a killed process are
+// written over; the caller holds the folder's lock.
 func writeFile(path string, data []byte) error {
-	file, err := os.CreateTemp(filepath.Dir(path), ".part-*")
+	file, err := os.Create(path + ".part")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(file.Name())
-	if _, err := file.Write(data); err != nil {
-		file.Close()
-		return err
-	}
-	if err := errors.Join(file.Sync(), file.Close()); err != nil {
+	_, err = file.Write(data)
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return err
 	}
 	return os.Rename(file.Name(), path)

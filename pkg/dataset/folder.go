@@ -2,9 +2,11 @@ package dataset
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"image"
@@ -26,7 +28,7 @@ import (
 // the wanted shape about the middle and scaled to one size. Transparent places are black. Where there are subfolders, the
 // first level gives the classes.
 type Folder struct {
-	// Dir is the folder.
+	// Dir is the folder, and must be given. Links in it are not followed.
 	Dir string `yaml:"dir"`
 
 	// Height is that of the images after scaling, in pixels.
@@ -35,7 +37,7 @@ type Folder struct {
 	// Width is that of the images after scaling, in pixels.
 	Width int `yaml:"width" min:"1" max:"4096"`
 
-	// Colour says whether the images have one channel or three.
+	// Colour says whether the images have one channel (grey: their luma) or three (rgb).
 	Colour string `yaml:"colour" enum:"grey,rgb"`
 
 	// TestFraction is the part of the files that become test images. A file's name decides on which side it falls, so that
@@ -58,60 +60,63 @@ func (d *Folder) TrainImages() int { return 0 }
 const (
 	maxFolderFiles  = 2_000_000
 	maxFileBytes    = 256 << 20
-	maxFilePixels   = 200_000_000 // of a picture before scaling
-	maxFolderPixels = 4 << 30     // of all images after scaling, in bytes
+	maxFilePixels   = 1 << 26 // of a picture before scaling: at most half a gigabyte on each core
+	maxFolderPixels = 4 << 30 // of all images after scaling, in bytes
 	errorsShown     = 10
 )
 
 // Load reads and scales the pictures.
+//
+// A number that a file's name and SplitSeed decide ranks the files: the first TestFraction of the numbers' range become
+// test images, the next Validation files are held out, and the next Limit are trained on. So a new file moves none between
+// test and training, and at most one between the other parts.
 func (d *Folder) Load(ctx context.Context, _ Options) (*Split, error) {
+	if d.Height < 1 || d.Width < 1 {
+		return nil, fmt.Errorf("data.height, data.width: %d×%d, want at least 1×1", d.Height, d.Width)
+	}
 	names, err := d.files()
 	if err != nil {
 		return nil, err
 	}
-	split := &Split{Checksums: map[string]string{}}
-	split.Classes = classesOf(names)
-	channels := 1
+	all := &Images{Height: d.Height, Width: d.Width, Channels: 1}
 	if d.Colour == "rgb" {
-		channels = 3
+		all.Channels = 3
 	}
-	if size := d.Height * d.Width * channels; len(names) > maxFolderPixels/size {
+	if len(names) > maxFolderPixels/all.Size() {
 		return nil, fmt.Errorf("read %s: %d images of %d bytes need more than %d GiB; lower data.height and data.width",
-			d.Dir, len(names), size, maxFolderPixels>>30)
+			d.Dir, len(names), all.Size(), maxFolderPixels>>30)
 	}
-	all := &Images{Height: d.Height, Width: d.Width, Channels: channels}
-	split.Test = &Images{Height: d.Height, Width: d.Width, Channels: channels}
-	digest := sha256.New()
-	var failures []error
-	for _, name := range names {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		data, pixels, err := d.read(name)
-		if err != nil {
-			failures = append(failures, fmt.Errorf("%s: %w", filepath.Join(d.Dir, name), err))
-			continue
-		}
-		fmt.Fprintf(digest, "%s %s\n", sum(data), name)
-		part := all
-		if d.isTest(name) {
-			part = split.Test
-		}
-		part.Pixels = append(part.Pixels, pixels...)
+	all.Pixels = make([]uint8, len(names)*all.Size())
+	sums, failures := make([]string, len(names)), make([]error, len(names))
+	err = inParallel(ctx, len(names), func(i int) { sums[i], failures[i] = d.read(names[i], all.At(i)) })
+	if err != nil {
+		return nil, err
+	}
+	failures = slices.DeleteFunc(failures, func(err error) bool { return err == nil })
+	if n := len(failures); n > 0 {
+		return nil, fmt.Errorf("%d of %d pictures in %s cannot be used; repair or remove them:\n%w",
+			n, len(names), d.Dir, errors.Join(failures[:min(n, errorsShown)]...))
+	}
+
+	digest, places, order := sha256.New(), make([]float64, len(names)), make([]int, len(names))
+	split := &Split{Classes: classesOf(names)}
+	for i, name := range names {
+		fmt.Fprintf(digest, "%q %s\n", name, sums[i])
+		places[i], order[i] = d.place(name), i
 		if len(split.Classes) > 0 {
-			part.Labels = append(part.Labels, uint8(slices.Index(split.Classes, classOf(name))))
+			class, _ := slices.BinarySearch(split.Classes, classOf(name))
+			all.Labels = append(all.Labels, uint8(class))
 		}
 	}
-	if len(failures) > 0 {
-		shown := failures[:min(len(failures), errorsShown)]
-		return nil, fmt.Errorf("%d of %d pictures cannot be used; repair or remove them:\n%w", len(failures), len(names), errors.Join(shown...))
-	}
-	if all.Len() == 0 || split.Test.Len() == 0 {
+	split.Checksums = map[string]string{filepath.Base(d.Dir): hex.EncodeToString(digest.Sum(nil))}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(places[a], places[b]) })
+	tests, _ := slices.BinarySearchFunc(order, d.TestFraction, func(i int, fraction float64) int { return cmp.Compare(places[i], fraction) })
+	if tests == 0 || tests == len(order) {
 		return nil, fmt.Errorf("read %s: %d pictures give %d training and %d test images; there must be some of each: add files or change data.test_fraction",
-			d.Dir, len(names), all.Len(), split.Test.Len())
+			d.Dir, len(names), len(order)-tests, tests)
 	}
-	split.Checksums[filepath.Base(d.Dir)] = fmt.Sprintf("%x", digest.Sum(nil))
-	split.Train, split.Validation, err = d.split(all)
+	split.Test = all.Select(slices.Sorted(slices.Values(order[:tests])))
+	split.Train, split.Validation, err = d.split(all, order[tests:])
 	return split, err
 }
 
@@ -152,7 +157,8 @@ func classOf(name string) string {
 	return first
 }
 
-// classesOf lists the classes of all files, none where a file has no class or there are more than a label can number.
+// classesOf lists the classes of all files in order, none where a file has no class or there are more than a label can
+// number.
 func classesOf(names []string) []string {
 	var classes []string
 	for _, name := range names {
@@ -160,63 +166,63 @@ func classesOf(names []string) []string {
 		if class == "" {
 			return nil
 		}
-		if len(classes) == 0 || classes[len(classes)-1] != class {
-			classes = append(classes, class)
-		}
+		classes = append(classes, class)
 	}
+	slices.Sort(classes)
+	classes = slices.Compact(classes)
 	if len(classes) > math.MaxUint8+1 {
 		return nil
 	}
 	return classes
 }
 
-// isTest draws the file's side from its name and the split's seed.
-func (d *Folder) isTest(name string) bool {
+// place is a number in [0, 1) that the file's name and the split's seed decide.
+func (d *Folder) place(name string) float64 {
 	digest := sha256.Sum256(fmt.Appendf(nil, "%d %s", d.SplitSeed, name))
-	return float64(binary.BigEndian.Uint32(digest[:]))/(1<<32) < d.TestFraction
+	return float64(binary.BigEndian.Uint64(digest[:])>>11) / (1 << 53)
 }
 
-// read returns a file and its picture's pixels: [height, width, channels].
-func (d *Folder) read(name string) (data, pixels []uint8, err error) {
-	if data, err = readBounded(filepath.Join(d.Dir, filepath.FromSlash(name)), maxFileBytes); err != nil {
-		return nil, nil, err
+// read puts a file's picture into pixels, [height, width, channel], and returns the file's SHA-256.
+func (d *Folder) read(name string, pixels []uint8) (string, error) {
+	path := filepath.Join(d.Dir, filepath.FromSlash(name))
+	data, err := readBounded(path, maxFileBytes)
+	if err != nil {
+		return "", err
 	}
 	header, _, err := image.DecodeConfig(bytes.NewReader(data))
 	if err != nil {
-		return nil, nil, err
+		return "", fmt.Errorf("%s: %w", path, err)
 	}
 	if header.Width <= 0 || header.Height <= 0 || header.Width > maxFilePixels/header.Height {
-		return nil, nil, fmt.Errorf("%d×%d pixels, at most %d are read", header.Width, header.Height, maxFilePixels)
+		return "", fmt.Errorf("%s: %d×%d pixels, at most %d are read", path, header.Width, header.Height, maxFilePixels)
 	}
 	picture, _, err := image.Decode(bytes.NewReader(data))
 	if err != nil {
-		return nil, nil, err
+		return "", fmt.Errorf("%s: %w", path, err)
 	}
-	return data, d.scale(picture), nil
+	d.scale(picture, pixels)
+	return sum(data), nil
 }
 
 // scale cuts a picture to the shape of the images about its middle, and scales it (Catmull–Rom).
-func (d *Folder) scale(picture image.Image) []uint8 {
+func (d *Folder) scale(picture image.Image, pixels []uint8) {
 	cut := picture.Bounds()
-	if width := cut.Dy() * d.Width / d.Height; width < cut.Dx() {
+	if width := max(1, cut.Dy()*d.Width/d.Height); width < cut.Dx() {
 		cut.Min.X += (cut.Dx() - width) / 2
-		cut.Max.X = cut.Min.X + max(1, width)
-	} else if height := cut.Dx() * d.Height / d.Width; height < cut.Dy() {
+		cut.Max.X = cut.Min.X + width
+	} else if height := max(1, cut.Dx()*d.Height/d.Width); height < cut.Dy() {
 		cut.Min.Y += (cut.Dy() - height) / 2
-		cut.Max.Y = cut.Min.Y + max(1, height)
+		cut.Max.Y = cut.Min.Y + height
 	}
 	bounds := image.Rect(0, 0, d.Width, d.Height)
-	if d.Colour == "grey" {
-		grey := image.NewGray(bounds)
+	if d.Colour != "rgb" {
+		grey := &image.Gray{Pix: pixels, Stride: d.Width, Rect: bounds}
 		draw.CatmullRom.Scale(grey, bounds, picture, cut, draw.Over, nil)
-		return grey.Pix
+		return
 	}
 	canvas := image.NewRGBA(bounds)
-	draw.Draw(canvas, bounds, image.Black, image.Point{}, draw.Src)
 	draw.CatmullRom.Scale(canvas, bounds, picture, cut, draw.Over, nil)
-	pixels := make([]uint8, 0, d.Width*d.Height*3)
-	for i := 0; i < len(canvas.Pix); i += 4 {
-		pixels = append(pixels, canvas.Pix[i:i+3]...)
+	for i := range d.Width * d.Height {
+		copy(pixels[3*i:3*i+3], canvas.Pix[4*i:]) // alpha is left out: the colours are multiplied by it, so over black
 	}
-	return pixels
 }

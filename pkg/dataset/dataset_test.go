@@ -1,0 +1,153 @@
+package dataset
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// numbered returns n images of one pixel, whose value is the image's number.
+func numbered(n int) *Images {
+	images := &Images{Height: 1, Width: 1, Channels: 1}
+	for i := range n {
+		images.Pixels, images.Labels = append(images.Pixels, uint8(i)), append(images.Labels, uint8(i%10))
+	}
+	return images
+}
+
+func TestSplit(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 256).Draw(t, "images")
+		h := Holdout{
+			Validation: rapid.IntRange(0, n-1).Draw(t, "validation"),
+			SplitSeed:  rapid.Int64Min(0).Draw(t, "split_seed"),
+			Limit:      rapid.IntRange(0, n+5).Draw(t, "limit"),
+		}
+		images, order := numbered(n), h.shuffled(n)
+		train, validation, err := h.split(images, order)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if validation.Len() != h.Validation || train.Len() != h.trainOf(n) {
+			t.Fatalf("%d training and %d validation images, want %d and %d", train.Len(), validation.Len(), h.trainOf(n), h.Validation)
+		}
+		for _, part := range []*Images{train, validation} {
+			if !slices.IsSorted(part.Pixels) {
+				t.Fatal("a part is not in the dataset's order")
+			}
+			for i, label := range part.Labels {
+				if label != part.At(i)[0]%10 {
+					t.Fatalf("the label of image %d belongs to another image", i)
+				}
+			}
+		}
+		if both := slices.Sorted(slices.Values(slices.Concat(train.Pixels, validation.Pixels))); len(slices.Compact(both)) != len(both) {
+			t.Fatal("an image is in both parts, or twice in one")
+		}
+		// A limit chooses among the images that would be trained on without it, and moves none that is held out.
+		all, same, err := Holdout{Validation: h.Validation, SplitSeed: h.SplitSeed}.split(images, order)
+		if err != nil || !slices.Equal(same.Pixels, validation.Pixels) {
+			t.Fatalf("the limit changes the images held out (%v)", err)
+		}
+		for _, pixel := range train.Pixels {
+			if !slices.Contains(all.Pixels, pixel) {
+				t.Fatalf("image %d is trained on only with a limit", pixel)
+			}
+		}
+	})
+}
+
+func TestSplitSeedChoosesOthers(t *testing.T) {
+	held := func(seed int64) []uint8 {
+		h := Holdout{Validation: 50, SplitSeed: seed}
+		_, validation, err := h.split(numbered(200), h.shuffled(200))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return validation.Pixels
+	}
+	if !slices.Equal(held(1), held(1)) {
+		t.Error("the same seed holds out other images the second time")
+	}
+	if slices.Equal(held(1), held(2)) {
+		t.Error("two seeds hold out the same images")
+	}
+}
+
+func TestSplitRefusesToHoldOutAll(t *testing.T) {
+	_, _, err := Holdout{Validation: 3}.split(numbered(3), []int{0, 1, 2})
+	if err == nil || !strings.Contains(err.Error(), "data.validation: 3 images held out of 3 leave none to train on; lower it") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestKinds holds for every dataset that a config can name.
+func TestKinds(t *testing.T) {
+	for name, kind := range Kinds {
+		t.Run(name, func(t *testing.T) {
+			if kind() == kind() {
+				t.Error("two configs share one source")
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			t.Setenv(dirVariable, "")
+			t.Setenv("XDG_CACHE_HOME", t.TempDir())
+			t.Setenv("HOME", t.TempDir())
+			source := kind()
+			if folder, ok := source.(*Folder); ok {
+				folder.Dir = t.TempDir()
+				save(t, folder.Dir, "a.png", uniform(4, 4, 0))
+			}
+			if _, err := source.Load(ctx, Options{}); !errors.Is(err, context.Canceled) {
+				t.Errorf("loading with a cancelled context: got %v, want context.Canceled", err)
+			}
+		})
+	}
+}
+
+func TestCheckHoldout(t *testing.T) {
+	for name, c := range map[string]struct {
+		source interface {
+			Source
+			Check(func(key, problem string))
+		}
+		want string
+	}{
+		"mnist, all but one": {&IDX{Holdout: Holdout{Validation: 59999}}, ""},
+		"mnist, all":         {&IDX{Holdout: Holdout{Validation: 60000}}, "validation: 60000 images held out of 60000"},
+		"glyphs, one":        {&Glyphs{Train: 1}, ""},
+		"glyphs, all":        {&Glyphs{Train: 10, Holdout: Holdout{Validation: 12}}, "validation: 12 images held out of 10"},
+		"folder without dir": {&Folder{}, "dir: missing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			c.source.Check(func(key, problem string) { got = append(got, key+": "+problem) })
+			if all := strings.Join(got, "\n"); (c.want == "") != (all == "") || !strings.HasPrefix(all, c.want) {
+				t.Errorf("got %q, want %q", all, c.want)
+			}
+		})
+	}
+}
+
+func TestInParallel(t *testing.T) {
+	var done [100]atomic.Int32
+	if err := inParallel(context.Background(), len(done), func(i int) { done[i].Add(1) }); err != nil {
+		t.Fatal(err)
+	}
+	for i := range done {
+		if n := done[i].Load(); n != 1 {
+			t.Errorf("%d was done %d times", i, n)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var calls atomic.Int32
+	err := inParallel(ctx, 1_000_000, func(int) { calls.Add(1); cancel() })
+	if !errors.Is(err, context.Canceled) || calls.Load() == 1_000_000 {
+		t.Errorf("after a cancel: %v, and %d calls", err, calls.Load())
+	}
+}

@@ -1,0 +1,26 @@
+package dataset_test
+
+import (
+	"context"
+	"fmt"
+
+	"latent/pkg/dataset"
+)
+
+// A dataset is loaded from its fields; those of a kind start with its defaults.
+func Example() {
+	glyphs := dataset.Kinds["glyphs"]().(*dataset.Glyphs)
+	glyphs.Train, glyphs.Test, glyphs.Validation = 1000, 200, 100
+
+	split, err := glyphs.Load(context.Background(), dataset.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(split.Train.Len(), split.Validation.Len(), split.Test.Len())
+	first := split.Test.At(0) // 28×28 pixels, 0 black, 255 white
+	fmt.Println(len(first), "pixels of the letter", split.Classes[split.Test.Labels[0]])
+	// Output:
+	// 900 100 200
+	// 784 pixels of the letter D
+}
