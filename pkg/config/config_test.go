@@ -285,8 +285,13 @@ func settle(e *Experiment) {
 	if e.Train.Loss == "bce" {
 		e.Train.Loss = "mse"
 	}
-	if folder, ok := e.Data.(*dataset.Folder); ok {
-		folder.Dir += "pictures"
+	switch data := e.Data.(type) {
+	case *dataset.Folder:
+		data.Dir += "pictures"
+	case *dataset.IDX:
+		data.Validation %= 60000
+	case *dataset.Glyphs:
+		data.Validation %= data.Train
 	}
 }
 
