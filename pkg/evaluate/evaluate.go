@@ -92,7 +92,7 @@ func New(b compute.Backend, spec Spec, image model.Image) (*Evaluator, error) {
 const (
 	inputImages    = iota // [batch, pixels] uint8
 	inputCall             // uint32: number of the call
-	inputStrengths        // [1 + strengths] float32; the first is not used, for no backend takes an empty tensor gladly
+	inputStrengths        // [1 + strengths] float32; the first is the number 1, see [Evaluator.build]
 	inputSeed             // [2] uint32
 	inputParams
 )
@@ -124,9 +124,13 @@ func (e *Evaluator) build(inputs []*Node) []*Node {
 		strengths[i] = Reshape(Slice(inputs[inputStrengths], AxisElem(1+i)))
 	}
 	damaged := e.spec.Corrupt.Apply(x, strengths, random.KeyFromNode(inputs[inputSeed]).At(inputs[inputCall]))
+	// XLA's plugin for the CPU packs a matrix that is an input of the program once for each address, and does not see that
+	// training has changed it in place since: the figures would be those of older weights. A product with a number that only
+	// the host knows to be 1 is no input.
+	one := Reshape(Slice(inputs[inputStrengths], AxisElem(0)))
 	weights := model.Weights{}
 	for i, param := range e.params {
-		weights[param.Name] = inputs[inputParams+i]
+		weights[param.Name] = Mul(inputs[inputParams+i], one)
 	}
 	out := e.spec.Model.Apply(weights, damaged)
 
@@ -157,7 +161,7 @@ func (e *Evaluator) call(weights []*tensors.Tensor, images *dataset.Images, firs
 	args := []any{
 		inputImages:    tensors.FromFlatDataAndDimensions(pixels, batch, size),
 		inputCall:      uint32(first / batch),
-		inputStrengths: append([]float32{0}, e.spec.Corrupt.Strengths()...),
+		inputStrengths: append([]float32{1}, e.spec.Corrupt.Strengths()...),
 		inputSeed:      seedOf(e.spec.Seed),
 	}
 	for _, weight := range weights {

@@ -121,6 +121,46 @@ func TestMeasureIdentity(t *testing.T) {
 	})
 }
 
+// Weights that were changed in place, at the address they had before, are measured as they are now. XLA packs a matrix of
+// this size once for its address where it is an input of the program.
+func TestMeasureChangedWeights(t *testing.T) {
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		image := model.Image{Height: 28, Width: 28, Channels: 1}
+		m := &model.Dense{Encoder: []int{256}, Activation: "relu", LatentActivation: "relu", Output: "tanh", Init: "pytorch"}
+		var weights, changed []*tensors.Tensor
+		for i, param := range model.Params(m, image) {
+			values := param.Init.Values(random.NewSeed(1).Child(i), param.Size())
+			weights = append(weights, tensors.FromFlatDataAndDimensions(values, param.Dims...))
+			for j := range values {
+				values[j] *= 3
+			}
+			changed = append(changed, tensors.FromFlatDataAndDimensions(values, param.Dims...))
+		}
+		evaluator, err := New(b.Compute, Spec{Model: m, Loss: model.Loss{Kind: "mse"}}, image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		measure := func(weights []*tensors.Tensor) float64 {
+			result, err := evaluator.Measure(context.Background(), weights, pictures(2, 28, 28))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return result.Loss.Mean
+		}
+		before := measure(weights)
+		for _, tensor := range weights {
+			tensors.MustMutableFlatData(tensor, func(values []float32) {
+				for j := range values {
+					values[j] *= 3
+				}
+			})
+		}
+		if after, want := measure(weights), measure(changed); after != want {
+			t.Errorf("loss %g with weights changed in place, want %g; it was %g before", after, want, before)
+		}
+	})
+}
+
 // Without damage there is nothing to set beside the model's figures, and a perfect reconstruction has the floor's PSNR.
 func TestMeasureWithoutCorruption(t *testing.T) {
 	const side = 12
