@@ -167,7 +167,7 @@ func (e *Evaluator) call(weights []*tensors.Tensor, images *dataset.Images, firs
 	for _, weight := range weights {
 		args = append(args, weight)
 	}
-	outputs, err := e.exec.Exec(args...)
+	outputs, err := e.exec.Call(args...)
 	if err != nil {
 		return nil, fmt.Errorf("evaluate images from %d on: %w", first, err)
 	}

@@ -20,7 +20,6 @@ type progress struct {
 	terminal bool
 	epochs   int
 	steps    int
-	perEpoch int
 	started  time.Time
 	first    int // steps done when it started, by an earlier process
 }

@@ -166,7 +166,7 @@ func checkGradient(t *testing.T, b *backend.Backend, m model.Model, loss model.L
 		shifted[j] += shift
 		moved := append([]any(nil), args...)
 		moved[1+i] = tensors.FromFlatDataAndDimensions(shifted, params[i].Dims...)
-		return tensors.ToScalar[float64](exec.MustExec(moved...)[0])
+		return tensors.ToScalar[float64](exec.MustCall(moved...)[0])
 	}
 	for i, param := range params {
 		for j, got := range tensors.MustCopyFlatData[float64](gradients[i]) {

@@ -234,7 +234,7 @@ func (t *Trainer) execute(epoch, first, n int) ([]float32, error) {
 		}
 		args = append(args, donated)
 	}
-	outputs, err := t.exec.Exec(args...)
+	outputs, err := t.exec.Call(args...)
 	if err != nil {
 		return nil, err
 	}

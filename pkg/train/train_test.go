@@ -73,7 +73,7 @@ func TestOptimizersAgainstOptax(t *testing.T) {
 				for _, tensor := range state {
 					args = append(args, tensor)
 				}
-				if state, err = exec.Exec(args...); err != nil {
+				if state, err = exec.Call(args...); err != nil {
 					t.Fatal(err)
 				}
 				for i, got := range tensors.MustCopyFlatData[float32](state[0]) {
