@@ -31,7 +31,7 @@ func newData(c *console) *cobra.Command {
 			Short: "Download a dataset, or make it, and check it",
 			Args:  cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
 			RunE: func(cmd *cobra.Command, args []string) error {
-				split, err := dataset.Kinds[args[0]]().Load(cmd.Context(), dataset.Options{Progress: c.stderr})
+				split, err := dataset.Kinds[args[0]]().Load(cmd.Context(), dataset.Options{Progress: c.progress()})
 				if err != nil {
 					return experiment.InputError{Err: err}
 				}

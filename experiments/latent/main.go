@@ -84,6 +84,14 @@ func errorText(err error) string {
 // console is where the commands write.
 type console struct{ stdout, stderr io.Writer }
 
+// progress is where progress bars go: standard error if it is a terminal, else nowhere.
+func (c *console) progress() io.Writer {
+	if c.terminal() {
+		return c.stderr
+	}
+	return nil
+}
+
 // terminal says whether standard error is one.
 func (c *console) terminal() bool {
 	file, ok := c.stderr.(*os.File)
@@ -125,6 +133,7 @@ func requireArgs(cmd *cobra.Command) {
 	}
 	if cmd.HasSubCommands() {
 		cmd.Args = cobra.ArbitraryArgs
+		cmd.SuggestionsMinimumDistance = 2
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
 			var names []string
 			for _, child := range cmd.Commands() {

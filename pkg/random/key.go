@@ -8,7 +8,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
-// Key is a [Seed] inside a graph. The zero Key is not valid; see [Seed.InGraph] and [KeyFromNodes].
+// Key is a [Seed] inside a graph. The zero Key is not valid; see [KeyFromNode].
 type Key struct {
 	k0, k1 *Node // uint32 scalars
 }

@@ -2,7 +2,7 @@
 //
 //	run, err := rundir.Create("runs", "mnist-denoise", time.Now())
 //	err = run.WriteManifest(manifest)
-//	err = run.Append(rundir.Window{Step: 60, Loss: 0.12})
+//	err = run.AppendWindow(rundir.Window{Step: 60, Loss: 0.12})
 //	err = run.SaveCheckpoint(checkpoint, best, keep)
 //
 // The layout:

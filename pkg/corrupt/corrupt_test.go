@@ -1,0 +1,128 @@
+package corrupt_test
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"latent/pkg/backend"
+	"latent/pkg/backend/backendtest"
+	"latent/pkg/corrupt"
+	"latent/pkg/random"
+)
+
+// damage applies a chain to images of one grey value.
+func damage(t *testing.T, b *backend.Backend, chain corrupt.Chain, grey float32, seed int64, dims ...int) []float32 {
+	t.Helper()
+	key := random.NewSeed(seed)
+	inputs := []any{key[:]}
+	for _, strength := range chain.Strengths() {
+		inputs = append(inputs, strength)
+	}
+	output, err := ExecOnce(b.Compute, func(nodes []*Node) *Node {
+		x := BroadcastToDims(Scalar(nodes[0].Graph(), dtypes.Float32, grey), dims...)
+		return chain.Apply(x, nodes[1:], random.KeyFromNode(nodes[0]))
+	}, inputs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := output.Shape().Dimensions; !slices.Equal(got, dims) {
+		t.Fatalf("the shape became %v, want %v", got, dims)
+	}
+	return tensors.MustCopyFlatData[float32](output)
+}
+
+// moments are the mean and the standard deviation.
+func moments(x []float32) (mean, deviation float64) {
+	for _, v := range x {
+		mean += float64(v) / float64(len(x))
+	}
+	for _, v := range x {
+		deviation += (float64(v) - mean) * (float64(v) - mean) / float64(len(x))
+	}
+	return mean, math.Sqrt(deviation)
+}
+
+func within(t *testing.T, what string, got, want, tolerance float64) {
+	t.Helper()
+	if math.Abs(got-want) > tolerance {
+		t.Errorf("%s is %.4f, want %.4f ± %.4f", what, got, want, tolerance)
+	}
+}
+
+// 160,000 pixels: the standard errors of mean and deviation are 0.3/400 and 0.3/566. The bounds are five of them.
+func TestGaussian(t *testing.T) {
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		dims := []int{100, 40, 40, 1}
+		free := damage(t, b, corrupt.Chain{&corrupt.Gaussian{NoiseFactor: 0.3}}, 0.9, 1, dims...)
+		mean, deviation := moments(free)
+		within(t, "mean", mean, 0.9, 5*0.3/400)
+		within(t, "standard deviation", deviation, 0.3, 5*0.3/566)
+
+		clipped := damage(t, b, corrupt.Chain{&corrupt.Gaussian{NoiseFactor: 0.3, Clip: true}}, 0.9, 1, dims...)
+		for i := range clipped {
+			if want := min(max(free[i], -1), 1); clipped[i] != want {
+				t.Fatalf("pixel %d is %v clipped, want %v", i, clipped[i], want)
+			}
+		}
+		for _, v := range damage(t, b, corrupt.Chain{&corrupt.Gaussian{Clip: true}}, 0.9, 1, 1, 4, 4, 3) {
+			if v != 0.9 {
+				t.Fatalf("noise of factor 0 made %v of 0.9", v)
+			}
+		}
+		if other := damage(t, b, corrupt.Chain{&corrupt.Gaussian{NoiseFactor: 0.3}}, 0.9, 2, dims...); slices.Equal(other, free) {
+			t.Error("two seeds gave the same noise")
+		}
+	})
+}
+
+// The links of a chain draw independently: two noises of 0.3 and 0.4 add up to one of 0.5, not of 0.7.
+func TestChain(t *testing.T) {
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		chain := corrupt.Chain{&corrupt.Gaussian{NoiseFactor: 0.3}, &corrupt.None{}, &corrupt.Gaussian{NoiseFactor: 0.4}}
+		if got, want := chain.Strengths(), []float32{0.3, 0.4}; !slices.Equal(got, want) {
+			t.Errorf("strengths are %v, want %v", got, want)
+		}
+		_, deviation := moments(damage(t, b, chain, 0, 1, 100, 40, 40, 1))
+		within(t, "standard deviation of both", deviation, 0.5, 5*0.5/566)
+	})
+}
+
+func TestChainDescribesItself(t *testing.T) {
+	gaussian := &corrupt.Gaussian{NoiseFactor: 0.5}
+	for _, c := range []struct {
+		chain    corrupt.Chain
+		caption  string
+		identity bool
+	}{
+		{nil, "none", true},
+		{corrupt.Chain{&corrupt.None{}}, "none", true},
+		{corrupt.Chain{gaussian}, "gaussian 0.5", false},
+		{corrupt.Chain{&corrupt.None{}, gaussian}, "none, gaussian 0.5", false},
+	} {
+		if got := c.chain.Caption(); got != c.caption {
+			t.Errorf("caption is %q, want %q", got, c.caption)
+		}
+		if got := c.chain.Identity(); got != c.identity {
+			t.Errorf("%q: identity is %v, want %v", c.caption, got, c.identity)
+		}
+	}
+}
+
+// Each kind starts from defaults that damage something, or says that it does nothing, and keeps to its own inputs.
+func TestKinds(t *testing.T) {
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		for name, make := range corrupt.Kinds {
+			chain := corrupt.Chain{make()}
+			out := damage(t, b, chain, 0.25, 1, 2, 8, 8, 1)
+			same := !slices.ContainsFunc(out, func(v float32) bool { return v != 0.25 })
+			if same != chain.Identity() {
+				t.Errorf("%s: left the images as they were: %v; says so: %v", name, same, chain.Identity())
+			}
+		}
+	})
+}
