@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/janpfeifer/must"
+
 	"latent/pkg/dataset"
 )
 
@@ -12,11 +14,7 @@ func Example() {
 	glyphs := dataset.Kinds["glyphs"]().(*dataset.Glyphs)
 	glyphs.Train, glyphs.Test, glyphs.Validation = 1000, 200, 100
 
-	split, err := glyphs.Load(context.Background(), dataset.Options{})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
+	split := must.M1(glyphs.Load(context.Background(), dataset.Options{}))
 	fmt.Println(split.Train.Len(), split.Validation.Len(), split.Test.Len())
 	first := split.Test.At(0) // 28×28 pixels, 0 black, 255 white
 	fmt.Println(len(first), "pixels of the letter", split.Classes[split.Test.Labels[0]])

@@ -201,7 +201,7 @@ func (a axis) place(y float64) float64 {
 
 func (a axis) ticks() []float64 {
 	if !a.log {
-		return linearTicks(a.bounds, 5)
+		return linearTicks(a.bounds, 6)
 	}
 	var ticks []float64
 	for decade := math.Pow(10, math.Floor(math.Log10(a.min))); decade <= a.max; decade *= 10 {
@@ -214,16 +214,17 @@ func (a axis) ticks() []float64 {
 	return ticks
 }
 
-// linearTicks returns about n round numbers within the bounds: multiples of 1, 2 or 5 times a power of ten.
+// linearTicks returns at most n + 1 round numbers within the bounds: multiples of 1, 2 or 5 times a power of ten.
 func linearTicks(b bounds, n int) []float64 {
 	rough := (b.max - b.min) / float64(n)
 	if rough <= 0 {
 		return []float64{b.min}
 	}
-	step := math.Pow(10, math.Floor(math.Log10(rough)))
-	for _, factor := range []float64{5, 2} {
-		if step*factor <= rough*1.01 {
-			step *= factor
+	decade := math.Pow(10, math.Floor(math.Log10(rough)))
+	step := 10 * decade
+	for _, factor := range []float64{1, 2, 5} {
+		if rough <= decade*factor*(1+1e-9) {
+			step = decade * factor
 			break
 		}
 	}

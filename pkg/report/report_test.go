@@ -1,0 +1,205 @@
+package report
+
+import (
+	"bytes"
+	"math"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/html"
+
+	"latent/pkg/rundir"
+)
+
+// newRun returns a run's folder with a manifest, a config, and no more.
+func newRun(t *testing.T, change func(m *rundir.Manifest)) *rundir.Run {
+	t.Helper()
+	run, err := rundir.Create(t.TempDir(), "trial", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { run.Close() })
+	m := rundir.NewManifest()
+	m.Name, m.State = "trial", rundir.Done
+	change(m)
+	if err := run.WriteManifest(m); err != nil {
+		t.Fatal(err)
+	}
+	if err := run.WriteConfig([]byte("name: trial # <script>alert(1)</script>\n")); err != nil {
+		t.Fatal(err)
+	}
+	return run
+}
+
+// parse renders the run and returns the page's tree.
+func parse(t *testing.T, run *rundir.Run) *html.Node {
+	t.Helper()
+	var out bytes.Buffer
+	if err := Render(&out, run); err != nil {
+		t.Fatal(err)
+	}
+	root, err := html.Parse(&out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+// text is all the text of a tree, words separated by one space.
+func text(root *html.Node) string {
+	var out strings.Builder
+	for n := range root.Descendants() {
+		if n.Type == html.TextNode && n.Parent.Data != "style" {
+			out.WriteString(n.Data + " ")
+		}
+	}
+	return strings.Join(strings.Fields(out.String()), " ")
+}
+
+func count(root *html.Node, element string) int {
+	n := 0
+	for node := range root.Descendants() {
+		if node.Type == html.ElementNode && node.Data == element {
+			n++
+		}
+	}
+	return n
+}
+
+func number(x float64) *rundir.Number {
+	n := rundir.Number(x)
+	return &n
+}
+
+// The page holds the figures that the manifest and the metrics hold, beside those of the corrupted input.
+func TestFigures(t *testing.T) {
+	run := newRun(t, func(m *rundir.Manifest) {
+		m.Result.Test = map[string]rundir.Number{"mse": 0.0361, "psnr": 20.5}
+		m.Result.Corrupted = map[string]rundir.Number{"mse": 0.0483, "psnr": 19.2}
+		m.Result.Interval = map[string]map[string]rundir.Number{"test": {"psnr": 0.03}, "corrupted": {"psnr": 0.01}}
+		m.Timings = map[string]float64{"train": 30, "compile": 10}
+	})
+	for step := 10; step <= 100; step += 10 {
+		if err := run.AppendWindow(rundir.Window{Step: step, Loss: rundir.Number(1 / float64(step)), LearningRate: 0.001}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for epoch := 1; epoch <= 2; epoch++ {
+		err := run.AppendEpoch(rundir.Epoch{Epoch: epoch, Step: 50 * epoch, TrainLoss: 0.05, ValLoss: number(0.04),
+			ValPSNR: number(20), CorruptedPSNR: number(19)})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := run.SaveSample("final", []byte("\x89PNG picture")); err != nil {
+		t.Fatal(err)
+	}
+	root := parse(t, run)
+	all := text(root)
+	for _, want := range []string{
+		"MSE 0.03610 0.04830 −0.01220",
+		"PSNR dB 20.50 ± 0.03000 19.20 ± 0.01000 +1.3000",
+		"train 30.0 s 75 %",
+		"compile 10.0 s 25 %",
+		"name: trial # <script>alert(1)</script>",
+	} {
+		if !strings.Contains(all, want) {
+			t.Errorf("the page lacks %q:\n%s", want, all)
+		}
+	}
+	if got := count(root, "svg"); got != 2 {
+		t.Errorf("%d charts, want the loss and the PSNR; the learning rate is constant", got)
+	}
+	if got := count(root, "circle"); got != 6 {
+		t.Errorf("%d points, want two epochs on three curves", got)
+	}
+}
+
+// A run that failed at once has a page too, and figures that are not finite are dashes.
+func TestPageOfNothing(t *testing.T) {
+	run := newRun(t, func(m *rundir.Manifest) {
+		m.State, m.Error = rundir.Diverged, "the loss became NaN in step 7"
+		m.Result.Test = map[string]rundir.Number{"mse": rundir.Number(math.NaN())}
+	})
+	if err := run.AppendWindow(rundir.Window{Step: 7, Loss: rundir.Number(math.NaN()), LearningRate: rundir.Number(math.Inf(1))}); err != nil {
+		t.Fatal(err)
+	}
+	root := parse(t, run)
+	all := text(root)
+	for _, want := range []string{"diverged", "the loss became NaN in step 7", "MSE —", "latent run --resume " + run.Path} {
+		if !strings.Contains(all, want) {
+			t.Errorf("the page lacks %q:\n%s", want, all)
+		}
+	}
+	if count(root, "svg") > 0 {
+		t.Error("drew a curve without a finite point")
+	}
+}
+
+// Whatever text is in the run's files, the page runs no script and asks for nothing from elsewhere.
+func TestHostileText(t *testing.T) {
+	const hostile = `"><script src="https://example.org/x.js"></script><img src=x onerror=alert(1)>`
+	run := newRun(t, func(m *rundir.Manifest) {
+		m.Name, m.Error, m.Command, m.State = hostile, hostile, hostile, hostile
+		m.Data.Dataset, m.Backend.Plugin, m.Backend.Reason, m.Git.Commit = hostile, hostile, hostile, hostile
+		m.Data.Checksums = map[string]string{hostile: hostile}
+		m.Versions = map[string]string{hostile: hostile}
+		m.Model.Layers = []rundir.Layer{{Name: hostile, Description: hostile}}
+		m.Result.Weights = hostile
+		m.Result.Test = map[string]rundir.Number{"mse": 1}
+	})
+	if err := run.WriteConfig([]byte(hostile)); err != nil {
+		t.Fatal(err)
+	}
+	if err := run.SaveSample("final", []byte(hostile)); err != nil {
+		t.Fatal(err)
+	}
+	for node := range parse(t, run).Descendants() {
+		if node.Type != html.ElementNode {
+			continue
+		}
+		switch node.Data {
+		case "script", "link", "iframe", "object", "base":
+			t.Errorf("the page has a %s element", node.Data)
+		}
+		for _, attribute := range node.Attr {
+			outside := attribute.Key == "src" || attribute.Key == "href"
+			if strings.HasPrefix(attribute.Key, "on") || outside && !strings.HasPrefix(attribute.Val, "data:image/png;base64,") {
+				t.Errorf("a %s element has %s=%q", node.Data, attribute.Key, attribute.Val)
+			}
+		}
+	}
+}
+
+func TestWrite(t *testing.T) {
+	run := newRun(t, func(*rundir.Manifest) {})
+	if err := Write(run); err != nil {
+		t.Fatal(err)
+	}
+	if page, err := os.ReadFile(run.ReportPath()); err != nil || !bytes.HasSuffix(bytes.TrimSpace(page), []byte("</html>")) {
+		t.Errorf("the page ends with %q, %v", page[max(0, len(page)-20):], err)
+	}
+}
+
+func TestTicks(t *testing.T) {
+	for _, c := range []struct {
+		min, max float64
+		log      bool
+		want     string
+	}{
+		{0, 10, false, "0 2 4 6 8 10"},
+		{0.031, 0.049, false, "0.03 0.035 0.04 0.045 0.05"},
+		{-1, 1, false, "−1 −0.5 0 0.5 1"},
+		{0.01, 1, true, "0.01 0.02 0.05 0.1 0.2 0.5 1"},
+	} {
+		var got []string
+		for _, tick := range newAxis(bounds{c.min, c.max, true}, c.log).ticks() {
+			got = append(got, tickText(tick))
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("ticks from %g to %g are %v, want %s", c.min, c.max, got, c.want)
+		}
+	}
+}
