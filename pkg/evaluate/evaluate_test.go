@@ -216,3 +216,25 @@ func TestFigure(t *testing.T) {
 		t.Errorf("pooled PSNR %g, want 12.9671", pooled)
 	}
 }
+
+func TestFigureText(t *testing.T) {
+	for _, c := range []struct {
+		figure         Figure
+		mean, interval string
+	}{
+		{Figure{21.20384, 0.03712}, "21.204", "0.037"},
+		{Figure{0.034409, 0.00032}, "0.03441", "0.00032"},
+		{Figure{-1.25, 0.5}, "−1.25", "0.50"},
+		{Figure{123.4, 25}, "123", "25"},
+		{Figure{21.20384, 0}, "21.20", ""},
+		{Figure{0.0363, 0}, "0.03630", ""},
+		{Figure{0, 0}, "0.0000000", ""},
+		{Figure{math.NaN(), 0.1}, "—", ""},
+		{Figure{math.Inf(1), 0}, "—", ""},
+		{Figure{0.5, math.NaN()}, "0.5000", ""},
+	} {
+		if mean, interval := c.figure.Text(); mean != c.mean || interval != c.interval {
+			t.Errorf("%v is written %q ± %q, want %q ± %q", c.figure, mean, interval, c.mean, c.interval)
+		}
+	}
+}

@@ -2,6 +2,8 @@ package evaluate
 
 import (
 	"math"
+	"strconv"
+	"strings"
 
 	. "github.com/gomlx/gomlx/core/graph"
 )
@@ -53,6 +55,23 @@ type Figure struct {
 	Mean float64
 	// Interval is half the width of the mean's 95 % confidence interval over images: 1.96 s / √n.
 	Interval float64
+}
+
+// Text writes the interval with two digits that count, and the mean to the same place: "21.204" and "0.037". Without an
+// interval, the mean has about four digits that count, and the interval is "".
+func (f Figure) Text() (mean, interval string) {
+	if math.IsNaN(f.Mean) || math.IsInf(f.Mean, 0) {
+		return "—", ""
+	}
+	if f.Interval <= 0 || math.IsNaN(f.Interval) || math.IsInf(f.Interval, 0) {
+		return withDecimals(f.Mean, 3-math.Floor(math.Log10(max(math.Abs(f.Mean), 1e-4)))), ""
+	}
+	decimals := 1 - math.Floor(math.Log10(f.Interval))
+	return withDecimals(f.Mean, decimals), withDecimals(f.Interval, decimals)
+}
+
+func withDecimals(x, decimals float64) string {
+	return strings.Replace(strconv.FormatFloat(x, 'f', int(min(max(decimals, 0), 9)), 64), "-", "−", 1)
 }
 
 // figure summarises the values of n images.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -168,6 +169,13 @@ func TestEarlyStopping(t *testing.T) {
 		}
 		if m.Result.Weights != "best" || m.Result.Epoch != m.Result.BestEpoch {
 			t.Errorf("measured %s weights of epoch %d, want the best of epoch %d", m.Result.Weights, m.Result.Epoch, m.Result.BestEpoch)
+		}
+		// Resumed, it does not train on.
+		if _, err := experiment.Resume(context.Background(), run.Path, experiment.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		if again := manifestOf(t, run); again.Progress != m.Progress || !maps.Equal(again.Result.Test, m.Result.Test) {
+			t.Errorf("resumed, it came to %+v and %v, want %+v and %v", again.Progress, again.Result.Test, m.Progress, m.Result.Test)
 		}
 	})
 }

@@ -3,12 +3,11 @@ package experiment
 import (
 	"fmt"
 	"io"
-	"math"
 	"path/filepath"
 	"strings"
 	"time"
 
-	"latent/pkg/evaluate"
+	"latent/pkg/report"
 	"latent/pkg/rundir"
 	"latent/pkg/train"
 )
@@ -80,18 +79,13 @@ func (p *progress) epoch(e rundir.Epoch, isBest bool) {
 // result prints the test figures beside the corrupted input's.
 func (p *progress) result(r rundir.Result, run *rundir.Run) {
 	p.line("")
-	p.line("%-12s %18s%s", "test images", "reconstructed", onlyIf(r.Corrupted != nil, "    corrupted input"))
-	for _, metric := range evaluate.Metrics {
-		value, found := r.Test[metric.Name]
-		if !found {
-			continue
+	p.line("%-11s %13s%-10s%16s", "test images", "reconstructed", "", onlyIf(r.Corrupted != nil, "corrupted input"))
+	for _, row := range report.Figures(r) {
+		line := fmt.Sprintf("%-11s %13s ± %-7s", row.Name, row.Value, row.Interval)
+		if row.Corrupted != "" {
+			line += fmt.Sprintf("%16s", row.Corrupted)
 		}
-		line := fmt.Sprintf("%-12s %9s ± %-7s", strings.ToUpper(metric.Name),
-			significant(float64(value)), significant(float64(r.Interval["test"][metric.Name])))
-		if r.Corrupted != nil {
-			line += fmt.Sprintf(" %10s", significant(float64(r.Corrupted[metric.Name])))
-		}
-		p.line("%s %s", line, metric.Unit)
+		p.line("%s %s", line, row.Unit)
 	}
 	p.line("")
 	p.line("weights  %s, of epoch %d", r.Weights, r.Epoch)
@@ -104,15 +98,4 @@ func onlyIf(condition bool, text string) string {
 		return text
 	}
 	return ""
-}
-
-// significant writes a number with about four digits that count: 21.20, 0.8923, 0.03512.
-func significant(x float64) string {
-	switch size := math.Abs(x); {
-	case size >= 10:
-		return fmt.Sprintf("%.2f", x)
-	case size >= 0.1:
-		return fmt.Sprintf("%.4f", x)
-	}
-	return fmt.Sprintf("%.5f", x)
 }

@@ -222,6 +222,9 @@ func (s *session) restore(from *rundir.Checkpoint) error {
 // train is the loop: a window of steps at a time, and at the end of each epoch the validation, the picture and the
 // checkpoint.
 func (s *session) train(ctx context.Context) error {
+	if s.stopsEarly(s.trainer.Step() / s.trainer.StepsPerEpoch()) {
+		return nil // it had stopped before it was resumed
+	}
 	for window, err := range s.windows(ctx) {
 		if err != nil {
 			return s.stopped(ctx, err)

@@ -7,9 +7,9 @@
 // exclusive-ors. It keeps no state: element i of a draw is the generator's word
 // i. [Seed] is a key on the host, [Key] the same key inside a graph:
 //
-//	root := random.NewSeed(42)                     // host
-//	noise := root.Child(streamNoise).InGraph(g)    // graph
-//	ε := noise.At(step).Normal(x.Shape())          // another draw for every step
+//	root := random.NewSeed(42)                     // host; an input of the program, root[:]
+//	noise := random.KeyFromNode(input)             // graph
+//	ε := noise.At(step).Normal(batch, 28, 28, 1)   // another draw for every step
 //
 // Words are the same bits everywhere. Normals go through float32 arithmetic and
 // agree between backends to rounding.

@@ -16,7 +16,6 @@ import (
 	"html/template"
 	"io"
 	"maps"
-	"math"
 	"os"
 	"slices"
 	"strings"
@@ -60,7 +59,7 @@ func Render(w io.Writer, run *rundir.Run) error {
 	}
 	data := content{
 		Manifest: manifest, Path: run.Path, Config: string(config),
-		Figures: figureRows(manifest.Result), Curves: curves(windows, epochs), Times: times(manifest.Timings),
+		Figures: Figures(manifest.Result), Curves: curves(windows, epochs), Times: times(manifest.Timings),
 		Facts: facts(manifest), Resume: "latent run --resume " + run.Path,
 	}
 	if n := len(pictures); n > 0 {
@@ -76,7 +75,7 @@ func Render(w io.Writer, run *rundir.Run) error {
 type content struct {
 	Manifest     *rundir.Manifest
 	Path, Config string
-	Figures      []figureRow
+	Figures      []Row
 	Curves       []chart
 	Last         *picture
 	Earlier      []picture
@@ -123,59 +122,48 @@ func readPictures(run *rundir.Run) ([]picture, error) {
 	return pictures, nil
 }
 
-// figureRow is a metric of the test images.
-type figureRow struct {
-	Name, Unit               string
-	Value, Interval          string
-	Corrupted, CorruptedBand string
-	Change                   string
-	Better                   bool
+// Row is a metric of the test images, and of the corrupted input beside them, as text.
+type Row struct {
+	Name, Unit      string
+	Value, Interval string
+	// Corrupted is "" where the input is not corrupted, and so are the next two.
+	Corrupted, CorruptedInterval string
+	Difference                   string
+	// Better says that the reconstruction is better than the input.
+	Better bool
 }
 
-func figureRows(r rundir.Result) []figureRow {
-	var rows []figureRow
+// Figures returns the rows of a result's table, in the order of evaluate.Metrics. A metric that is not defined for the run
+// has none.
+func Figures(r rundir.Result) []Row {
+	var rows []Row
 	for _, metric := range evaluate.Metrics {
 		value, found := r.Test[metric.Name]
 		if !found {
 			continue
 		}
-		row := figureRow{Name: strings.ToUpper(metric.Name), Unit: metric.Unit,
-			Value: significant(float64(value)), Interval: band(r.Interval["test"], metric.Name)}
-		if corrupted, found := r.Corrupted[metric.Name]; found {
-			row.Corrupted, row.CorruptedBand = significant(float64(corrupted)), band(r.Interval["corrupted"], metric.Name)
-			change := float64(value - corrupted)
-			row.Change, row.Better = signed(change), change > 0 == metric.Higher
+		test := evaluate.Figure{Mean: float64(value), Interval: float64(r.Interval["test"][metric.Name])}
+		row := Row{Name: strings.ToUpper(metric.Name), Unit: metric.Unit}
+		row.Value, row.Interval = test.Text()
+		if value, found := r.Corrupted[metric.Name]; found {
+			corrupted := evaluate.Figure{Mean: float64(value), Interval: float64(r.Interval["corrupted"][metric.Name])}
+			row.Corrupted, row.CorruptedInterval = corrupted.Text()
+			difference := evaluate.Figure{Mean: test.Mean - corrupted.Mean, Interval: max(test.Interval, corrupted.Interval)}
+			row.Difference, _ = difference.Text()
+			if difference.Mean > 0 {
+				row.Difference = "+" + row.Difference
+			}
+			row.Better = difference.Mean > 0 == metric.Higher
 		}
 		rows = append(rows, row)
 	}
 	return rows
 }
 
-func band(intervals map[string]rundir.Number, name string) string {
-	if interval, found := intervals[name]; found {
-		return "± " + significant(float64(interval))
-	}
-	return ""
-}
-
 // significant writes a number with about four digits that count.
 func significant(x float64) string {
-	switch size := math.Abs(x); {
-	case math.IsNaN(x) || math.IsInf(x, 0):
-		return "—"
-	case size >= 10:
-		return fmt.Sprintf("%.2f", x)
-	case size >= 0.1:
-		return fmt.Sprintf("%.4f", x)
-	}
-	return fmt.Sprintf("%.5f", x)
-}
-
-func signed(x float64) string {
-	if x > 0 {
-		return "+" + significant(x)
-	}
-	return strings.Replace(significant(x), "-", "−", 1)
+	text, _ := evaluate.Figure{Mean: x}.Text()
+	return text
 }
 
 // timeRow is a part of the run's time.

@@ -100,7 +100,7 @@ func TestFigures(t *testing.T) {
 	all := text(root)
 	for _, want := range []string{
 		"MSE 0.03610 0.04830 −0.01220",
-		"PSNR dB 20.50 ± 0.03000 19.20 ± 0.01000 +1.3000",
+		"PSNR dB 20.500 ± 0.030 19.200 ± 0.010 +1.300",
 		"train 30.0 s 75 %",
 		"compile 10.0 s 25 %",
 		"name: trial # <script>alert(1)</script>",
