@@ -86,6 +86,44 @@ func TestOptimizersAgainstOptax(t *testing.T) {
 	})
 }
 
+// A whole run, from the first weights to the last loss, agrees with one that was computed from the definitions alone, in
+// float64 (testdata/loop.py): ten epochs with a short last batch, on 50 blobs.
+func TestWholeLoop(t *testing.T) {
+	data, err := os.ReadFile("testdata/loop.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var golden struct{ Losses []float64 }
+	if err := json.Unmarshal(data, &golden); err != nil {
+		t.Fatal(err)
+	}
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		spec := spec()
+		spec.Model = &model.Dense{Encoder: []int{24, 6}, Decoder: []int{24}, Activation: "relu", LatentActivation: "relu",
+			Output: "tanh", Init: "pytorch"}
+		spec.Seed, spec.BatchSize, spec.Epochs, spec.LearningRate = 11, 16, 10, 0.01
+		trainer, err := New(b.Compute, b.Loops, spec, blobs(50))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var losses []float32
+		for window, err := range trainer.Windows(context.Background()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			losses = append(losses, window.Losses...)
+		}
+		if len(losses) != len(golden.Losses) {
+			t.Fatalf("%d losses, want %d", len(losses), len(golden.Losses))
+		}
+		for i, want := range golden.Losses {
+			if got := float64(losses[i]); math.Abs(got-want) > 1e-4*want {
+				t.Errorf("the loss of step %d is %.7f, want %.7f", i+1, got, want)
+			}
+		}
+	})
+}
+
 func TestRate(t *testing.T) {
 	const steps, perEpoch = 100, 10
 	for name, c := range map[string]struct {
