@@ -16,6 +16,7 @@ import (
 
 func newRun(c *console) *cobra.Command {
 	var out, resume string
+	var seeds int
 	var dryRun, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "run CONFIG [key=value …]",
@@ -27,20 +28,23 @@ Overrides change values of the config: train.epochs=3 model.encoder=[256,64] cor
 		Args:    cobra.ArbitraryArgs,
 	}
 	cmd.Flags().StringVar(&out, "out", "", "folder for all runs, instead of output.dir")
+	cmd.Flags().IntVar(&seeds, "seeds", 1, "train so many runs together, with seed, seed+1, …, and print the means over them")
 	cmd.Flags().StringVar(&resume, "resume", "", "go on with the run in this folder")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "build everything and print layers, memory and steps, without training")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the run's folder and manifest as JSON at the end")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		options := experiment.Options{Log: c.stderr, Terminal: c.terminal(), Command: commandLine()}
-		var run *rundir.Run
+		var runs []*rundir.Run
 		var err error
 		switch {
-		case resume != "" && (len(args) > 0 || out != "" || dryRun):
-			return usageError{errors.New("--resume takes the run's own config; leave CONFIG, overrides, --out and --dry-run out")}
+		case resume != "" && (len(args) > 0 || out != "" || dryRun || cmd.Flags().Changed("seeds")):
+			return usageError{errors.New("--resume takes the run's own config; leave CONFIG, overrides, --out, --seeds and --dry-run out")}
 		case resume != "":
-			run, err = experiment.Resume(cmd.Context(), resume, options)
+			runs, err = experiment.Resume(cmd.Context(), resume, options)
 		case len(args) == 0:
 			return usageError{errors.New("which config? for example: latent run configs/quickstart.yaml")}
+		case seeds < 1 || seeds > maxSeeds:
+			return usageError{fmt.Errorf("--seeds=%d: want 1 to %d", seeds, maxSeeds)}
 		default:
 			e, loadErr := config.Load(args[0], args[1:]...)
 			if loadErr != nil {
@@ -50,17 +54,24 @@ Overrides change values of the config: train.epochs=3 model.encoder=[256,64] cor
 				e.Output.Dir = out
 			}
 			if dryRun {
-				return printPlan(cmd, c, e, options, asJSON)
+				return printPlan(cmd, c, e, seeds, options, asJSON)
 			}
-			run, err = experiment.Run(cmd.Context(), e, options)
+			all := make([]int64, seeds)
+			for i := range all {
+				all[i] = e.Seed + int64(i)
+			}
+			runs, err = experiment.RunSeeds(cmd.Context(), e, all, options)
 		}
-		if run != nil && asJSON {
-			err = errors.Join(err, printRun(c, run))
+		if len(runs) > 0 && asJSON {
+			err = errors.Join(err, printRuns(c, runs))
 		}
 		return err
 	}
 	return cmd
 }
+
+// maxSeeds bounds --seeds: compiling takes longer with each.
+const maxSeeds = 256
 
 // commandLine is how this process was called, for a shell.
 func commandLine() string {
@@ -74,8 +85,8 @@ func commandLine() string {
 	return strings.Join(words, " ")
 }
 
-func printPlan(cmd *cobra.Command, c *console, e *config.Experiment, options experiment.Options, asJSON bool) error {
-	plan, err := experiment.Dry(cmd.Context(), e, options)
+func printPlan(cmd *cobra.Command, c *console, e *config.Experiment, seeds int, options experiment.Options, asJSON bool) error {
+	plan, err := experiment.Dry(cmd.Context(), e, seeds, options)
 	if err != nil {
 		return err
 	}
@@ -86,16 +97,33 @@ func printPlan(cmd *cobra.Command, c *console, e *config.Experiment, options exp
 	return nil
 }
 
-// printRun prints where a run lies and what came out.
-func printRun(c *console, run *rundir.Run) error {
-	manifest, err := run.Manifest()
+// runJSON is where a run lies and what came out.
+type runJSON struct {
+	Path     string           `json:"path"`
+	Manifest *rundir.Manifest `json:"manifest"`
+}
+
+// printRuns prints a run; or several with their summary.
+func printRuns(c *console, runs []*rundir.Run) error {
+	var all []runJSON
+	for _, run := range runs {
+		manifest, err := run.Manifest()
+		if err != nil {
+			return err
+		}
+		all = append(all, runJSON{run.Path, manifest})
+	}
+	if len(all) == 1 {
+		return printJSON(c, all[0])
+	}
+	summary, err := experiment.Summarise(runs)
 	if err != nil {
 		return err
 	}
 	return printJSON(c, struct {
-		Path     string           `json:"path"`
-		Manifest *rundir.Manifest `json:"manifest"`
-	}{run.Path, manifest})
+		Summary *experiment.Summary `json:"summary"`
+		Runs    []runJSON           `json:"runs"`
+	}{summary, all})
 }
 
 func printJSON(c *console, value any) error {

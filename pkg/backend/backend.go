@@ -12,6 +12,7 @@
 package backend
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,6 +51,9 @@ func (b *Backend) Close() { b.Compute.Finalize() }
 type Options struct {
 	// Log takes lines for people and the progress bar of a download; nil discards them.
 	Log io.Writer
+	// Devices is how many devices the CPU is to count as, for XLA; 0 is one. Their threads share all cores: more than one
+	// is for trying out what runs on several GPUs.
+	Devices int
 }
 
 func (o Options) logf(format string, args ...any) {
@@ -82,28 +86,29 @@ func Open(ctx context.Context, choice string, options Options) (*Backend, error)
 	case choice == "auto":
 		return openAuto(ctx, options)
 	case kind == "go":
-		return openGo()
+		return openGo(argument)
 	case choice == "xla" || choice == "xla:cpu":
 		return openCPU(ctx, options)
 	case choice == "xla:cuda":
-		return openCUDA()
+		return openCUDA(options)
 	case kind == "xla" && filepath.IsAbs(argument):
-		return openFile("xla", argument)
+		return openFile("xla", argument, options)
 	}
 	return nil, fmt.Errorf("backend %q: want auto, xla:cpu, xla:cuda, go or xla:/path/to/plugin.so", choice)
 }
 
-// OpenInstalled opens the backend of this choice, without asking the environment and without installing anything.
-func OpenInstalled(choice string) (*Backend, error) {
+// OpenInstalled opens the backend of this choice, go or xla:cpu, without asking the environment and without installing
+// anything.
+func OpenInstalled(choice string, options Options) (*Backend, error) {
 	switch choice {
 	case "go":
-		return openGo()
+		return openGo("")
 	case "xla:cpu":
 		path, err := findPlugin(CPU)
 		if err != nil {
 			return nil, err
 		}
-		return openFile(choice, path)
+		return openFile(choice, path, options)
 	}
 	return nil, fmt.Errorf("backend %q: want go or xla:cpu", choice)
 }
@@ -111,7 +116,7 @@ func OpenInstalled(choice string) (*Backend, error) {
 func openAuto(ctx context.Context, options Options) (*Backend, error) {
 	var reasons []string
 	if installer.HasNvidiaGPU() {
-		b, err := openCUDA()
+		b, err := openCUDA(options)
 		if err == nil {
 			if err = Check(b); err == nil {
 				return b, nil
@@ -126,7 +131,7 @@ func openAuto(ctx context.Context, options Options) (*Backend, error) {
 			return nil, err
 		}
 		reasons = append(reasons, fmt.Sprintf("no XLA: %v", err))
-		if b, err = openGo(); err != nil {
+		if b, err = openGo(""); err != nil {
 			return nil, err
 		}
 		options.logf("computing in pure Go, about 25 times slower than XLA: %s", oneLine(reasons))
@@ -141,8 +146,12 @@ func oneLine(reasons []string) string {
 	return strings.Join(strings.Fields(strings.Join(reasons, "; ")), " ")
 }
 
-func openGo() (*Backend, error) {
-	b, err := gobackend.New("")
+// goOptions keep the pure Go backend from running two operations at once: on as many large products as there are workers,
+// each waits for a free worker to begin, for ever (compute v0.1.2, workerspool.Pool.Saturate).
+const goOptions = "ops_sequential"
+
+func openGo(options string) (*Backend, error) {
+	b, err := gobackend.New(cmp.Or(options, goOptions))
 	if err != nil {
 		return nil, fmt.Errorf("open the pure Go backend: %w", err)
 	}
@@ -161,10 +170,10 @@ func openCPU(ctx context.Context, options Options) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openFile("xla:cpu", path)
+	return openFile("xla:cpu", path, options)
 }
 
-func openCUDA() (*Backend, error) {
+func openCUDA(options Options) (*Backend, error) {
 	if err := xlaUsable(); err != nil {
 		return nil, err
 	}
@@ -172,11 +181,11 @@ func openCUDA() (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openFile("xla:cuda", path)
+	return openFile("xla:cuda", path, options)
 }
 
 // openFile verifies a plugin and opens it.
-func openFile(name, path string) (*Backend, error) {
+func openFile(name, path string, options Options) (*Backend, error) {
 	if err := xlaUsable(); err != nil {
 		return nil, err
 	}
@@ -188,7 +197,7 @@ func openFile(name, path string) (*Backend, error) {
 	if _, set := os.LookupEnv(flagsVariable); !set && !cuda {
 		os.Setenv(flagsVariable, CPUFlags)
 	}
-	b, err := openXLA(path, cuda)
+	b, err := openXLA(path, cuda, max(1, options.Devices))
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}

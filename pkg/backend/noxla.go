@@ -13,4 +13,4 @@ func xlaUsable() error {
 	return errors.New("this build has no XLA: on linux, macOS (arm64) and windows (amd64) it needs a C compiler when Latent is built; install gcc or clang")
 }
 
-func openXLA(string, bool) (compute.Backend, error) { return nil, xlaUsable() }
+func openXLA(string, bool, int) (compute.Backend, error) { return nil, xlaUsable() }

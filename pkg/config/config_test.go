@@ -280,7 +280,7 @@ func drawField(t *rapid.T, f field, into reflect.Value) {
 // settle removes the contradictions that check would find.
 func settle(e *Experiment) {
 	e.Train.WeightDecay, e.Train.Momentum, e.Train.EarlyStopping = 0, 0, 0
-	e.Train.BatchSize = 1
+	e.Train.BatchSize, e.Train.Devices = 1, 1
 	e.Train.WarmupEpochs = min(e.Train.WarmupEpochs, float64(e.Train.Epochs))
 	if e.Train.Loss == "bce" {
 		e.Train.Loss = "mse"

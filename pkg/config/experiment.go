@@ -94,6 +94,10 @@ func (e *Experiment) check(report func(problem string, keys ...string)) {
 	if t.EarlyStopping > 0 && e.Data.ValidationImages() == 0 {
 		report("needs held-out images; set data.validation above 0, or leave it out", "train.early_stopping", "data.validation")
 	}
+	if t.BatchSize%t.Devices != 0 {
+		report(fmt.Sprintf("%d devices cannot share a batch of %d evenly; choose a divisor", t.Devices, t.BatchSize),
+			"train.devices", "train.batch_size")
+	}
 	if images := e.Data.TrainImages(); images > 0 && t.BatchSize > images {
 		report(fmt.Sprintf("a batch of %d images, but there are only %d to train on; lower it", t.BatchSize, images),
 			"train.batch_size", "data")

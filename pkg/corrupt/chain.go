@@ -1,6 +1,8 @@
 package corrupt
 
 import (
+	"fmt"
+	"reflect"
 	"strings"
 
 	. "github.com/gomlx/gomlx/core/graph"
@@ -18,6 +20,23 @@ func (c Chain) Strengths() []float32 {
 		all = append(all, corruption.Strengths()...)
 	}
 	return all
+}
+
+// Structure tells what a program is compiled for: the kinds in order, with the fields that are no strengths. Two chains of
+// one structure can be run by one program.
+func (c Chain) Structure() string {
+	var text strings.Builder
+	for _, corruption := range c {
+		value := reflect.ValueOf(corruption).Elem()
+		fmt.Fprint(&text, value.Type(), "{")
+		for i := range value.NumField() {
+			if field := value.Type().Field(i); field.Tag.Get("strength") == "" {
+				fmt.Fprintf(&text, " %s:%v", field.Name, value.Field(i))
+			}
+		}
+		text.WriteString(" } ")
+	}
+	return text.String()
 }
 
 // Apply damages x by every corruption in turn, each with draws of its own.

@@ -23,7 +23,8 @@ import (
 // and Apply where the graph is built.
 type Corruption interface {
 	// Strengths lists the numbers that enter the compiled program as inputs, so
-	// that another value compiles nothing anew. May be empty.
+	// that another value compiles nothing anew. May be empty. The fields that it
+	// reads carry the tag strength:"yes"; see [Chain.Structure].
 	Strengths() []float32
 
 	// Apply damages x.

@@ -2,6 +2,7 @@ package corrupt_test
 
 import (
 	"math"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -126,4 +127,30 @@ func TestKinds(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Every field of every kind is either a strength, and then an input of the program, or part of the structure that a program
+// is compiled for: another value changes exactly one of the two.
+func TestStructure(t *testing.T) {
+	for name, make := range corrupt.Kinds {
+		fields := reflect.TypeOf(make()).Elem().NumField()
+		for i := range fields {
+			plain, changed := make(), make()
+			field := reflect.ValueOf(changed).Elem().Field(i)
+			switch field.Kind() {
+			case reflect.Float64:
+				field.SetFloat(field.Float() + 0.25)
+			case reflect.Bool:
+				field.SetBool(!field.Bool())
+			default:
+				t.Fatalf("%s: this test does not know how to change a %v", name, field.Kind())
+			}
+			a, b := corrupt.Chain{plain}, corrupt.Chain{changed}
+			strengths, structure := !slices.Equal(a.Strengths(), b.Strengths()), a.Structure() != b.Structure()
+			if strengths == structure {
+				t.Errorf("%s: another %s changes the strengths: %v, the structure: %v; want one of them",
+					name, reflect.TypeOf(plain).Elem().Field(i).Name, strengths, structure)
+			}
+		}
+	}
 }

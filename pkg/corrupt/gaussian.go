@@ -13,7 +13,7 @@ import (
 type Gaussian struct {
 	// NoiseFactor is the standard deviation of the noise, on pixels scaled to [-1, 1]: 0.3 is visible, 1 hides most
 	// of a digit.
-	NoiseFactor float64 `yaml:"noise_factor" min:"0" max:"100"`
+	NoiseFactor float64 `yaml:"noise_factor" min:"0" max:"100" strength:"yes"`
 
 	// Clip keeps the damaged pixels within [-1, 1], as a picture file would.
 	Clip bool `yaml:"clip"`

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	. "github.com/gomlx/gomlx/core/graph"
+	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // Metric compares images with their clean originals.
@@ -74,6 +75,9 @@ func withDecimals(x, decimals float64) string {
 	return strings.Replace(strconv.FormatFloat(x, 'f', int(min(max(decimals, 0), 9)), 64), "-", "−", 1)
 }
 
+// normalQuantile leaves 2.5 % of a normal distribution above it.
+const normalQuantile = 1.96
+
 // figure summarises the values of n images.
 func figure(values []float64) Figure {
 	n := float64(len(values))
@@ -89,7 +93,16 @@ func figure(values []float64) Figure {
 	if n < 2 {
 		return Figure{Mean: mean}
 	}
-	return Figure{Mean: mean, Interval: 1.96 * math.Sqrt(squares/(n-1)/n)}
+	return Figure{Mean: mean, Interval: normalQuantile * math.Sqrt(squares/(n-1)/n)}
+}
+
+// OverRuns summarises the values that runs with different seeds came to. Its interval is that of Student's t distribution.
+func OverRuns(values []float64) Figure {
+	f := figure(values)
+	if n := float64(len(values)); n > 1 {
+		f.Interval *= distuv.StudentsT{Sigma: 1, Nu: n - 1}.Quantile(0.975) / normalQuantile
+	}
+	return f
 }
 
 // pooledPSNR is the PSNR of the mean squared error of all images, which lies below the mean of the images' PSNRs.

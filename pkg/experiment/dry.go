@@ -19,17 +19,23 @@ type Plan struct {
 	Model         rundir.Model `json:"model"`
 	StepsPerEpoch int          `json:"steps_per_epoch"`
 	Steps         int          `json:"steps"`
-	// Bytes on the device: the images, the parameters with the optimizer's state, and an estimate of a step's
-	// activations and gradients.
+	// Runs is how many train together.
+	Runs int `json:"runs"`
+	// Bytes on the device: the images; and for all runs the parameters with the optimizer's state, and an estimate of a
+	// step's activations and gradients.
 	ImageBytes int64   `json:"image_bytes"`
 	StateBytes int64   `json:"state_bytes"`
 	StepBytes  int64   `json:"step_bytes"`
 	Compile    float64 `json:"compile_seconds"`
 }
 
-// Dry loads the data and builds and compiles everything that Run would, without training and without a folder.
-func Dry(ctx context.Context, e *config.Experiment, options Options) (*Plan, error) {
-	s := &session{options: options.withDefaults(), experiment: e, ledger: ledger{}}
+// Dry loads the data and builds and compiles everything that RunSeeds would for so many seeds, without training and without
+// a folder.
+func Dry(ctx context.Context, e *config.Experiment, runs int, options Options) (*Plan, error) {
+	s := newSession(options)
+	for range runs {
+		s.runs = append(s.runs, newRun(s, e))
+	}
 	defer s.close()
 	if err := s.open(ctx); err != nil {
 		return nil, err
@@ -46,14 +52,14 @@ func Dry(ctx context.Context, e *config.Experiment, options Options) (*Plan, err
 		Backend: s.backend.Name, Image: image.String(),
 		Train: s.split.Train.Len(), Validation: s.split.Validation.Len(), Test: s.split.Test.Len(),
 		Model:         describeModel(e.Model, image),
-		StepsPerEpoch: s.trainer.StepsPerEpoch(), Steps: s.trainer.Steps(),
+		StepsPerEpoch: s.runs[0].trainer.StepsPerEpoch(), Steps: s.runs[0].trainer.Steps(), Runs: runs,
 		ImageBytes: int64(len(s.split.Train.Pixels)),
-		StateBytes: s.trainer.StateBytes(),
-		Compile:    s.ledger["compile"],
+		StateBytes: int64(runs) * s.runs[0].trainer.StateBytes(),
+		Compile:    s.runs[0].ledger["compile"] * float64(runs),
 	}
 	// Each activation is kept for the backward pass, where it has a gradient; each parameter has one too.
 	const float = 4
-	plan.StepBytes = float * (2*int64(values)*int64(e.Train.BatchSize) + int64(plan.Model.Parameters))
+	plan.StepBytes = int64(runs) * float * (2*int64(values)*int64(e.Train.BatchSize) + int64(plan.Model.Parameters))
 	return plan, nil
 }
 
@@ -66,7 +72,8 @@ func (p *Plan) String() string {
 	fmt.Fprintf(&out, "%-20s %-28s %12s\n\n", "parameters", "", thousands(p.Model.Parameters))
 	fmt.Fprintf(&out, "images    %s: %s to train on, %s for validation, %s for the test\n",
 		p.Image, thousands(p.Train), thousands(p.Validation), thousands(p.Test))
-	fmt.Fprintf(&out, "steps     %s, %s an epoch\n", thousands(p.Steps), thousands(p.StepsPerEpoch))
+	fmt.Fprintf(&out, "steps     %s, %s an epoch%s\n", thousands(p.Steps), thousands(p.StepsPerEpoch),
+		onlyIf(p.Runs > 1, fmt.Sprintf(", of %d runs together", p.Runs)))
 	fmt.Fprintf(&out, "memory    about %s: images %s, parameters and optimizer %s, a step %s\n",
 		megabytes(p.ImageBytes+p.StateBytes+p.StepBytes), megabytes(p.ImageBytes), megabytes(p.StateBytes), megabytes(p.StepBytes))
 	fmt.Fprintf(&out, "backend   %s, compiled in %.1f s\n", p.Backend, p.Compile)

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,6 +17,7 @@ import (
 	"latent/pkg/config"
 	"latent/pkg/experiment"
 	"latent/pkg/rundir"
+	"latent/pkg/train"
 )
 
 // tiny is an experiment of seconds on any backend.
@@ -176,6 +178,75 @@ func TestEarlyStopping(t *testing.T) {
 		}
 		if again := manifestOf(t, run); again.Progress != m.Progress || !maps.Equal(again.Result.Test, m.Result.Test) {
 			t.Errorf("resumed, it came to %+v and %v, want %+v and %v", again.Progress, again.Result.Test, m.Progress, m.Result.Test)
+		}
+	})
+}
+
+// Runs with several seeds train together, each leaves what it leaves alone, to rounding, and the summary is their mean. They
+// are interrupted and go on together, to the same bytes.
+func TestSeeds(t *testing.T) {
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		seeds := []int64{5, 6, 7}
+		whole, err := experiment.RunSeeds(context.Background(), load(t, b, tiny), seeds, experiment.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		summary, err := experiment.Summarise(whole)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := 0.0
+		for i, run := range whole {
+			m := manifestOf(t, run)
+			if m.Seed != seeds[i] || m.State != rundir.Done || len(m.Group) != 3 || m.Group[i] != filepath.Base(run.Path) {
+				t.Errorf("run %d: seed %d, %s, group %v", i, m.Seed, m.State, m.Group)
+			}
+			alone, err := experiment.Run(context.Background(), load(t, b, tiny, fmt.Sprint("seed=", seeds[i])), experiment.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			together, single := float64(m.Result.Test["mse"]), float64(manifestOf(t, alone).Result.Test["mse"])
+			if math.Abs(together-single) > 1e-3*single {
+				t.Errorf("seed %d has a test MSE of %g among others and %g alone", seeds[i], together, single)
+			}
+			sum += together
+		}
+		if mean := float64(summary.Result.Test["mse"]); math.Abs(mean-sum/3) > 1e-12 || !slices.Equal(summary.Seeds, seeds) {
+			t.Errorf("the summary of seeds %v has a mean MSE of %g, want %g", summary.Seeds, mean, sum/3)
+		}
+
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		log := &stopper{cancel: cancel, after: 3}
+		runs, err := experiment.RunSeeds(ctx, load(t, b, tiny), seeds, experiment.Options{Log: log, Terminal: true})
+		if !errors.Is(err, experiment.ErrInterrupted) {
+			t.Fatalf("interrupted: %v", err)
+		}
+		if again, err := experiment.Resume(context.Background(), runs[1].Path, experiment.Options{}); err != nil || len(again) != 3 {
+			t.Fatalf("resumed %d runs: %v", len(again), err)
+		}
+		for i := range runs {
+			for _, name := range []string{"checkpoints/best.ckpt", "checkpoints/step-000000048.ckpt"} {
+				if read(t, whole[i], name) != read(t, runs[i], name) {
+					t.Errorf("seed %d: %s differs from the undisturbed run's", seeds[i], name)
+				}
+			}
+		}
+	})
+}
+
+// A seed that diverges ends alone, and is told of.
+func TestSeedsDiverge(t *testing.T) {
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		e := load(t, b, tiny, "train.optimizer=sgd", "train.learning_rate=1000", "model.output=linear")
+		runs, err := experiment.RunSeeds(context.Background(), e, []int64{1, 2}, experiment.Options{})
+		if !errors.Is(err, train.ErrDiverged) {
+			t.Errorf("error is %v, want a divergence", err)
+		}
+		for _, run := range runs {
+			if m := manifestOf(t, run); m.State != rundir.Diverged || !strings.Contains(m.Error, "train.learning_rate") {
+				t.Errorf("a diverged run is %s: %q", m.State, m.Error)
+			}
 		}
 	})
 }

@@ -15,6 +15,7 @@ import (
 // progress tells a person how training goes: one line that is written over and over on a terminal, else a line for each
 // epoch.
 type progress struct {
+	session  *session
 	out      io.Writer
 	terminal bool
 	epochs   int
@@ -23,13 +24,57 @@ type progress struct {
 	first    int // steps done when it started, by an earlier process
 }
 
+func (s *session) newProgress() *progress {
+	e := s.runs[0].experiment
+	p := &progress{session: s, out: s.options.Log, terminal: s.options.Terminal, epochs: e.Train.Epochs,
+		steps: e.Train.Steps(s.split.Train.Len()), started: time.Now()}
+	if c := s.active()[0].checkpoint; c != nil {
+		p.first = c.Step
+	}
+	return p
+}
+
+// announce tells what begins, and where its folders are.
+func (s *session) announce() {
+	lead := s.active()[0]
+	m, seeds := lead.manifest, ""
+	for _, r := range s.runs {
+		seeds += fmt.Sprintf(", %d", r.experiment.Seed)
+	}
+	s.progress.line("%s: %s parameters, %s training images, %s steps on %s, %s %s", m.Name,
+		thousands(m.Model.Parameters), thousands(m.Data.Train), thousands(lead.trainer.Steps()), s.backend.Name,
+		plural(len(s.runs), "seed"), seeds[2:])
+	if step := lead.trainer.Step(); step > 0 {
+		s.progress.line("going on after step %s", thousands(step))
+	}
+	for _, r := range s.active() {
+		s.progress.line("folder   %s", r.folder.Path)
+	}
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return word
+	}
+	return word + "s"
+}
+
 // barWidth is the width of the bar in characters.
 const barWidth = 24
 
-// window tells of a window on a terminal.
-func (p *progress) window(w train.Window) {
+// window tells of a window on a terminal. The loss is the mean over the runs that are not over, and the images are those of
+// all of them.
+func (p *progress) window(windows []train.Window) {
 	if !p.terminal {
 		return
+	}
+	w, loss, images, runs := windows[0], 0.0, 0, 0
+	for i, window := range windows {
+		if !p.session.runs[i].over && window.Err == nil {
+			loss += window.EpochLoss
+			images += window.Images
+			runs++
+		}
 	}
 	done := min(barWidth, barWidth*w.Step/p.steps)
 	left := time.Duration(0)
@@ -38,7 +83,7 @@ func (p *progress) window(w train.Window) {
 	}
 	fmt.Fprintf(p.out, "\r\x1b[Kepoch %d/%d %s%s loss %.4f  %s images/s  %s left",
 		w.Epoch, p.epochs, strings.Repeat("█", done), strings.Repeat("░", barWidth-done),
-		w.EpochLoss, thousands(int(float64(w.Images)/w.Duration.Seconds())), left.Round(time.Second))
+		loss/float64(max(1, runs)), thousands(int(float64(images)/w.Duration.Seconds())), left.Round(time.Second))
 }
 
 // line writes a line of its own, above the bar on a terminal.
@@ -60,26 +105,62 @@ func thousands(n int) string {
 	return fmt.Sprintf("%s,%03d", thousands(n/1000), n%1000)
 }
 
-// epoch tells of a finished epoch.
-func (p *progress) epoch(e rundir.Epoch, isBest bool) {
-	line := fmt.Sprintf("epoch %d/%d  loss %.4f", e.Epoch, p.epochs, float64(e.TrainLoss))
-	if e.ValLoss != nil {
-		line += fmt.Sprintf("  validation %.4f", float64(*e.ValLoss))
+// epoch tells of the epoch that the runs have just finished: of one run its figures, of several the means over those that
+// are not over, or came to their end with it.
+func (p *progress) epoch() {
+	var records []*rundir.Epoch
+	isBest := false
+	for _, r := range p.session.runs {
+		if r.epoch != nil {
+			records, isBest = append(records, r.epoch), r.isBest
+			r.epoch = nil
+		}
 	}
-	if e.ValPSNR != nil {
-		line += fmt.Sprintf("  PSNR %.2f dB", float64(*e.ValPSNR))
+	if len(records) == 0 {
+		return
 	}
-	line += fmt.Sprintf("  %.1f s", float64(e.Seconds))
-	if isBest {
+	mean := func(of func(e *rundir.Epoch) *rundir.Number) (sum float64, found bool) {
+		for _, e := range records {
+			value := of(e)
+			if value == nil {
+				return 0, false
+			}
+			sum += float64(*value) / float64(len(records))
+		}
+		return sum, true
+	}
+	loss, _ := mean(func(e *rundir.Epoch) *rundir.Number { return &e.TrainLoss })
+	line := fmt.Sprintf("epoch %d/%d  loss %.4f", records[0].Epoch, p.epochs, loss)
+	if loss, found := mean(func(e *rundir.Epoch) *rundir.Number { return e.ValLoss }); found {
+		line += fmt.Sprintf("  validation %.4f", loss)
+	}
+	if psnr, found := mean(func(e *rundir.Epoch) *rundir.Number { return e.ValPSNR }); found {
+		line += fmt.Sprintf("  PSNR %.2f dB", psnr)
+	}
+	line += fmt.Sprintf("  %.1f s", float64(records[0].Seconds))
+	switch {
+	case len(p.session.runs) > 1:
+		line += fmt.Sprintf("  mean of %d", len(records))
+	case isBest:
 		line += "  best"
 	}
 	p.line("%s", line)
 }
 
-// result prints the test figures beside the corrupted input's.
-func (p *progress) result(r rundir.Result, run *rundir.Run) {
+// result prints the test figures of a run beside the corrupted input's.
+func (p *progress) result(r *run) {
+	m := r.manifest.Result
 	p.line("")
-	p.line("%-11s %13s%-10s%16s", "test images", "reconstructed", "", onlyIf(r.Corrupted != nil, "corrupted input"))
+	p.figures(m, "test images")
+	p.line("")
+	p.line("weights  %s, of epoch %d", m.Weights, m.Epoch)
+	p.line("picture  %s", filepath.Join(r.folder.Path, "samples", "final.png"))
+	p.line("report   %s", r.folder.ReportPath())
+}
+
+// figures prints the table of a result.
+func (p *progress) figures(r rundir.Result, title string) {
+	p.line("%-11s %13s%-10s%16s", title, "reconstructed", "", onlyIf(r.Corrupted != nil, "corrupted input"))
 	for _, row := range report.Figures(r) {
 		line := fmt.Sprintf("%-11s %13s ± %-7s", row.Name, row.Value, row.Interval)
 		if row.Corrupted != "" {
@@ -87,10 +168,6 @@ func (p *progress) result(r rundir.Result, run *rundir.Run) {
 		}
 		p.line("%s %s", line, row.Unit)
 	}
-	p.line("")
-	p.line("weights  %s, of epoch %d", r.Weights, r.Epoch)
-	p.line("picture  %s", filepath.Join(run.Path, "samples", "final.png"))
-	p.line("report   %s", run.ReportPath())
 }
 
 func onlyIf(condition bool, text string) string {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -18,14 +19,12 @@ import (
 	"latent/pkg/train"
 )
 
-// ledger sums where the time went, in seconds.
+// ledger sums where the time went, in seconds. Time that the runs of a session spend together is shared out evenly.
 type ledger map[string]float64
 
-func (l ledger) since(what string, start time.Time) { l[what] += time.Since(start).Seconds() }
-
 // describe begins the manifest, or takes up that of the run that goes on, and writes it with the config.
-func (s *session) describe(from *rundir.Checkpoint) error {
-	e := s.experiment
+func (r *run) describe() error {
+	s, e := r.session, r.experiment
 	yaml, err := e.YAML()
 	if err != nil {
 		return err
@@ -33,11 +32,11 @@ func (s *session) describe(from *rundir.Checkpoint) error {
 	now := s.options.Now()
 	m := rundir.NewManifest()
 	m.Started, m.Command = now, s.options.Command
-	if old, err := s.run.Manifest(); err == nil {
+	if old := r.manifest; old != nil {
 		m.Started, m.Command, m.Timings = old.Started, old.Command, old.Timings
 		m.Resumed = append(old.Resumed, now)
 		m.Result.TrainLoss = old.Result.TrainLoss
-	} else if err := s.run.WriteConfig(yaml); err != nil {
+	} else if err := r.folder.WriteConfig(yaml); err != nil {
 		return err
 	}
 	m.Name, m.Seed = e.Name, e.Seed
@@ -49,13 +48,13 @@ func (s *session) describe(from *rundir.Checkpoint) error {
 	m.Data = rundir.Data{Dataset: e.DatasetName(), Train: s.split.Train.Len(), Validation: s.split.Validation.Len(),
 		Test: s.split.Test.Len(), Checksums: s.split.Checksums}
 	m.Model = describeModel(e.Model, imageOf(s.split.Train))
-	s.manifest = m
-	s.progress = &progress{out: s.options.Log, terminal: s.options.Terminal, epochs: e.Train.Epochs,
-		steps: e.Train.Steps(s.split.Train.Len()), started: time.Now()}
-	if from != nil {
-		s.progress.first = from.Step
+	if len(s.runs) > 1 {
+		for _, other := range s.runs {
+			m.Group = append(m.Group, filepath.Base(other.folder.Path))
+		}
 	}
-	return s.writeManifest()
+	r.manifest = m
+	return r.writeManifest()
 }
 
 func describeModel(m model.Model, image model.Image) rundir.Model {
@@ -72,20 +71,20 @@ func describeModel(m model.Model, image model.Image) rundir.Model {
 }
 
 // writeManifest writes the manifest as things stand; times since the last writing are moved from the ledger.
-func (s *session) writeManifest() error {
-	for what, seconds := range s.ledger {
-		s.manifest.Timings[what] += seconds
+func (r *run) writeManifest() error {
+	for what, seconds := range r.ledger {
+		r.manifest.Timings[what] += seconds
 	}
-	clear(s.ledger)
-	p := &s.manifest.Progress
-	p.Epochs, p.Steps = s.experiment.Train.Epochs, s.experiment.Train.Steps(s.split.Train.Len())
-	if s.trainer != nil {
-		p.Step, p.Epoch = s.trainer.Step(), s.trainer.Step()/s.trainer.StepsPerEpoch()
+	clear(r.ledger)
+	p := &r.manifest.Progress
+	p.Epochs, p.Steps = r.experiment.Train.Epochs, r.experiment.Train.Steps(r.session.split.Train.Len())
+	if r.trainer != nil {
+		p.Step, p.Epoch = r.trainer.Step(), r.trainer.Step()/r.trainer.StepsPerEpoch()
 	}
-	if s.best.Epoch > 0 {
-		s.manifest.Result.BestEpoch, s.manifest.Result.BestValidationLoss = s.best.Epoch, rundir.Number(s.best.Loss)
+	if r.best.Epoch > 0 {
+		r.manifest.Result.BestEpoch, r.manifest.Result.BestValidationLoss = r.best.Epoch, rundir.Number(r.best.Loss)
 	}
-	return s.run.WriteManifest(s.manifest)
+	return r.folder.WriteManifest(r.manifest)
 }
 
 // meta is what a checkpoint keeps beside the tensors.
@@ -212,15 +211,4 @@ func gitState() (git rundir.Git) {
 	}
 	status, err := exec.CommandContext(ctx, "git", "status", "--porcelain", "--untracked-files=no").Output()
 	return rundir.Git{Commit: strings.TrimSpace(string(commit)), Dirty: err != nil || len(status) > 0}
-}
-
-// announce tells what begins, and where its folder is.
-func (s *session) announce() {
-	e, m := s.experiment, s.manifest
-	s.progress.line("%s: %s parameters, %s training images, %s steps on %s, seed %d", e.Name,
-		thousands(m.Model.Parameters), thousands(m.Data.Train), thousands(s.trainer.Steps()), s.backend.Name, e.Seed)
-	if step := s.trainer.Step(); step > 0 {
-		s.progress.line("going on after step %s", thousands(step))
-	}
-	s.progress.line("folder   %s", s.run.Path)
 }

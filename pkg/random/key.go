@@ -11,6 +11,7 @@ import (
 // Key is a [Seed] inside a graph. The zero Key is not valid; see [KeyFromNode].
 type Key struct {
 	k0, k1 *Node // uint32 scalars
+	row    *Node // uint32 scalar, the first row of draws; nil for 0
 }
 
 // KeyFromNode returns the key held by a node: [2] uint32, as Seed holds it. A key that enters the program as an input
@@ -28,7 +29,14 @@ func (k Key) Child(i int) Key { return k.At(Scalar(k.k0.Graph(), dtypes.Uint32, 
 // i: uint32 scalar.
 func (k Key) At(i *Node) Key {
 	x0, x1 := k.block(i, Scalar(i.Graph(), dtypes.Uint32, childMark))
-	return Key{k0: x0, k1: x1}
+	return Key{k0: x0, k1: x1, row: k.row}
+}
+
+// From returns the key for a part of each draw: the rows from first on, where a row is an element of the first axis. A
+// batch that is split over devices so gets the noise of the whole one. first: uint32 scalar.
+func (k Key) From(first *Node) Key {
+	k.row = first
+	return k
 }
 
 // block is [Seed.Block] on nodes of one shape, or scalars.
@@ -52,18 +60,24 @@ func rotateLeft(x *Node, n int) *Node {
 	return BitwiseOr(BitwiseShiftLeftScalar(x, uint32(n)), BitwiseShiftRightLogicalScalar(x, uint32(32-n)))
 }
 
-// Bits draws uint32 words. The first half of the words (rounded up) are the generator's first outputs at counters
-// 0, 1, …, the rest its second outputs at the same counters.
+// Bits draws uint32 words, row by row, a row being an element of the first axis. With p pairs a row, row r has the counters
+// from p r on; the first half of its words (rounded up) are the generator's first outputs, the rest its second outputs, at
+// the same counters.
 func (k Key) Bits(dims ...int) *Node {
 	shape := shapes.Make(dtypes.Uint32, dims...)
-	n := shape.Size()
-	counter := Iota(k.k0.Graph(), shapes.Make(dtypes.Uint32, (n+1)/2), 0)
-	x0, x1 := k.block(counter, ZerosLike(counter))
-	words := Concatenate([]*Node{x0, x1}, 0)
-	if n%2 == 1 {
-		words = Slice(words, AxisRange(0, n))
+	rows, words := dims[0], shape.Size()/dims[0]
+	pairs := (words + 1) / 2
+	counter := Iota(k.k0.Graph(), shapes.Make(dtypes.Uint32, rows*pairs), 0)
+	if k.row != nil {
+		counter = Add(counter, MulScalar(k.row, uint32(pairs)))
 	}
-	return Reshape(words, dims...)
+	counter = Reshape(counter, rows, pairs)
+	x0, x1 := k.block(counter, ZerosLike(counter))
+	both := Concatenate([]*Node{x0, x1}, 1) // [rows, 2 · pairs]
+	if words%2 == 1 {
+		both = Slice(both, AxisRange(), AxisRange(0, words))
+	}
+	return Reshape(both, dims...)
 }
 
 // Normal draws float32 numbers from the standard normal distribution.

@@ -24,23 +24,26 @@ func draw[T uint32 | float32](t testing.TB, b compute.Backend, seed random.Seed,
 	return tensors.MustCopyFlatData[T](output)
 }
 
-// A key in a graph draws what the same seed draws on the host, for a child, a step and an odd number of words.
+// A key in a graph draws what the same seed draws on the host, for a child, a step, rows of an odd number of words, and a
+// part of the rows.
 func TestKeyDrawsAsSeed(t *testing.T) {
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
 		seed := random.NewSeed(-7)
-		const n = 7
-		got := draw[uint32](t, b.Compute, seed, func(k random.Key) *Node {
-			step := Const(k.Child(0).Bits(1).Graph(), uint32(5))
-			return k.Child(3).At(step).Bits(n)
-		})
+		const rows, words, pairs = 5, 7, 4
 		var want []uint32
-		for output := range 2 {
-			for i := range uint32(n+1) / 2 {
-				want = append(want, seed.Child(3).Child(5).Block(i, 0)[output])
+		for row := range uint32(rows) {
+			for i := range uint32(words) {
+				want = append(want, seed.Child(3).Child(5).Block(row*pairs+i%pairs, 0)[i/pairs])
 			}
 		}
-		if want = want[:n]; !slices.Equal(got, want) {
-			t.Errorf("got %x, want %x", got, want)
+		for first := range rows {
+			got := draw[uint32](t, b.Compute, seed, func(k random.Key) *Node {
+				constant := func(x uint32) *Node { return Const(k.Bits(1).Graph(), x) }
+				return k.From(constant(uint32(first))).Child(3).At(constant(5)).Bits(rows-first, words)
+			})
+			if want := want[first*words:]; !slices.Equal(got, want) {
+				t.Errorf("from row %d: got %x, want %x", first, got, want)
+			}
 		}
 	})
 }
@@ -49,11 +52,11 @@ func TestKeyDrawsAsSeed(t *testing.T) {
 // neighbouring elements, steps, streams and seeds are not correlated.
 func TestNormal(t *testing.T) {
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
-		const n = 1 << 20
+		const n, rowSize = 1 << 20, 1 << 10
 		at := func(seed int64, stream int, step uint32) []float32 {
 			return draw[float32](t, b.Compute, random.NewSeed(seed), func(k random.Key) *Node {
 				k = k.Child(stream)
-				return k.At(Const(k.Bits(1).Graph(), step)).Normal(n)
+				return k.At(Const(k.Bits(1).Graph(), step)).Normal(n/rowSize, rowSize)
 			})
 		}
 		z := at(1, 0, 0)
@@ -87,7 +90,8 @@ func TestNormal(t *testing.T) {
 
 		others := map[string][]float32{
 			"next element":     append(z[1:len(z):len(z)], z[0]),
-			"second half":      append(z[n/2:len(z):len(z)], z[:n/2]...),
+			"half a row on":    append(z[rowSize/2:len(z):len(z)], z[:rowSize/2]...),
+			"next row":         append(z[rowSize:len(z):len(z)], z[:rowSize]...),
 			"next step":        at(1, 0, 1),
 			"next stream":      at(1, 1, 0),
 			"next seed":        at(2, 0, 0),

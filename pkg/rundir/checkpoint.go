@@ -118,18 +118,37 @@ var ErrNoCheckpoint = errors.New("no usable checkpoint")
 // LatestCheckpoint reads the newest checkpoint; where that is damaged, the one before it, and so on, with a warning for
 // each that was passed over.
 func (r *Run) LatestCheckpoint() (c *Checkpoint, warnings []string, err error) {
-	names, err := r.steps()
+	checkpoints, warnings, err := CommonCheckpoint([]*Run{r})
+	if err != nil {
+		return nil, warnings, err
+	}
+	return checkpoints[0], warnings, nil
+}
+
+// CommonCheckpoint reads the checkpoints of the newest step of which all runs have one, with a warning for each damaged one
+// that was passed over.
+func CommonCheckpoint(runs []*Run) (all []*Checkpoint, warnings []string, err error) {
+	names, err := runs[0].steps()
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, name := range slices.Backward(names) {
-		c, err := r.readCheckpoint(name)
-		if err == nil {
-			return c, warnings, nil
+		all = nil
+		for _, run := range runs {
+			c, err := run.readCheckpoint(name)
+			if err != nil {
+				if !errors.Is(err, fs.ErrNotExist) {
+					warnings = append(warnings, fmt.Sprintf("%v; trying the one before", err))
+				}
+				break
+			}
+			all = append(all, c)
 		}
-		warnings = append(warnings, fmt.Sprintf("%v; trying the one before", err))
+		if len(all) == len(runs) {
+			return all, warnings, nil
+		}
 	}
-	return nil, warnings, fmt.Errorf("%s: %w", filepath.Join(r.Path, checkpointsDir), ErrNoCheckpoint)
+	return nil, warnings, fmt.Errorf("%s: %w", filepath.Join(runs[0].Path, checkpointsDir), ErrNoCheckpoint)
 }
 
 // BestCheckpoint reads the checkpoint with the lowest validation loss.

@@ -29,6 +29,9 @@ type Manifest struct {
 	Error   string `json:"error,omitempty"`
 	Command string `json:"command,omitempty"`
 
+	// Group holds the names of the folders of the runs that train together, this one among them; empty for a run alone.
+	Group []string `json:"group,omitempty"`
+
 	Started  time.Time   `json:"started"`
 	Resumed  []time.Time `json:"resumed,omitempty"`
 	Finished *time.Time  `json:"finished,omitempty"`

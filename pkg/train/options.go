@@ -52,6 +52,14 @@ type Options struct {
 	// optimizers do not take it.
 	WeightDecay float64 `yaml:"weight_decay" min:"0" max:"1000"`
 
+	// Precision is what the model computes in: float32, or bfloat16, whose products are faster on GPUs and CPUs that have
+	// it, and which keeps about three digits. Parameters, moments and losses are float32 always.
+	Precision string `yaml:"precision" enum:"float32,bfloat16"`
+
+	// Devices is how many devices of the backend share each batch; it divides batch_size. A CPU counts as as many
+	// devices as are asked for.
+	Devices int `yaml:"devices" min:"1" max:"64"`
+
 	// EarlyStopping ends the run after so many epochs without a better validation loss; 0 never does.
 	EarlyStopping int `yaml:"early_stopping" min:"0"`
 
@@ -66,6 +74,7 @@ func Defaults() Options {
 		BatchSize: 128, Epochs: 10,
 		Loss: "mse", HuberDelta: 1,
 		Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8,
+		Precision: "float32", Devices: 1,
 		KeepCheckpoints: 2,
 	}
 }

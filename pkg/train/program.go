@@ -1,11 +1,21 @@
 package train
 
 import (
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/distributed"
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
 
-	"latent/pkg/corrupt"
+	"latent/pkg/dataset"
 	"latent/pkg/model"
 	"latent/pkg/random"
 )
@@ -17,45 +27,178 @@ const (
 	streamCorrupt
 )
 
-// program builds the compiled part of training: a window of steps.
-//
-// Whatever may change without compiling anew is an input; the fields below are what the program is compiled for.
-type program struct {
-	model      model.Model
-	corruption corrupt.Chain
-	loss       model.Loss
-	optimizer  optimizer
-	clips      bool
-	image      model.Image
-	params     []model.Param
-	batch      int
-	images     int // training images
-	window     int // the longest window, in steps
-	loops      bool
+// Program is the compiled part of training: a window of steps of one run, or of several runs of one architecture at once,
+// on images that lie on the device. Whatever else two runs of one architecture differ in is an input of the program, so
+// that it can run them all; see [Program.Start].
+type Program struct {
+	// CompileTime is how long the program took to build and compile.
+	CompileTime time.Duration
+
+	backend compute.Backend
+	exec    *Exec
+	images  []*tensors.Tensor // one for each device
+
+	spec      Spec // what it was compiled for; inputs are read from the spec of each run
+	optimizer optimizer
+	image     model.Image
+	params    []model.Param
+	count     int // training images
+	runs      int
+	devices   int
+	window    int // the longest window, in steps
+	loops     bool
 }
 
-// Inputs of the program, before the state.
+// longestWindow bounds a window's steps, and so the losses that come back at its end.
+const longestWindow = 1024
+
+// Compile builds and compiles the program for this many runs of specs with the structure of this one, and puts the images
+// on the device.
+//
+// loops says that the backend can run a loop of steps in one call (see backend.Backend).
+func Compile(b compute.Backend, loops bool, spec Spec, images *dataset.Images, runs int) (*Program, error) {
+	if images.Len() == 0 {
+		return nil, errors.New("train: no training images")
+	}
+	optimizer, ok := optimizers[spec.Optimizer]
+	if !ok {
+		return nil, fmt.Errorf("train.optimizer: unknown kind %q", spec.Optimizer)
+	}
+	image := model.Image{Height: images.Height, Width: images.Width, Channels: images.Channels}
+	p := &Program{
+		backend: b, spec: spec, optimizer: optimizer,
+		image: image, params: model.Params(spec.Model, image), count: images.Len(),
+		runs: runs, devices: spec.Devices, window: 1, loops: loops,
+	}
+	if loops {
+		p.window = min(p.stepsPerEpoch(), longestWindow)
+	}
+	if available := b.NumDevices(); p.devices > available {
+		return nil, fmt.Errorf("train.devices=%d: this backend has %d", p.devices, available)
+	}
+	for range p.devices {
+		p.images = append(p.images, tensors.FromFlatDataAndDimensions(images.Pixels, images.Len(), image.Size()))
+	}
+
+	start := time.Now()
+	exec, err := NewExec(b, p.build)
+	if err != nil {
+		return nil, fmt.Errorf("build the training step: %w", err)
+	}
+	if p.devices > 1 {
+		mesh, err := distributed.NewDeviceMesh([]int{p.devices}, []string{"batch"})
+		if err != nil {
+			return nil, fmt.Errorf("split batches over %d devices: %w", p.devices, err)
+		}
+		exec.SPMD(mesh)
+	}
+	if _, err := exec.Compile(slices.Repeat(p.inputShapes(), p.devices)...); err != nil {
+		return nil, fmt.Errorf("build the training step: %w", bugOrError(err))
+	}
+	p.exec, p.CompileTime = exec, time.Since(start)
+	return p, nil
+}
+
+// bugOrError returns err, unless it is a Go runtime error that the graph's builder caught: an index out of range is a
+// bug of ours and must not look like a mistake in a config.
+func bugOrError(err error) error {
+	var bug runtime.Error
+	if errors.As(err, &bug) {
+		panic(bug)
+	}
+	return err
+}
+
+// structure is what a program is compiled for, beside its images and the number of runs.
+type structure struct {
+	Model, Corrupt, Loss, Optimizer, Precision string
+	BatchSize, Devices                         int
+	ClipsNorm                                  bool
+}
+
+func (s Spec) structure() structure {
+	return structure{
+		Model:   fmt.Sprintf("%+v", reflect.Indirect(reflect.ValueOf(s.Model))),
+		Corrupt: s.Corrupt.Structure(), Loss: fmt.Sprintf("%+v", s.LossFunction()), Optimizer: s.Optimizer,
+		Precision: s.Precision, BatchSize: s.BatchSize, Devices: s.Devices, ClipsNorm: s.ClipNorm > 0,
+	}
+}
+
+// Start begins as many runs as the program was compiled for, at their first step. Their specs have the structure of the
+// program's and the same number of steps; seed, learning rate, schedule, noise and the optimizer's numbers may differ.
+func (p *Program) Start(specs ...Spec) (*Group, error) {
+	if len(specs) != p.runs {
+		return nil, fmt.Errorf("start %d runs: the program was compiled for %d", len(specs), p.runs)
+	}
+	group := &Group{program: p, pace: pace{longest: p.window}}
+	for i, spec := range specs {
+		if got, want := spec.structure(), p.spec.structure(); got != want {
+			return nil, fmt.Errorf("start run %d: %+v; the program was compiled for %+v", i+1, got, want)
+		}
+		t := &Trainer{
+			spec: spec, seed: random.NewSeed(spec.Seed), program: p,
+			steps: spec.Steps(p.count), stepsPerEpoch: p.stepsPerEpoch(), orderEpoch: -1,
+		}
+		t.setState(p.firstState(t.seed.Child(streamInit)))
+		group.Runs = append(group.Runs, t)
+		if lead := group.Runs[0]; t.steps != lead.steps {
+			return nil, fmt.Errorf("start run %d: it has %d steps, the first run %d", i+1, t.steps, lead.steps)
+		}
+	}
+	return group, nil
+}
+
+func (p *Program) stepsPerEpoch() int { return p.spec.StepsPerEpoch(p.count) }
+
+// local is the number of a batch's images on each device.
+func (p *Program) local() int { return p.spec.BatchSize / p.devices }
+
+// Inputs of the program that all runs share, and then for each run its own.
 const (
-	inputImages  = iota // [images, pixels] uint8, resident
-	inputOrder          // [steps of an epoch · batch] int32, the epoch's permutation, padded at the end
+	inputImages = iota // [images, pixels] uint8, resident
+	inputCursor        // [4] int32, see below
+	inputRuns          // the first run's inputs
+)
+
+// Elements of inputCursor: the steps of the run at which the epoch and the window begin, and the window ends; and the first
+// row of each batch that is this device's.
+const (
+	cursorEpoch = iota
+	cursorFirst
+	cursorEnd
+	cursorRow
+	cursorCount
+)
+
+// A run's own inputs.
+const (
+	inputOrder   = iota // [steps of an epoch · local batch] int32, this device's part of the epoch's permutation, padded
 	inputRates          // [window] float32, the learning rate of each step of the window
 	inputScalars        // [hyperCount + strengths] float32
 	inputSeed           // [2] uint32, the run's root key
-	inputCursor         // [3] int32: the steps of the run at which the epoch and the window begin, and the window ends
 	inputState          // first of the state: parameters, then the optimizer's slots of each
 )
 
-// inputShapes lists the shapes of all inputs.
-func (p *program) inputShapes() []shapes.Shape {
-	stepsPerEpoch := (p.images + p.batch - 1) / p.batch
+// inputShapes lists the shapes of all inputs of a device.
+func (p *Program) inputShapes() []shapes.Shape {
 	list := []shapes.Shape{
-		inputImages:  shapes.Make(dtypes.Uint8, p.images, p.image.Size()),
-		inputOrder:   shapes.Make(dtypes.Int32, stepsPerEpoch*p.batch),
-		inputRates:   shapes.Make(dtypes.Float32, p.window),
-		inputScalars: shapes.Make(dtypes.Float32, hyperCount+len(p.corruption.Strengths())),
-		inputSeed:    shapes.Make(dtypes.Uint32, 2),
-		inputCursor:  shapes.Make(dtypes.Int32, 3),
+		inputImages: shapes.Make(dtypes.Uint8, p.count, p.image.Size()),
+		inputCursor: shapes.Make(dtypes.Int32, cursorCount),
 	}
+	for range p.runs {
+		list = append(list,
+			shapes.Make(dtypes.Int32, p.stepsPerEpoch()*p.local()),
+			shapes.Make(dtypes.Float32, p.window),
+			shapes.Make(dtypes.Float32, hyperCount+len(p.spec.Corrupt.Strengths())),
+			shapes.Make(dtypes.Uint32, 2))
+		list = append(list, p.stateShapes()...)
+	}
+	return list
+}
+
+// stateShapes lists the shapes of a run's state.
+func (p *Program) stateShapes() []shapes.Shape {
+	var list []shapes.Shape
 	for range 1 + p.optimizer.slots {
 		for _, param := range p.params {
 			list = append(list, shapes.Make(dtypes.Float32, param.Dims...))
@@ -64,34 +207,45 @@ func (p *program) inputShapes() []shapes.Shape {
 	return list
 }
 
-// Elements of inputCursor.
-const (
-	cursorEpoch = iota
-	cursorFirst
-	cursorEnd
-)
+// split returns the inputs of each run.
+func (p *Program) split(inputs []*Node) [][]*Node {
+	own := inputState + len(p.stateShapes())
+	runs := make([][]*Node, p.runs)
+	for k := range runs {
+		runs[k] = inputs[inputRuns+k*own:][:own]
+	}
+	return runs
+}
 
-// build returns the losses of the window's steps, [window], and the state after them.
+// build returns for each run the losses of the window's steps, [window], and the state after them.
 //
 // With loops, the steps are one loop in the graph; without, the window is a single step.
-func (p *program) build(inputs []*Node) []*Node {
+func (p *Program) build(inputs []*Node) []*Node {
 	first := element(inputs[inputCursor], cursorFirst)
 	if !p.loops {
-		loss, state := p.step(inputs, first)
-		return append([]*Node{Reshape(loss, 1)}, state...)
+		var outputs []*Node
+		for _, run := range p.split(inputs) {
+			loss, state := p.step(inputs, run, first)
+			outputs = append(append(outputs, Reshape(loss, 1)), state...)
+		}
+		return outputs
 	}
 
-	// The loop's state: the step, the losses, and all inputs; its body may not see anything else. GoMLX keeps one node
-	// for each scalar constant of a graph, whichever function it was made in, so there may be no constant out here that
-	// the body uses too: the losses start as the rates, a vector of the right shape at hand, and each that counts is
+	// The loop's state: the step, the losses of each run, and all inputs; its body may not see anything else. GoMLX keeps
+	// one node for each scalar constant of a graph, whichever function it was made in, so there may be no constant out here
+	// that the body uses too: the losses start as the rates, a vector of the right shape at hand, and each that counts is
 	// overwritten.
-	start := append([]*Node{first, inputs[inputRates]}, inputs...)
-	parameters := func(g *Graph) (step, losses *Node, inputs []*Node) {
+	start := []*Node{first}
+	for _, run := range p.split(inputs) {
+		start = append(start, run[inputRates])
+	}
+	start = append(start, inputs...)
+	parameters := func(g *Graph) (step *Node, losses, inputs []*Node) {
 		nodes := make([]*Node, len(start))
 		for i, node := range start {
 			nodes[i] = Parameter(g, "", node.Shape())
 		}
-		return nodes[0], nodes[1], nodes[2:]
+		return nodes[0], nodes[1 : 1+p.runs], nodes[1+p.runs:]
 	}
 	g := first.Graph()
 	more := NewClosure(g, func(g *Graph) []*Node {
@@ -100,52 +254,84 @@ func (p *program) build(inputs []*Node) []*Node {
 	})
 	body := NewClosure(g, func(g *Graph) []*Node {
 		step, losses, inputs := parameters(g)
-		loss, state := p.step(inputs, step)
-		place := Sub(step, element(inputs[inputCursor], cursorFirst))
-		next := []*Node{AddScalar(step, 1), DynamicUpdateSlice(losses, Reshape(loss, 1), []*Node{place})}
-		next = append(next, inputs[:inputState]...)
-		return append(next, state...)
+		place := []*Node{Sub(step, element(inputs[inputCursor], cursorFirst))}
+		next := []*Node{AddScalar(step, 1)}
+		shared := inputs[:inputRuns]
+		var after []*Node
+		for k, run := range p.split(inputs) {
+			loss, state := p.step(inputs, run, step)
+			next = append(next, DynamicUpdateSlice(losses[k], Reshape(loss, 1), place))
+			after = append(append(after, run[:inputState]...), state...)
+		}
+		return append(append(next, shared...), after...)
 	})
 	end := While(more, body, start...)
-	return append([]*Node{end[1]}, end[2+inputState:]...)
+	var outputs []*Node
+	for k, run := range p.split(end[1+p.runs:]) {
+		outputs = append(append(outputs, end[1+k]), run[inputState:]...)
+	}
+	return outputs
 }
 
-// step is one step of training, number step of the run (from 0): it returns the batch's loss and the new state.
-func (p *program) step(inputs []*Node, step *Node) (loss *Node, state []*Node) {
+// step is one step of a run's training, number step of the run (from 0): it returns the batch's loss and the new state.
+//
+// On several devices, each computes its rows of the batch; the sums over the batch are then the sums over the devices.
+func (p *Program) step(shared, run []*Node, step *Node) (loss *Node, state []*Node) {
 	g := step.Graph()
-	stepInEpoch := Sub(step, element(inputs[inputCursor], cursorEpoch))
-	stepInWindow := Sub(step, element(inputs[inputCursor], cursorFirst))
-	rate := Reshape(Gather(inputs[inputRates], Reshape(stepInWindow, 1)))
-	scalars := elements(inputs[inputScalars])
+	stepInEpoch := Sub(step, element(shared[inputCursor], cursorEpoch))
+	stepInWindow := Sub(step, element(shared[inputCursor], cursorFirst))
+	firstRow := element(shared[inputCursor], cursorRow)
+	rate := Reshape(Gather(run[inputRates], Reshape(stepInWindow, 1)))
+	scalars := elements(run[inputScalars])
 	h, strengths := newHyper(scalars[:hyperCount]), scalars[hyperCount:]
-	key := random.KeyFromNode(inputs[inputSeed]).Child(streamCorrupt).At(ConvertDType(step, dtypes.Uint32))
-	values := inputs[inputState:][:len(p.params)]
+	key := random.KeyFromNode(run[inputSeed]).Child(streamCorrupt).At(ConvertDType(step, dtypes.Uint32))
+	key = key.From(ConvertDType(firstRow, dtypes.Uint32))
+	values := run[inputState:][:len(p.params)]
 
-	// The batch: its places in the epoch's order, the images there, and 1 for each that is an image, 0 for padding.
-	place := Add(MulScalar(stepInEpoch, p.batch), Iota(g, shapes.Make(dtypes.Int32, p.batch), 0)) // [batch]
-	index := Gather(inputs[inputOrder], ExpandAxes(place, -1))                                    // [batch]
-	rows := Gather(inputs[inputImages], ExpandAxes(index, -1))                                    // [batch, pixels] uint8
-	counts := ConvertDType(LessThan(place, Scalar(g, dtypes.Int32, p.images)), dtypes.Float32)    // [batch]
+	// The batch: its places in this device's order, the images there, and 1 for each that is an image, 0 for padding.
+	row := Iota(g, shapes.Make(dtypes.Int32, p.local()), 0)                                       // [local batch]
+	index := Gather(run[inputOrder], ExpandAxes(Add(MulScalar(stepInEpoch, p.local()), row), -1)) // the same
+	rows := Gather(shared[inputImages], ExpandAxes(index, -1))                                    // [local batch, pixels] uint8
+	left := Sub(Scalar(g, dtypes.Int32, p.count), MulScalar(stepInEpoch, p.spec.BatchSize))       // images of the epoch
+	counts := ConvertDType(LessThan(Add(firstRow, row), left), dtypes.Float32)                    // [local batch]
+	whole := ConvertDType(Min(left, Scalar(g, dtypes.Int32, p.spec.BatchSize)), dtypes.Float32)   // images of the batch
 
-	x := model.Pixels(rows, p.image)                 // [batch, height, width, channels]
-	damaged := p.corruption.Apply(x, strengths, key) // the same
-	weights := model.Weights{}
-	for j, param := range p.params {
-		weights[param.Name] = values[j]
-	}
-	out := p.model.Apply(weights, damaged)
-	losses := p.loss.PerImage(x, out) // [batch]
-	loss = Div(ReduceAllSum(Mul(losses, counts)), ReduceAllSum(counts))
+	x := model.Pixels(rows, p.image)                   // [local batch, height, width, channels]
+	damaged := p.spec.Corrupt.Apply(x, strengths, key) // the same
+	out := p.apply(values, damaged)
+	losses := p.spec.LossFunction().PerImage(x, out) // [local batch]
+	loss = Div(ReduceAllSum(Mul(losses, counts)), whole)
 
 	gradients := Gradient(loss, values...)
-	if p.clips {
+	if p.devices > 1 {
+		sums := g.Distributed().AllReduce(append(gradients, loss), compute.ReduceOpSum)
+		gradients, loss = sums[:len(values)], sums[len(values)]
+	}
+	if p.spec.ClipNorm > 0 {
 		gradients = clip(gradients, h.clipNorm)
 	}
-	return loss, p.update(h, inputs[inputState:], gradients, rate, ConvertDType(AddScalar(step, 1), dtypes.Float32))
+	return loss, p.update(h, run[inputState:], gradients, rate, ConvertDType(AddScalar(step, 1), dtypes.Float32))
+}
+
+// apply runs the model on a batch in the precision of the spec; the parameters and what comes out are float32.
+func (p *Program) apply(values []*Node, x *Node) model.Output {
+	precision := dtypes.Float32
+	if p.spec.Precision == "bfloat16" {
+		precision = dtypes.BFloat16
+	}
+	weights := model.Weights{}
+	for j, param := range p.params {
+		weights[param.Name] = ConvertDType(values[j], precision)
+	}
+	out := p.spec.Model.Apply(weights, ConvertDType(x, precision))
+	out.Latent = ConvertDType(out.Latent, dtypes.Float32)
+	out.Logits = ConvertDType(out.Logits, dtypes.Float32)
+	out.Image = ConvertDType(out.Image, dtypes.Float32)
+	return out
 }
 
 // update returns the state after the optimizer's step number count (from 1).
-func (p *program) update(h hyper, state, gradients []*Node, rate, count *Node) []*Node {
+func (p *Program) update(h hyper, state, gradients []*Node, rate, count *Node) []*Node {
 	n := len(p.params)
 	next := make([]*Node, len(state))
 	for j, param := range p.params {

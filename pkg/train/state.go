@@ -28,7 +28,7 @@ type Tensor struct {
 }
 
 // names lists the state's tensors in order.
-func (p *program) names() []string {
+func (p *Program) names() []string {
 	var names []string
 	for slot := range 1 + p.optimizer.slots {
 		for _, param := range p.params {
@@ -46,11 +46,11 @@ func (p *program) names() []string {
 func (t *Trainer) State() (State, error) {
 	state := State{Step: t.step, LossSum: t.lossSum}
 	for i, name := range t.program.names() {
-		values, err := tensors.CopyFlatData[float32](t.state[i])
+		values, err := tensors.CopyFlatData[float32](t.state[0][i])
 		if err != nil {
 			return State{}, fmt.Errorf("read %s from the device: %w", name, err)
 		}
-		state.Tensors = append(state.Tensors, Tensor{Name: name, Dims: t.state[i].Shape().Dimensions, Values: values})
+		state.Tensors = append(state.Tensors, Tensor{Name: name, Dims: t.state[0][i].Shape().Dimensions, Values: values})
 	}
 	return state, nil
 }
@@ -66,38 +66,46 @@ func (t *Trainer) Restore(state State) error {
 		return fmt.Errorf("state with %d tensors: this model and optimizer have %d", len(state.Tensors), len(names))
 	}
 	for i, tensor := range state.Tensors {
-		want := t.program.inputShapes()[inputState+i]
+		want := t.program.stateShapes()[i]
 		if tensor.Name != names[i] || !slices.Equal(tensor.Dims, want.Dimensions) || len(tensor.Values) != want.Size() {
 			return fmt.Errorf("state's tensor %d is %s %v with %d values: this model and optimizer have %s %v",
 				i, tensor.Name, tensor.Dims, len(tensor.Values), names[i], want.Dimensions)
 		}
 	}
-	for i, tensor := range state.Tensors {
-		t.state[i] = tensors.FromFlatDataAndDimensions(tensor.Values, tensor.Dims...)
-	}
-	t.step, t.lossSum = state.Step, state.LossSum
+	t.setState(state.Tensors)
+	t.step, t.lossSum, t.failure = state.Step, state.LossSum, nil
 	return nil
 }
 
+// setState puts the state on each device.
+func (t *Trainer) setState(state []Tensor) {
+	t.state = make([][]*tensors.Tensor, t.program.devices)
+	for device := range t.state {
+		for _, tensor := range state {
+			t.state[device] = append(t.state[device], tensors.FromFlatDataAndDimensions(tensor.Values, tensor.Dims...))
+		}
+	}
+}
+
 // Weights are the parameters' tensors, in the order of [model.Params]. They are valid until the next window.
-func (t *Trainer) Weights() []*tensors.Tensor { return t.state[:len(t.program.params)] }
+func (t *Trainer) Weights() []*tensors.Tensor { return t.state[0][:len(t.program.params)] }
 
 // firstState draws the parameters' first values; slots start at zero.
-func (p *program) firstState(seed random.Seed) []*tensors.Tensor {
-	var state []*tensors.Tensor
-	for i, param := range p.params {
-		state = append(state, tensors.FromFlatDataAndDimensions(param.Init.Values(seed.Child(i), param.Size()), param.Dims...))
-	}
-	for _, shape := range p.inputShapes()[inputState+len(p.params):] {
-		state = append(state, tensors.FromShape(shape))
+func (p *Program) firstState(seed random.Seed) []Tensor {
+	state := make([]Tensor, len(p.stateShapes()))
+	for i, shape := range p.stateShapes() {
+		state[i] = Tensor{Name: p.names()[i], Dims: shape.Dimensions, Values: make([]float32, shape.Size())}
+		if i < len(p.params) {
+			state[i].Values = p.params[i].Init.Values(seed.Child(i), p.params[i].Size())
+		}
 	}
 	return state
 }
 
-// StateBytes is the size of the parameters and the optimizer's slots on the device, in bytes.
+// StateBytes is the size of the run's parameters and the optimizer's slots on a device, in bytes.
 func (t *Trainer) StateBytes() int64 {
 	total := int64(0)
-	for _, shape := range t.program.inputShapes()[inputState:] {
+	for _, shape := range t.program.stateShapes() {
 		total += int64(shape.ByteSize())
 	}
 	return total

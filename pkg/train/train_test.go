@@ -47,14 +47,14 @@ func TestOptimizersAgainstOptax(t *testing.T) {
 	}
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
 		for _, c := range golden.Cases {
-			p := program{
-				optimizer: optimizers[c.Optimizer], clips: c.ClipNorm > 0,
-				params: []model.Param{{Name: "weight", Dims: []int{len(golden.Start)}, Decays: true}},
+			p := Program{
+				optimizer: optimizers[c.Optimizer],
+				params:    []model.Param{{Name: "weight", Dims: []int{len(golden.Start)}, Decays: true}},
 			}
 			exec, err := NewExec(b.Compute, func(inputs []*Node) []*Node {
 				h := newHyper(elements(inputs[0]))
 				gradients := []*Node{inputs[3]}
-				if p.clips {
+				if c.ClipNorm > 0 {
 					gradients = clip(gradients, h.clipNorm)
 				}
 				return p.update(h, inputs[4:], gradients, inputs[1], inputs[2])
@@ -102,17 +102,7 @@ func TestWholeLoop(t *testing.T) {
 		spec.Model = &model.Dense{Encoder: []int{24, 6}, Decoder: []int{24}, Activation: "relu", LatentActivation: "relu",
 			Output: "tanh", Init: "pytorch"}
 		spec.Seed, spec.BatchSize, spec.Epochs, spec.LearningRate = 11, 16, 10, 0.01
-		trainer, err := New(b.Compute, b.Loops, spec, blobs(50))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var losses []float32
-		for window, err := range trainer.Windows(context.Background()) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			losses = append(losses, window.Losses...)
-		}
+		losses := finish(t, start(t, b, blobs(50), spec))[0]
 		if len(losses) != len(golden.Losses) {
 			t.Fatalf("%d losses, want %d", len(losses), len(golden.Losses))
 		}
@@ -174,33 +164,60 @@ func spec() Spec {
 
 const blobCount = 37
 
-// runAll runs spec to its end, at most n steps a window, and returns all losses and the last state.
-func runAll(t *testing.T, b *backend.Backend, spec Spec, n int) ([]float32, State) {
+// start compiles a program for the specs and starts them.
+func start(t testing.TB, b *backend.Backend, images *dataset.Images, specs ...Spec) *Group {
 	t.Helper()
-	trainer := newTrainer(t, b, spec)
-	var losses []float32
-	for trainer.Step() < trainer.Steps() {
-		window, err := trainer.Advance(n)
-		if err != nil {
-			t.Fatal(err)
-		}
-		losses = append(losses, window.Losses...)
-	}
-	return losses, stateOf(t, trainer)
-}
-
-func newTrainer(t *testing.T, b *backend.Backend, spec Spec) *Trainer {
-	t.Helper()
-	trainer, err := New(b.Compute, b.Loops, spec, blobs(blobCount))
+	program, err := Compile(b.Compute, b.Loops, specs[0], images, len(specs))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return trainer
+	group, err := program.Start(specs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return group
 }
 
-func stateOf(t *testing.T, trainer *Trainer) State {
+// alone starts a run on the blobs.
+func alone(t testing.TB, b *backend.Backend, spec Spec) *Group {
 	t.Helper()
-	state, err := trainer.State()
+	return start(t, b, blobs(blobCount), spec)
+}
+
+// finish runs a group to its end and returns the losses of each run.
+func finish(t testing.TB, group *Group) [][]float32 {
+	t.Helper()
+	losses := make([][]float32, len(group.Runs))
+	for windows, err := range group.Windows(context.Background()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k, window := range windows {
+			losses[k] = append(losses[k], window.Losses...)
+		}
+	}
+	return losses
+}
+
+// runAll runs spec to its end, at most n steps a window, and returns all losses and the last state.
+func runAll(t *testing.T, b *backend.Backend, spec Spec, n int) ([]float32, State) {
+	t.Helper()
+	group := alone(t, b, spec)
+	run := group.Runs[0]
+	var losses []float32
+	for run.Step() < run.Steps() {
+		windows, err := group.Advance(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		losses = append(losses, windows[0].Losses...)
+	}
+	return losses, stateOf(t, run)
+}
+
+func stateOf(t *testing.T, run *Trainer) State {
+	t.Helper()
+	state, err := run.State()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,21 +249,15 @@ func TestWindowsDoNotMatter(t *testing.T) {
 func TestRestore(t *testing.T) {
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
 		losses, want := runAll(t, b, spec(), 100)
-		first := newTrainer(t, b, spec())
-		for first.Step() < first.Steps() {
-			state := stateOf(t, first)
-			second := newTrainer(t, b, spec())
-			if err := second.Restore(state); err != nil {
+		first := alone(t, b, spec())
+		for first.Runs[0].Step() < first.Runs[0].Steps() {
+			state := stateOf(t, first.Runs[0])
+			second := alone(t, b, spec())
+			if err := second.Runs[0].Restore(state); err != nil {
 				t.Fatal(err)
 			}
-			rest := losses[:state.Step:state.Step]
-			for window, err := range second.Windows(context.Background()) {
-				if err != nil {
-					t.Fatal(err)
-				}
-				rest = append(rest, window.Losses...)
-			}
-			if !slices.Equal(losses, rest) || !reflect.DeepEqual(stateOf(t, second), want) {
+			rest := append(losses[:state.Step:state.Step], finish(t, second)[0]...)
+			if !slices.Equal(losses, rest) || !reflect.DeepEqual(stateOf(t, second.Runs[0]), want) {
 				t.Fatalf("a run restored at step %d goes on differently", state.Step)
 			}
 			if _, err := first.Advance(3); err != nil {
@@ -259,7 +270,7 @@ func TestRestore(t *testing.T) {
 // A state of another model or optimizer is refused, and the run is as it was.
 func TestRestoreRefuses(t *testing.T) {
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
-		trainer := newTrainer(t, b, spec())
+		trainer := alone(t, b, spec()).Runs[0]
 		before := stateOf(t, trainer)
 		for name, change := range map[string]func(s *State){
 			"5000 tensors":           func(s *State) { s.Tensors = make([]Tensor, 5000) },
@@ -301,12 +312,12 @@ func TestBackendsAgree(t *testing.T) {
 // The epoch's loss is the mean over images, the short last batch with its true size.
 func TestEpochLoss(t *testing.T) {
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
-		trainer := newTrainer(t, b, spec())
 		sum, images := 0.0, 0
-		for window, err := range trainer.Windows(context.Background()) {
+		for windows, err := range alone(t, b, spec()).Windows(context.Background()) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			window := windows[0]
 			images += window.Images
 			for i, loss := range window.Losses {
 				size := 8
@@ -349,7 +360,7 @@ func TestDivergence(t *testing.T) {
 		s.Optimizer, s.LearningRate = "sgd", 1e30
 		s.Model.(*model.Dense).Output = "linear"
 		var failure error
-		for _, err := range newTrainer(t, b, s).Windows(context.Background()) {
+		for _, err := range alone(t, b, s).Windows(context.Background()) {
 			failure = err
 		}
 		if !errors.Is(failure, ErrDiverged) || !strings.Contains(failure.Error(), "step ") {
@@ -361,11 +372,12 @@ func TestDivergence(t *testing.T) {
 // Windows ends with the context's error, between windows, and the run can go on.
 func TestCancel(t *testing.T) {
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
-		trainer := newTrainer(t, b, spec())
+		group := alone(t, b, spec())
+		trainer := group.Runs[0]
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		var failure error
-		for _, err := range trainer.Windows(ctx) {
+		for _, err := range group.Windows(ctx) {
 			failure = err
 			cancel()
 		}

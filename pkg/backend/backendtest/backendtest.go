@@ -9,8 +9,8 @@ import (
 )
 
 var (
-	openGo  = sync.OnceValues(func() (*backend.Backend, error) { return backend.OpenInstalled("go") })
-	openXLA = sync.OnceValues(func() (*backend.Backend, error) { return backend.OpenInstalled("xla:cpu") })
+	openGo  = sync.OnceValues(func() (*backend.Backend, error) { return backend.OpenInstalled("go", backend.Options{}) })
+	openXLA = sync.OnceValues(func() (*backend.Backend, error) { return backend.OpenInstalled("xla:cpu", backend.Options{}) })
 )
 
 // Each runs the test on pure Go, and on XLA on the CPU where its plugin is installed. It installs nothing. The backends
@@ -30,6 +30,17 @@ func Each(t *testing.T, test func(t *testing.T, b *backend.Backend)) {
 func XLA(t testing.TB) *backend.Backend {
 	t.Helper()
 	b, err := openXLA()
+	if err != nil {
+		t.Skipf("SKIPPED ON XLA: %v", err)
+	}
+	return b
+}
+
+// Devices returns an XLA backend on the CPU that counts as so many devices, and skips the test where the plugin is not
+// installed. The caller closes it.
+func Devices(t testing.TB, n int) *backend.Backend {
+	t.Helper()
+	b, err := backend.OpenInstalled("xla:cpu", backend.Options{Devices: n})
 	if err != nil {
 		t.Skipf("SKIPPED ON XLA: %v", err)
 	}

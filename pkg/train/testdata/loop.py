@@ -52,16 +52,16 @@ def permutation(key, n):
     return order
 
 
-def normal(key, *dims):
-    n = int(np.prod(dims))
-    x0, x1 = threefry(key, np.arange((n + 1) // 2), 0)
+def normal(key, rows, columns):
+    pairs = (columns + 1) // 2
+    x0, x1 = threefry(key, np.arange(rows * pairs).reshape(rows, pairs), 0)
     inverse = statistics.NormalDist().inv_cdf
     values = []
-    for word in np.concatenate([x0, x1])[:n].tolist():
+    for word in np.concatenate([x0, x1], 1)[:, :columns].flatten().tolist():
         tail = ((word & 0x7FFFFFFF) + 0.5) / 2**31  # of both sides
         z = -inverse(tail / 2)
         values.append(-z if word >> 31 else z)
-    return np.reshape(values, dims)
+    return np.reshape(values, (rows, columns))
 
 
 def blobs(n):
@@ -86,8 +86,7 @@ for epoch in range(EPOCHS):
     order = permutation(child(shuffle, epoch), IMAGES)
     for first in range(0, IMAGES, BATCH):
         x = data[order[first : first + BATCH]]
-        # A short batch takes the first draws of a whole one.
-        z = normal(child(child(noise, step), 0), BATCH, SIDE * SIDE)[: len(x)]
+        z = normal(child(child(noise, step), 0), len(x), SIDE * SIDE)
         h = [np.clip(x + NOISE * z, -1, 1)]
         for layer in range(4):
             a = h[-1] @ params[2 * layer] + params[2 * layer + 1]

@@ -1,0 +1,278 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"latent/pkg/config"
+	"latent/pkg/dataset"
+	"latent/pkg/evaluate"
+	"latent/pkg/report"
+	"latent/pkg/rundir"
+	"latent/pkg/train"
+)
+
+// run is one run of a session, and the folder that it leaves.
+type run struct {
+	session    *session
+	experiment *config.Experiment
+	folder     *rundir.Run
+	manifest   *rundir.Manifest
+	ledger     ledger
+	trainer    *train.Trainer
+	checkpoint *rundir.Checkpoint // to go on from; nil to start at the first step
+	best       best
+	epoch      *rundir.Epoch // the record of the last epoch
+	isBest     bool          // that epoch was the best so far
+	over       bool          // it is done or diverged, while others of the session may go on
+}
+
+// best is the epoch with the lowest validation loss so far. It is kept in every checkpoint.
+type best struct {
+	Epoch int     `json:"epoch"` // 0 before the first
+	Loss  float64 `json:"loss"`
+}
+
+func newRun(s *session, e *config.Experiment) *run {
+	return &run{session: s, experiment: e, ledger: ledger{}}
+}
+
+// spend enters the time since start into the run's ledger.
+func (r *run) spend(what string, start time.Time) { r.ledger[what] += time.Since(start).Seconds() }
+
+// restore puts the run where its checkpoint left it. Without one, it is at its first step, and draws the first picture.
+func (r *run) restore() error {
+	if r.checkpoint == nil {
+		if err := r.folder.RewindMetrics(0); err != nil {
+			return err
+		}
+		return r.draw("epoch-0000", r.trainer.Weights(), "before training")
+	}
+	state, kept, err := stateOf(r.checkpoint)
+	if err == nil {
+		err = r.trainer.Restore(state)
+	}
+	if err != nil {
+		return InputError{fmt.Errorf("resume %s: %w", r.folder.Path, err)}
+	}
+	r.best = kept
+	return r.folder.RewindMetrics(state.Step)
+}
+
+// trained says that nothing is left to train: the steps are done, or the run stopped early.
+func (r *run) trained() bool {
+	return r.trainer.Step() == r.trainer.Steps() || r.stopsEarly(r.trainer.Step()/r.trainer.StepsPerEpoch())
+}
+
+// take records a window, and at the end of an epoch validates, draws and saves. A run that is trained is concluded.
+func (r *run) take(ctx context.Context, w train.Window) error {
+	if w.Err != nil {
+		r.over = true
+		r.session.progress.line("%v", r.diverged(w.Err))
+		return r.end(r.diverged(w.Err))
+	}
+	if err := r.record(w); err != nil {
+		return err
+	}
+	if !w.EndsEpoch && !w.EndsRun {
+		return nil
+	}
+	// Not to be interrupted: a checkpoint at an epoch's end means that the epoch was validated and recorded.
+	if err := r.endEpoch(context.WithoutCancel(ctx), w); err != nil {
+		return err
+	}
+	if r.stopsEarly(w.Epoch) {
+		r.session.progress.line("epoch %d: no better validation loss for %d epochs; stopping early", w.Epoch, r.experiment.Train.EarlyStopping)
+	}
+	if r.trained() {
+		return r.conclude(ctx)
+	}
+	return nil
+}
+
+// record writes a window's line.
+func (r *run) record(w train.Window) error {
+	defer r.spend("write", time.Now())
+	mean := 0.0
+	for _, loss := range w.Losses {
+		mean += float64(loss) / float64(len(w.Losses))
+	}
+	return r.folder.AppendWindow(rundir.Window{
+		Step: w.Step, Epoch: w.Epoch, Loss: rundir.Number(mean), LearningRate: rundir.Number(w.LearningRate),
+		ImagesPerSecond: rundir.Number(float64(w.Images) / w.Duration.Seconds()),
+	})
+}
+
+// endEpoch validates, draws and saves.
+func (r *run) endEpoch(ctx context.Context, w train.Window) error {
+	epoch := rundir.Epoch{
+		Epoch: w.Epoch, Step: w.Step, Seconds: rundir.Number(r.session.epochTime.Seconds()),
+		TrainLoss: rundir.Number(w.EpochLoss), LearningRate: rundir.Number(w.LearningRate),
+	}
+	r.isBest = false
+	if validation := r.session.split.Validation; validation.Len() > 0 {
+		result, err := r.measure(ctx, r.trainer.Weights(), validation)
+		if err != nil {
+			return err
+		}
+		loss := result.Loss.Mean
+		if r.isBest = r.best.Epoch == 0 || loss < r.best.Loss; r.isBest {
+			r.best = best{Epoch: w.Epoch, Loss: loss}
+		}
+		epoch.ValLoss = number(loss)
+		epoch.ValPSNR = figure(result.Reconstructed, "psnr")
+		epoch.ValSSIM = figure(result.Reconstructed, "ssim")
+		epoch.CorruptedPSNR = figure(result.Corrupted, "psnr")
+	}
+	if every := r.experiment.Output.Grid.Every; every > 0 && w.Epoch%every == 0 {
+		if err := r.draw(fmt.Sprintf("epoch-%04d", w.Epoch), r.trainer.Weights(), fmt.Sprintf("epoch %d", w.Epoch)); err != nil {
+			return err
+		}
+	}
+	defer r.spend("write", time.Now())
+	if err := r.folder.AppendEpoch(epoch); err != nil {
+		return err
+	}
+	r.epoch = &epoch
+	r.manifest.Result.TrainLoss = epoch.TrainLoss
+	return r.save(r.isBest)
+}
+
+// stopsEarly says whether the validation loss has not improved for long enough.
+func (r *run) stopsEarly(epoch int) bool {
+	patience := r.experiment.Train.EarlyStopping
+	return patience > 0 && r.best.Epoch > 0 && epoch-r.best.Epoch >= patience
+}
+
+// save writes a checkpoint of the trainer's state, and the manifest.
+func (r *run) save(isBest bool) error {
+	state, err := r.trainer.State()
+	if err != nil {
+		return err
+	}
+	checkpoint, err := checkpointOf(state, r.best)
+	if err != nil {
+		return err
+	}
+	if err := r.folder.SaveCheckpoint(checkpoint, isBest, r.experiment.Train.KeepCheckpoints); err != nil {
+		return err
+	}
+	return r.writeManifest()
+}
+
+// diverged says what to do about a loss that is no finite number.
+func (r *run) diverged(err error) error {
+	last := "there is no checkpoint before it"
+	if checkpoint, _, e := r.folder.LatestCheckpoint(); e == nil {
+		last = "the last good checkpoint is " + r.folder.CheckpointPath(checkpoint.Step)
+	}
+	return fmt.Errorf("%w; %s. Try a lower train.learning_rate (it is %g), train.clip_norm=1 or train.warmup_epochs=1",
+		err, last, r.experiment.Train.LearningRate)
+}
+
+// conclude measures the chosen weights on the test images, once, and draws the final picture. The run is over then.
+func (r *run) conclude(ctx context.Context) error {
+	weights, name, epoch, err := r.chosen()
+	if err != nil {
+		return err
+	}
+	result, err := r.measure(ctx, weights, r.session.split.Test)
+	if err != nil {
+		return r.session.stopped(ctx, err)
+	}
+	m := &r.manifest.Result
+	m.Weights, m.Epoch = name, epoch
+	setFigures(m, result)
+	caption := fmt.Sprintf("epoch %d · test PSNR %.2f dB", epoch, result.Reconstructed["psnr"].Mean)
+	if result.Corrupted != nil {
+		caption += fmt.Sprintf(" (corrupted input %.2f dB)", result.Corrupted["psnr"].Mean)
+	}
+	if err := r.draw("final", weights, caption); err != nil {
+		return err
+	}
+	r.over = true
+	return r.end(nil)
+}
+
+// chosen returns the weights to measure, "best" or "last", and the epoch they are from.
+func (r *run) chosen() (weights []*tensors.Tensor, name string, epoch int, err error) {
+	last := (r.trainer.Step() + r.trainer.StepsPerEpoch() - 1) / r.trainer.StepsPerEpoch()
+	if r.experiment.Evaluate.Weights == "last" || r.best.Epoch == 0 || r.best.Epoch == last {
+		name = r.experiment.Evaluate.Weights
+		if r.best.Epoch == 0 {
+			name = "last"
+		}
+		return r.trainer.Weights(), name, last, nil
+	}
+	checkpoint, err := r.folder.BestCheckpoint()
+	if err != nil {
+		return nil, "", 0, err
+	}
+	return weightsOf(checkpoint, len(r.trainer.Weights())), "best", r.best.Epoch, nil
+}
+
+// measure evaluates weights, with its time in the ledger.
+func (r *run) measure(ctx context.Context, weights []*tensors.Tensor, images *dataset.Images) (evaluate.Result, error) {
+	defer r.spend("evaluate", time.Now())
+	return r.session.evaluator.Measure(ctx, weights, images)
+}
+
+// draw saves a picture of the first held-out images: validation images during training, test images at its end.
+func (r *run) draw(name string, weights []*tensors.Tensor, caption string) error {
+	defer r.spend("write", time.Now())
+	images := r.session.split.Test
+	if name != "final" && r.session.split.Validation.Len() > 0 {
+		images = r.session.split.Validation
+	}
+	grid := r.experiment.Output.Grid
+	samples, err := r.session.evaluator.Sample(weights, images, grid.Images())
+	if err != nil {
+		return err
+	}
+	damage := ""
+	if !r.experiment.Corrupt.Identity() {
+		damage = r.experiment.Corrupt.Caption()
+	}
+	png, err := grid.Draw(samples, r.experiment.Name+" · "+caption, damage)
+	if err != nil {
+		return err
+	}
+	return r.folder.SaveSample(name, png)
+}
+
+// finish ends a run that is not over yet, and writes the report.
+func (r *run) finish(failure error) error {
+	if r.manifest == nil {
+		return nil // it failed before there was anything to tell
+	}
+	if !r.over {
+		if err := r.end(failure); err != nil {
+			return err
+		}
+	}
+	return report.Write(r.folder)
+}
+
+// end writes how the run ended into its manifest.
+func (r *run) end(failure error) error {
+	now := r.session.options.Now()
+	m := r.manifest
+	m.Finished = &now
+	m.State, m.Error = rundir.Done, ""
+	if failure != nil {
+		m.Error = failure.Error()
+	}
+	switch {
+	case errors.Is(failure, ErrInterrupted):
+		m.State = rundir.Interrupted
+	case errors.Is(failure, train.ErrDiverged):
+		m.State = rundir.Diverged
+	case failure != nil:
+		m.State = rundir.Failed
+	}
+	return r.writeManifest()
+}

@@ -1,0 +1,88 @@
+package experiment
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"latent/pkg/evaluate"
+	"latent/pkg/rundir"
+	"latent/pkg/train"
+)
+
+// Summary is what came out over several runs that differ in their seeds alone.
+type Summary struct {
+	Seeds []int64 `json:"seeds"` // of the runs that are done
+	// Result holds the means over runs, with half the widths of their 95 % confidence intervals over runs (Student's t).
+	Result rundir.Result `json:"result"`
+	// Diverged are the seeds whose loss became no finite number.
+	Diverged []int64 `json:"diverged,omitempty"`
+}
+
+// Summarise takes the means over runs.
+func Summarise(runs []*rundir.Run) (*Summary, error) {
+	s := &Summary{}
+	var results []rundir.Result
+	for _, run := range runs {
+		m, err := run.Manifest()
+		if err != nil {
+			return nil, err
+		}
+		switch m.State {
+		case rundir.Done:
+			s.Seeds = append(s.Seeds, m.Seed)
+			results = append(results, m.Result)
+		case rundir.Diverged:
+			s.Diverged = append(s.Diverged, m.Seed)
+		}
+	}
+	if len(results) == 0 {
+		return s, nil
+	}
+	s.Result.Interval = map[string]map[string]rundir.Number{}
+	part := func(name string, of func(rundir.Result) map[string]rundir.Number) map[string]rundir.Number {
+		if of(results[0]) == nil {
+			return nil
+		}
+		means := map[string]rundir.Number{}
+		s.Result.Interval[name] = map[string]rundir.Number{}
+		for _, metric := range slices.Sorted(maps.Keys(of(results[0]))) {
+			var values []float64
+			for _, result := range results {
+				values = append(values, float64(of(result)[metric]))
+			}
+			figure := evaluate.OverRuns(values)
+			means[metric] = rundir.Number(figure.Mean)
+			s.Result.Interval[name][metric] = rundir.Number(figure.Interval)
+		}
+		return means
+	}
+	s.Result.Test = part("test", func(r rundir.Result) map[string]rundir.Number { return r.Test })
+	s.Result.Corrupted = part("corrupted", func(r rundir.Result) map[string]rundir.Number { return r.Corrupted })
+	return s, nil
+}
+
+// summarise prints the result of the session's runs, and returns an error where some of them diverged.
+func (s *session) summarise() error {
+	if s.progress == nil {
+		s.progress = &progress{session: s, out: s.options.Log} // all runs were done before
+	}
+	if len(s.runs) == 1 {
+		s.progress.result(s.runs[0])
+		return nil
+	}
+	summary, err := Summarise(s.folders())
+	if err != nil {
+		return err
+	}
+	s.progress.line("")
+	s.progress.figures(summary.Result, fmt.Sprintf("%d seeds", len(summary.Seeds)))
+	s.progress.line("")
+	for _, r := range s.runs {
+		s.progress.line("report   %s", r.folder.ReportPath())
+	}
+	if n := len(summary.Diverged); n > 0 {
+		return fmt.Errorf("%d of %d runs diverged, with %s %v: %w", n, len(s.runs), plural(n, "seed"), summary.Diverged, train.ErrDiverged)
+	}
+	return nil
+}

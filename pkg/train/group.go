@@ -1,0 +1,200 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"time"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+)
+
+// Group is runs of one architecture that train together: each call of the compiled program moves all of them on. A model too
+// small to keep the device busy so costs less a run.
+type Group struct {
+	// Runs are at the same step, always.
+	Runs []*Trainer
+
+	program *Program
+	pace    pace
+}
+
+// Window is what a call of the compiled program did for a run.
+type Window struct {
+	Step         int       // steps of the run done at its end
+	Epoch        int       // its epoch, counted from 1
+	Losses       []float32 // of each of its steps
+	LearningRate float64   // of its last step
+	Images       int       // training images seen in it
+	Duration     time.Duration
+	EndsEpoch    bool
+	EndsRun      bool
+	EpochLoss    float64 // mean over the images of the epoch so far
+	// Err is ErrDiverged with the step, in this window or an earlier one, while other runs of the group go on.
+	Err error
+}
+
+// ErrDiverged says that a loss was no finite number. It is wrapped with the step.
+var ErrDiverged = errors.New("the loss is not a finite number")
+
+// Windows runs the rest of the runs, a window of steps at a time, and yields what it did for each. It ends after the last
+// step, at the first error, or with ctx's error at the end of the window in which ctx ends. A run that diverges is an error
+// when no other is left.
+//
+// A window never crosses the end of an epoch. How long it is decides nothing but when the caller hears of it.
+func (s *Group) Windows(ctx context.Context) iter.Seq2[[]Window, error] {
+	return func(yield func([]Window, error) bool) {
+		for _, run := range s.Runs {
+			if run.step != s.Runs[0].step {
+				yield(nil, fmt.Errorf("runs of a group stand at steps %d and %d: they train only together", s.Runs[0].step, run.step))
+				return
+			}
+		}
+		for s.Runs[0].step < s.Runs[0].steps {
+			if err := ctx.Err(); err != nil {
+				yield(nil, err)
+				return
+			}
+			windows, err := s.Advance(s.pace.steps())
+			if !yield(windows, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Advance runs at most n steps, fewer at the end of an epoch or of the runs. It is for tests and benchmarks; Windows chooses
+// n by time.
+func (s *Group) Advance(n int) ([]Window, error) {
+	start := time.Now()
+	lead := s.Runs[0]
+	first := lead.step % lead.stepsPerEpoch
+	n = min(n, lead.stepsPerEpoch-first, lead.steps-lead.step, s.program.window)
+	losses, err := s.execute(n)
+	if err != nil {
+		return nil, fmt.Errorf("train steps %d to %d: %w", lead.step+1, lead.step+n, err)
+	}
+	took := time.Since(start)
+	s.pace.took(n, took)
+	windows := make([]Window, len(s.Runs))
+	var failures []error
+	for k, run := range s.Runs {
+		windows[k] = run.account(losses[k], took)
+		if run.failure != nil {
+			failures = append(failures, run.failure)
+		}
+	}
+	if len(failures) == len(s.Runs) {
+		return nil, errors.Join(failures...)
+	}
+	return windows, nil
+}
+
+// execute calls the compiled program for n steps, replaces the states, and returns each run's losses.
+func (s *Group) execute(n int) ([][]float32, error) {
+	p, lead := s.program, s.Runs[0]
+	epochStart := lead.step - lead.step%lead.stepsPerEpoch
+	var args []any
+	for device := range p.devices {
+		row := device * p.local()
+		args = append(args, p.images[device], []int32{int32(epochStart), int32(lead.step), int32(lead.step + n), int32(row)})
+		for _, run := range s.Runs {
+			inputs, err := run.inputs(device, n)
+			if err != nil {
+				return nil, err
+			}
+			args = append(args, inputs...)
+		}
+	}
+	outputs, err := p.exec.Call(args...)
+	if err != nil {
+		return nil, err
+	}
+	losses := make([][]float32, len(s.Runs))
+	own := 1 + len(p.stateShapes())
+	for device := range p.devices {
+		for k, run := range s.Runs {
+			mine := outputs[(device*len(s.Runs)+k)*own:][:own]
+			run.state[device] = mine[1:]
+			if device > 0 {
+				continue // the same losses
+			}
+			all, err := tensors.CopyFlatData[float32](mine[0])
+			if err != nil {
+				return nil, err
+			}
+			losses[k] = all[:n]
+		}
+	}
+	return losses, nil
+}
+
+// inputs are the run's own inputs for n steps on a device. Its state there is given away: it comes back as an output.
+func (t *Trainer) inputs(device, n int) ([]any, error) {
+	rates := make([]float32, t.program.window)
+	for i := range n {
+		rates[i] = float32(t.spec.rate(t.step+i, t.steps, t.stepsPerEpoch))
+	}
+	args := []any{
+		inputOrder:   t.epochOrder(t.step / t.stepsPerEpoch)[device],
+		inputRates:   rates,
+		inputScalars: append(hyperValues(t.spec.Options), t.spec.Corrupt.Strengths()...),
+		inputSeed:    t.seed[:],
+	}
+	for _, tensor := range t.state[device] {
+		donated, err := graph.DonateTensorBuffer(tensor, t.program.backend, compute.DeviceNum(device))
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, donated)
+	}
+	return args, nil
+}
+
+// epochOrder returns each device's part of the epoch's permutation, batch by batch, padded to whole batches.
+func (t *Trainer) epochOrder(epoch int) []*tensors.Tensor {
+	if t.orderEpoch == epoch {
+		return t.order
+	}
+	p := t.program
+	whole := make([]int32, t.stepsPerEpoch*t.spec.BatchSize)
+	copy(whole, t.seed.Child(streamShuffle).Child(epoch).Permutation(p.count))
+	t.order, t.orderEpoch = nil, epoch
+	for device := range p.devices {
+		var part []int32
+		for step := range t.stepsPerEpoch {
+			part = append(part, whole[step*t.spec.BatchSize+device*p.local():][:p.local()]...)
+		}
+		t.order = append(t.order, tensors.FromFlatDataAndDimensions(part, len(part)))
+	}
+	return t.order
+}
+
+// account moves the run on by the steps whose losses are these, and tells of them.
+func (t *Trainer) account(losses []float32, took time.Duration) Window {
+	first := t.step % t.stepsPerEpoch
+	if first == 0 {
+		t.lossSum = 0
+	}
+	window := Window{Epoch: t.step/t.stepsPerEpoch + 1, Losses: losses, Duration: took,
+		LearningRate: t.spec.rate(t.step+len(losses)-1, t.steps, t.stepsPerEpoch)}
+	for i, loss := range losses {
+		if t.failure == nil && (math.IsNaN(float64(loss)) || math.IsInf(float64(loss), 0)) {
+			t.failure = fmt.Errorf("step %d: %w", t.step+i+1, ErrDiverged)
+		}
+		images := min(t.spec.BatchSize, t.program.count-(first+i)*t.spec.BatchSize)
+		t.lossSum += float64(loss) * float64(images)
+		window.Images += images
+	}
+	t.step += len(losses)
+	window.Step = t.step
+	window.EndsEpoch = t.step%t.stepsPerEpoch == 0
+	window.EndsRun = t.step == t.steps
+	window.EpochLoss = t.lossSum / float64(min((first+len(losses))*t.spec.BatchSize, t.program.count))
+	window.Err = t.failure
+	return window
+}
