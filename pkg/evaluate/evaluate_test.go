@@ -232,9 +232,21 @@ func TestFigureText(t *testing.T) {
 		{Figure{math.NaN(), 0.1}, "—", ""},
 		{Figure{math.Inf(1), 0}, "—", ""},
 		{Figure{0.5, math.NaN()}, "0.5000", ""},
+		{Figure{0.732171786, 1e-9}, "0.7322", ""},
 	} {
 		if mean, interval := c.figure.Text(); mean != c.mean || interval != c.interval {
 			t.Errorf("%v is written %q ± %q, want %q ± %q", c.figure, mean, interval, c.mean, c.interval)
 		}
+	}
+}
+
+// Student's t with two degrees of freedom is 4.3027 at 97.5 %: of 1, 2 and 3 the interval is 4.3027 · 1 / √3.
+func TestOverRuns(t *testing.T) {
+	got := OverRuns([]float64{1, 2, 3})
+	if math.Abs(got.Mean-2) > 1e-12 || math.Abs(got.Interval-2.48414) > 1e-4 {
+		t.Errorf("got %v, want 2 ± 2.4841", got)
+	}
+	if one := OverRuns([]float64{5}); one.Mean != 5 || one.Interval != 0 {
+		t.Errorf("of one run: %v, want 5 without an interval", one)
 	}
 }

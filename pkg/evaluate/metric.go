@@ -59,12 +59,12 @@ type Figure struct {
 }
 
 // Text writes the interval with two digits that count, and the mean to the same place: "21.204" and "0.037". Without an
-// interval, the mean has about four digits that count, and the interval is "".
+// interval, or with one that is nothing but rounding, the mean has about four digits that count, and the interval is "".
 func (f Figure) Text() (mean, interval string) {
 	if math.IsNaN(f.Mean) || math.IsInf(f.Mean, 0) {
 		return "—", ""
 	}
-	if f.Interval <= 0 || math.IsNaN(f.Interval) || math.IsInf(f.Interval, 0) {
+	if f.Interval <= 1e-7*math.Abs(f.Mean) || math.IsNaN(f.Interval) || math.IsInf(f.Interval, 0) {
 		return withDecimals(f.Mean, 3-math.Floor(math.Log10(max(math.Abs(f.Mean), 1e-4)))), ""
 	}
 	decimals := 1 - math.Floor(math.Log10(f.Interval))

@@ -162,7 +162,11 @@ func (p *progress) result(r *run) {
 func (p *progress) figures(r rundir.Result, title string) {
 	p.line("%-11s %13s%-10s%16s", title, "reconstructed", "", onlyIf(r.Corrupted != nil, "corrupted input"))
 	for _, row := range report.Figures(r) {
-		line := fmt.Sprintf("%-11s %13s ± %-7s", row.Name, row.Value, row.Interval)
+		interval := ""
+		if row.Interval != "" {
+			interval = "± " + row.Interval
+		}
+		line := fmt.Sprintf("%-11s %13s %-9s", row.Name, row.Value, interval)
 		if row.Corrupted != "" {
 			line += fmt.Sprintf("%16s", row.Corrupted)
 		}
