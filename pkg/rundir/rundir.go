@@ -155,6 +155,10 @@ func (r *Run) SaveSample(name string, png []byte) error {
 	if !nameRule.MatchString(name) {
 		return fmt.Errorf("sample name %q: want letters, digits, '-', '_' and '.'", name)
 	}
+	// Somebody may have removed the pictures of a run that goes on.
+	if err := os.MkdirAll(filepath.Join(r.Path, samplesDir), 0o755); err != nil {
+		return fmt.Errorf("save a picture: %w", err)
+	}
 	return r.write(filepath.Join(samplesDir, name+sampleSuffix), png)
 }
 

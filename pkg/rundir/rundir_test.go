@@ -61,6 +61,14 @@ func TestSampleNames(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := os.RemoveAll(filepath.Join(run.Path, samplesDir)); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"final", "epoch-0010", "epoch-0000", "epoch-0001"} {
+		if err := run.SaveSample(name, []byte("png of "+name)); err != nil {
+			t.Fatalf("after the pictures were removed: %v", err)
+		}
+	}
 	if err := run.SaveSample("../../escaped", nil); err == nil {
 		t.Error("wrote a picture outside the run's folder")
 	}
