@@ -14,6 +14,7 @@ package evaluate
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -44,6 +45,11 @@ type Spec struct {
 	Corrupt corrupt.Chain
 	Loss    model.Loss
 	Seed    int64
+}
+
+// scalars are the number 1, and the numbers of the loss and of the corruptions.
+func (s Spec) scalars() []float32 {
+	return slices.Concat([]float32{1}, s.Loss.Strengths(), s.Corrupt.Strengths())
 }
 
 // Evaluator measures one model on images of one size.
@@ -90,19 +96,19 @@ func New(b compute.Backend, spec Spec, image model.Image) (*Evaluator, error) {
 
 // Inputs of the program, before the parameters.
 const (
-	inputImages    = iota // [batch, pixels] uint8
-	inputCall             // uint32: number of the call
-	inputStrengths        // [1 + strengths] float32; the first is the number 1, see [Evaluator.build]
-	inputSeed             // [2] uint32
+	inputImages  = iota // [batch, pixels] uint8
+	inputCall           // uint32: number of the call
+	inputScalars        // [1 + strengths] float32: the number 1, see [Evaluator.build]; the loss's; the corruptions'
+	inputSeed           // [2] uint32
 	inputParams
 )
 
 func (e *Evaluator) inputShapes() []shapes.Shape {
 	list := []shapes.Shape{
-		inputImages:    shapes.Make(dtypes.Uint8, batch, e.image.Size()),
-		inputCall:      shapes.Make(dtypes.Uint32),
-		inputStrengths: shapes.Make(dtypes.Float32, 1+len(e.spec.Corrupt.Strengths())),
-		inputSeed:      shapes.Make(dtypes.Uint32, 2),
+		inputImages:  shapes.Make(dtypes.Uint8, batch, e.image.Size()),
+		inputCall:    shapes.Make(dtypes.Uint32),
+		inputScalars: shapes.Make(dtypes.Float32, len(e.spec.scalars())),
+		inputSeed:    shapes.Make(dtypes.Uint32, 2),
 	}
 	for _, param := range e.params {
 		list = append(list, shapes.Make(dtypes.Float32, param.Dims...))
@@ -119,22 +125,23 @@ const (
 
 func (e *Evaluator) build(inputs []*Node) []*Node {
 	x := model.Pixels(inputs[inputImages], e.image)
-	strengths := make([]*Node, len(e.spec.Corrupt.Strengths()))
-	for i := range strengths {
-		strengths[i] = Reshape(Slice(inputs[inputStrengths], AxisElem(1+i)))
+	scalars := make([]*Node, len(e.spec.scalars()))
+	for i := range scalars {
+		scalars[i] = Reshape(Slice(inputs[inputScalars], AxisElem(i)))
 	}
+	one, strengths := scalars[0], scalars[1:]
+	lossStrengths, strengths := strengths[:len(e.spec.Loss.Strengths())], strengths[len(e.spec.Loss.Strengths()):]
 	damaged := e.spec.Corrupt.Apply(x, strengths, random.KeyFromNode(inputs[inputSeed]).At(inputs[inputCall]))
 	// XLA's plugin for the CPU packs a matrix that is an input of the program once for each address, and does not see that
 	// training has changed it in place since: the figures would be those of older weights. A product with a number that only
 	// the host knows to be 1 is no input.
-	one := Reshape(Slice(inputs[inputStrengths], AxisElem(0)))
 	weights := model.Weights{}
 	for i, param := range e.params {
 		weights[param.Name] = Mul(inputs[inputParams+i], one)
 	}
 	out := e.spec.Model.Apply(weights, damaged)
 
-	figures := []*Node{e.spec.Loss.PerImage(x, out)}
+	figures := []*Node{e.spec.Loss.PerImage(x, out, lossStrengths)}
 	for _, y := range []*Node{out.Image, damaged} {
 		for _, metric := range e.metrics {
 			figures = append(figures, metric.PerImage(x, y))
@@ -159,10 +166,10 @@ func (e *Evaluator) call(weights []*tensors.Tensor, images *dataset.Images, firs
 	pixels := make([]uint8, batch*size)
 	copy(pixels, images.Pixels[first*size:])
 	args := []any{
-		inputImages:    tensors.FromFlatDataAndDimensions(pixels, batch, size),
-		inputCall:      uint32(first / batch),
-		inputStrengths: append([]float32{1}, e.spec.Corrupt.Strengths()...),
-		inputSeed:      seedOf(e.spec.Seed),
+		inputImages:  tensors.FromFlatDataAndDimensions(pixels, batch, size),
+		inputCall:    uint32(first / batch),
+		inputScalars: e.spec.scalars(),
+		inputSeed:    seedOf(e.spec.Seed),
 	}
 	for _, weight := range weights {
 		args = append(args, weight)

@@ -14,6 +14,14 @@ type Loss struct {
 	HuberDelta float64
 }
 
+// Strengths lists the numbers that enter the compiled program as inputs, so that another value compiles nothing anew.
+func (l Loss) Strengths() []float32 {
+	if l.Kind == "huber" {
+		return []float32{float32(l.HuberDelta)}
+	}
+	return nil
+}
+
 // PerImage returns the loss of each image: the mean over its pixels.
 //
 //	mse    (y − x)²
@@ -21,13 +29,14 @@ type Loss struct {
 //	huber  ½ (y − x)² where |y − x| ≤ δ, else δ (|y − x| − ½ δ)    (Huber 1964; PyTorch's HuberLoss)
 //	bce    −t log σ(ℓ) − (1 − t) log(1 − σ(ℓ)),  t = (x + 1)/2      in nats
 //
-// x: [batch, height, width, channels], pixels in [-1, 1]; returns [batch]. bce uses out.Logits, the others out.Image.
-// Grey pixels under bce are no likelihood: its minimum is their entropy, not 0.
-func (l Loss) PerImage(x *Node, out Output) *Node {
-	return ReduceMean(l.perPixel(x, out), 1, 2, 3)
+// x: [batch, height, width, channels], pixels in [-1, 1]; strengths: scalars, as many as Strengths returns; returns
+// [batch]. bce uses out.Logits, the others out.Image. Grey pixels under bce are no likelihood: its minimum is their entropy,
+// not 0.
+func (l Loss) PerImage(x *Node, out Output, strengths []*Node) *Node {
+	return ReduceMean(l.perPixel(x, out, strengths), 1, 2, 3)
 }
 
-func (l Loss) perPixel(x *Node, out Output) *Node {
+func (l Loss) perPixel(x *Node, out Output, strengths []*Node) *Node {
 	switch l.Kind {
 	case "mse":
 		return Square(Sub(out.Image, x))
@@ -36,7 +45,7 @@ func (l Loss) perPixel(x *Node, out Output) *Node {
 	case "huber":
 		size := Abs(Sub(out.Image, x))
 		// With c = min(|e|, δ), both branches are c (|e| − ½ c).
-		c := MinScalar(size, l.HuberDelta)
+		c := Min(size, strengths[0])
 		return Mul(c, Sub(size, MulScalar(c, 0.5)))
 	case "bce":
 		// softplus(ℓ) − t ℓ, with softplus(ℓ) = max(ℓ, 0) + log(1 + e^−|ℓ|): no exponent is positive, so none overflows.

@@ -82,7 +82,7 @@ func TestDenseAgainstNumPy(t *testing.T) {
 				out := m.Apply(weightsOf(params, nodes[1:]), nodes[0])
 				results := []*Node{out.Latent, out.Image}
 				for _, kind := range lossKinds {
-					results = append(results, model.Loss{Kind: kind, HuberDelta: g.HuberDelta}.PerImage(nodes[0], out))
+					results = append(results, perImage(model.Loss{Kind: kind, HuberDelta: g.HuberDelta}, nodes[0], out))
 				}
 				return results
 			}, args...)
@@ -96,6 +96,15 @@ func TestDenseAgainstNumPy(t *testing.T) {
 			}
 		}
 	})
+}
+
+// perImage is the loss with its own strengths.
+func perImage(loss model.Loss, x *Node, out model.Output) *Node {
+	var strengths []*Node
+	for _, value := range loss.Strengths() {
+		strengths = append(strengths, Scalar(x.Graph(), x.DType(), value))
+	}
+	return loss.PerImage(x, out, strengths)
 }
 
 // compare wants float32 agreement with values computed in float64 through a few layers.
@@ -151,7 +160,7 @@ func checkGradient(t *testing.T, b *backend.Backend, m model.Model, loss model.L
 		args = append(args, tensors.FromFlatDataAndDimensions(values[i], param.Dims...))
 	}
 	total := func(nodes []*Node) *Node {
-		return ReduceAllSum(loss.PerImage(nodes[0], m.Apply(weightsOf(params, nodes[1:]), nodes[0])))
+		return ReduceAllSum(perImage(loss, nodes[0], m.Apply(weightsOf(params, nodes[1:]), nodes[0])))
 	}
 	gradients, err := ExecOnceN(b.Compute, func(nodes []*Node) []*Node { return Gradient(total(nodes), nodes[1:]...) }, args...)
 	if err != nil {

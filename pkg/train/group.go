@@ -142,7 +142,7 @@ func (t *Trainer) inputs(device, n int) ([]any, error) {
 	args := []any{
 		inputOrder:   t.epochOrder(t.step / t.stepsPerEpoch)[device],
 		inputRates:   rates,
-		inputScalars: append(hyperValues(t.spec.Options), t.spec.Corrupt.Strengths()...),
+		inputScalars: t.spec.scalars(),
 		inputSeed:    t.seed[:],
 	}
 	for _, tensor := range t.state[device] {

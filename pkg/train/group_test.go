@@ -120,14 +120,17 @@ func TestGroupDivergence(t *testing.T) {
 // for them gives. Specs of another structure are refused.
 func TestProgramIsReused(t *testing.T) {
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
-		program, err := Compile(b.Compute, b.Loops, spec(), blobs(blobCount), 1)
+		first := spec()
+		first.Loss, first.HuberDelta = "huber", 1
+		program, err := Compile(b.Compute, b.Loops, first, blobs(blobCount), 1)
 		if err != nil {
 			t.Fatal(err)
 		}
-		other := spec()
+		other := first
 		other.Seed, other.LearningRate, other.Schedule, other.Epsilon = 7, 0.004, "cosine", 1e-6
+		other.HuberDelta = 0.1
 		other.Corrupt = corrupt.Chain{&corrupt.Gaussian{NoiseFactor: 0.6, Clip: true}}
-		for _, spec := range []Spec{spec(), other} {
+		for _, spec := range []Spec{first, other} {
 			group, err := program.Start(spec)
 			if err != nil {
 				t.Fatal(err)
@@ -146,15 +149,16 @@ func TestProgramIsReused(t *testing.T) {
 			"Encoder:[9]":    func(s *Spec) { s.Model = &model.Dense{Encoder: []int{9}} },
 			"Clip:false":     func(s *Spec) { s.Corrupt = corrupt.Chain{&corrupt.Gaussian{NoiseFactor: 0.3}} },
 			"ClipsNorm:true": func(s *Spec) { s.ClipNorm = 1 },
+			"Loss:mse":       func(s *Spec) { s.Loss = "mse" },
 			"bfloat16":       func(s *Spec) { s.Precision = "bfloat16" },
 		} {
-			changed := spec()
+			changed := first
 			change(&changed)
 			if _, err := program.Start(changed); err == nil || !strings.Contains(err.Error(), name) {
 				t.Errorf("starting another structure: %v, want %q", err, name)
 			}
 		}
-		if _, err := program.Start(spec(), spec()); err == nil {
+		if _, err := program.Start(first, first); err == nil {
 			t.Error("started two runs with a program for one")
 		}
 	})

@@ -119,7 +119,7 @@ type structure struct {
 func (s Spec) structure() structure {
 	return structure{
 		Model:   fmt.Sprintf("%+v", reflect.Indirect(reflect.ValueOf(s.Model))),
-		Corrupt: s.Corrupt.Structure(), Loss: fmt.Sprintf("%+v", s.LossFunction()), Optimizer: s.Optimizer,
+		Corrupt: s.Corrupt.Structure(), Loss: s.Loss, Optimizer: s.Optimizer,
 		Precision: s.Precision, BatchSize: s.BatchSize, Devices: s.Devices, ClipsNorm: s.ClipNorm > 0,
 	}
 }
@@ -174,7 +174,7 @@ const (
 const (
 	inputOrder   = iota // [steps of an epoch · local batch] int32, this device's part of the epoch's permutation, padded
 	inputRates          // [window] float32, the learning rate of each step of the window
-	inputScalars        // [hyperCount + strengths] float32
+	inputScalars        // [hyperCount + strengths] float32: the optimizer's numbers, the loss's, the corruptions'
 	inputSeed           // [2] uint32, the run's root key
 	inputState          // first of the state: parameters, then the optimizer's slots of each
 )
@@ -189,7 +189,7 @@ func (p *Program) inputShapes() []shapes.Shape {
 		list = append(list,
 			shapes.Make(dtypes.Int32, p.stepsPerEpoch()*p.local()),
 			shapes.Make(dtypes.Float32, p.window),
-			shapes.Make(dtypes.Float32, hyperCount+len(p.spec.Corrupt.Strengths())),
+			shapes.Make(dtypes.Float32, len(p.spec.scalars())),
 			shapes.Make(dtypes.Uint32, 2))
 		list = append(list, p.stateShapes()...)
 	}
@@ -284,6 +284,8 @@ func (p *Program) step(shared, run []*Node, step *Node) (loss *Node, state []*No
 	rate := Reshape(Gather(run[inputRates], Reshape(stepInWindow, 1)))
 	scalars := elements(run[inputScalars])
 	h, strengths := newHyper(scalars[:hyperCount]), scalars[hyperCount:]
+	lossFunction := p.spec.LossFunction()
+	lossStrengths, strengths := strengths[:len(lossFunction.Strengths())], strengths[len(lossFunction.Strengths()):]
 	key := random.KeyFromNode(run[inputSeed]).Child(streamCorrupt).At(ConvertDType(step, dtypes.Uint32))
 	key = key.From(ConvertDType(firstRow, dtypes.Uint32))
 	values := run[inputState:][:len(p.params)]
@@ -299,7 +301,7 @@ func (p *Program) step(shared, run []*Node, step *Node) (loss *Node, state []*No
 	x := model.Pixels(rows, p.image)                   // [local batch, height, width, channels]
 	damaged := p.spec.Corrupt.Apply(x, strengths, key) // the same
 	out := p.apply(values, damaged)
-	losses := p.spec.LossFunction().PerImage(x, out) // [local batch]
+	losses := lossFunction.PerImage(x, out, lossStrengths) // [local batch]
 	loss = Div(ReduceAllSum(Mul(losses, counts)), whole)
 
 	gradients := Gradient(loss, values...)

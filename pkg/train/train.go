@@ -17,6 +17,8 @@
 package train
 
 import (
+	"slices"
+
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"latent/pkg/corrupt"
@@ -30,6 +32,11 @@ type Spec struct {
 	Corrupt corrupt.Chain
 	Options
 	Seed int64
+}
+
+// scalars are the numbers that enter the program as inputs.
+func (s Spec) scalars() []float32 {
+	return slices.Concat(hyperValues(s.Options), s.LossFunction().Strengths(), s.Corrupt.Strengths())
 }
 
 // Trainer is one run of a group.
