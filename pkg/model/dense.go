@@ -81,6 +81,7 @@ func (d *Dense) Layers(image Image) []Layer {
 			Name:        l.name,
 			Description: fmt.Sprintf("dense %d → %d, %s", l.in, l.out, activation),
 			Values:      l.out,
+			Products:    l.in * l.out,
 			Params: []Param{
 				{Name: l.name + ".weight", Dims: []int{l.in, l.out}, Init: weight, Decays: true},
 				{Name: l.name + ".bias", Dims: []int{l.out}, Init: bias},

@@ -69,6 +69,7 @@ type Layer struct {
 	Name        string // "encoder.layer_1"
 	Description string // "dense 784 → 256, relu"
 	Values      int    // values of its output for one image
+	Products    int    // multiplications of its matrix products or convolutions for one image
 	Params      []Param
 }
 

@@ -13,8 +13,8 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
-// Group is runs of one architecture that train together: each call of the compiled program moves all of them on. A model too
-// small to keep the device busy so costs less a run.
+// Group is runs of one architecture that train together, a window of steps of each in turn. Runs of a model too small to
+// keep the device busy share the calls of the compiled program, and so cost less each.
 type Group struct {
 	// Runs are at the same step, always.
 	Runs []*Trainer
@@ -94,15 +94,28 @@ func (s *Group) Advance(n int) ([]Window, error) {
 	return windows, nil
 }
 
-// execute calls the compiled program for n steps, replaces the states, and returns each run's losses.
+// execute moves the runs on by n steps, call by call, and returns each run's losses.
 func (s *Group) execute(n int) ([][]float32, error) {
-	p, lead := s.program, s.Runs[0]
+	var losses [][]float32
+	for _, runs := range s.program.parts(len(s.Runs)) {
+		part, err := s.program.call(s.Runs[len(losses):][:runs], n)
+		if err != nil {
+			return nil, err
+		}
+		losses = append(losses, part...)
+	}
+	return losses, nil
+}
+
+// call executes the compiled program for n steps of some runs, replaces their states, and returns their losses.
+func (p *Program) call(runs []*Trainer, n int) ([][]float32, error) {
+	lead := runs[0]
 	epochStart := lead.step - lead.step%lead.stepsPerEpoch
 	var args []any
 	for device := range p.devices {
 		row := device * p.local()
 		args = append(args, p.images[device], []int32{int32(epochStart), int32(lead.step), int32(lead.step + n), int32(row)})
-		for _, run := range s.Runs {
+		for _, run := range runs {
 			inputs, err := run.inputs(device, n)
 			if err != nil {
 				return nil, err
@@ -114,11 +127,11 @@ func (s *Group) execute(n int) ([][]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	losses := make([][]float32, len(s.Runs))
+	losses := make([][]float32, len(runs))
 	own := 1 + len(p.stateShapes())
 	for device := range p.devices {
-		for k, run := range s.Runs {
-			mine := outputs[(device*len(s.Runs)+k)*own:][:own]
+		for k, run := range runs {
+			mine := outputs[(device*len(runs)+k)*own:][:own]
 			run.state[device] = mine[1:]
 			if device > 0 {
 				continue // the same losses

@@ -54,6 +54,34 @@ func TestGroupEqualsRunsAlone(t *testing.T) {
 	})
 }
 
+// Small runs share calls, eight at most; large ones have calls of their own, and the bits of a run alone.
+func TestParts(t *testing.T) {
+	parts := func(encoder, decoder []int, batch, runs int) []int {
+		p := Program{spec: seedSpec(encoder, decoder, batch), image: model.Image{Height: 28, Width: 28, Channels: 1}}
+		return p.parts(runs)
+	}
+	// 784·32·2 products · 6 · 32 images are 9.6 million operations.
+	if got, want := parts([]int{32}, nil, 32, 19), []int{8, 8, 3}; !slices.Equal(got, want) {
+		t.Errorf("a small model's parts are %v, want %v", got, want)
+	}
+	// 2 · (784·256 + 256·128 + 128·64) products · 6 · 128 images are 371 million.
+	if got, want := parts([]int{256, 128, 64}, []int{128, 256}, 128, 3), []int{1, 1, 1}; !slices.Equal(got, want) {
+		t.Errorf("the seed's parts are %v, want %v", got, want)
+	}
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		specs := make([]Spec, mostRuns+1)
+		for i := range specs {
+			specs[i] = spec()
+			specs[i].Seed += int64(i)
+		}
+		together := finish(t, start(t, b, blobs(blobCount), specs...))
+		if last := specs[mostRuns]; !slices.Equal(together[mostRuns], finish(t, alone(t, b, last))[0]) {
+			t.Error("a run with a call of its own gives another run than alone")
+		}
+		agree(t, "run in a shared call", together[mostRuns-1], finish(t, alone(t, b, specs[mostRuns-1]))[0], 1e-4)
+	})
+}
+
 // The bits of a group do not depend on its windows either, and a run restored in its place goes on with the same bits.
 func TestGroupRestores(t *testing.T) {
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
@@ -158,8 +186,8 @@ func TestProgramIsReused(t *testing.T) {
 				t.Errorf("starting another structure: %v, want %q", err, name)
 			}
 		}
-		if _, err := program.Start(first, first); err == nil {
-			t.Error("started two runs with a program for one")
+		if _, err := program.Start(first, first); err != nil {
+			t.Errorf("starting two runs with a program compiled for one: %v", err)
 		}
 	})
 }

@@ -31,7 +31,7 @@ const (
 // on images that lie on the device. Whatever else two runs of one architecture differ in is an input of the program, so
 // that it can run them all; see [Program.Start].
 type Program struct {
-	// CompileTime is how long the program took to build and compile.
+	// CompileTime is how long the program took to build and compile so far.
 	CompileTime time.Duration
 
 	backend compute.Backend
@@ -43,17 +43,17 @@ type Program struct {
 	image     model.Image
 	params    []model.Param
 	count     int // training images
-	runs      int
 	devices   int
-	window    int // the longest window, in steps
+	compiled  map[int]bool // the numbers of runs in a call that it was compiled for
+	window    int          // the longest window, in steps
 	loops     bool
 }
 
 // longestWindow bounds a window's steps, and so the losses that come back at its end.
 const longestWindow = 1024
 
-// Compile builds and compiles the program for this many runs of specs with the structure of this one, and puts the images
-// on the device.
+// Compile builds and compiles the program for groups of this many runs of specs with the structure of this one, and puts
+// the images on the device. Groups of another size compile what they need when they start.
 //
 // loops says that the backend can run a loop of steps in one call (see backend.Backend).
 func Compile(b compute.Backend, loops bool, spec Spec, images *dataset.Images, runs int) (*Program, error) {
@@ -68,7 +68,7 @@ func Compile(b compute.Backend, loops bool, spec Spec, images *dataset.Images, r
 	p := &Program{
 		backend: b, spec: spec, optimizer: optimizer,
 		image: image, params: model.Params(spec.Model, image), count: images.Len(),
-		runs: runs, devices: spec.Devices, window: 1, loops: loops,
+		devices: spec.Devices, window: 1, loops: loops, compiled: map[int]bool{},
 	}
 	if loops {
 		p.window = min(p.stepsPerEpoch(), longestWindow)
@@ -80,7 +80,6 @@ func Compile(b compute.Backend, loops bool, spec Spec, images *dataset.Images, r
 		p.images = append(p.images, tensors.FromFlatDataAndDimensions(images.Pixels, images.Len(), image.Size()))
 	}
 
-	start := time.Now()
 	exec, err := NewExec(b, p.build)
 	if err != nil {
 		return nil, fmt.Errorf("build the training step: %w", err)
@@ -92,11 +91,47 @@ func Compile(b compute.Backend, loops bool, spec Spec, images *dataset.Images, r
 		}
 		exec.SPMD(mesh)
 	}
-	if _, err := exec.Compile(slices.Repeat(p.inputShapes(), p.devices)...); err != nil {
-		return nil, fmt.Errorf("build the training step: %w", bugOrError(err))
+	p.exec = exec
+	return p, p.compile(p.parts(runs))
+}
+
+// compile compiles the calls of these numbers of runs, where that was not done before.
+func (p *Program) compile(parts []int) error {
+	start := time.Now()
+	for _, runs := range parts {
+		if p.compiled[runs] {
+			continue
+		}
+		if _, err := p.exec.Compile(slices.Repeat(p.inputShapes(runs), p.devices)...); err != nil {
+			return fmt.Errorf("build the training step: %w", bugOrError(err))
+		}
+		p.compiled[runs] = true
 	}
-	p.exec, p.CompileTime = exec, time.Since(start)
-	return p, nil
+	p.CompileTime += time.Since(start)
+	return nil
+}
+
+// Runs share a call as long as its arithmetic for one step stays below sharedWork, and at most mostRuns of them: a step so
+// small leaves cores idle between its operations, which other runs' operations fill. A larger one fills the processor by
+// itself, and gains nothing from company but a colder cache. ARCHITECTURE.md has the measurements.
+const (
+	sharedWork = 100e6 // floating-point operations
+	mostRuns   = 8
+)
+
+// parts divides a group into calls: the number of runs in each.
+func (p *Program) parts(runs int) []int {
+	work := 0.0
+	for _, layer := range p.spec.Model.Layers(p.image) {
+		// A multiplication and an addition, forward, and twice that backward.
+		work += 6 * float64(layer.Products) * float64(p.spec.BatchSize)
+	}
+	width := min(max(1, int(sharedWork/work)), mostRuns)
+	var parts []int
+	for ; runs > 0; runs -= width {
+		parts = append(parts, min(width, runs))
+	}
+	return parts
 }
 
 // bugOrError returns err, unless it is a Go runtime error that the graph's builder caught: an index out of range is a
@@ -124,12 +159,9 @@ func (s Spec) structure() structure {
 	}
 }
 
-// Start begins as many runs as the program was compiled for, at their first step. Their specs have the structure of the
-// program's and the same number of steps; seed, learning rate, schedule, noise and the optimizer's numbers may differ.
+// Start begins a group of runs, at their first step. Their specs have the structure of the program's and the same number
+// of steps; seed, learning rate, schedule, noise and the optimizer's numbers may differ.
 func (p *Program) Start(specs ...Spec) (*Group, error) {
-	if len(specs) != p.runs {
-		return nil, fmt.Errorf("start %d runs: the program was compiled for %d", len(specs), p.runs)
-	}
 	group := &Group{program: p, pace: pace{longest: p.window}}
 	for i, spec := range specs {
 		if got, want := spec.structure(), p.spec.structure(); got != want {
@@ -145,7 +177,7 @@ func (p *Program) Start(specs ...Spec) (*Group, error) {
 			return nil, fmt.Errorf("start run %d: it has %d steps, the first run %d", i+1, t.steps, lead.steps)
 		}
 	}
-	return group, nil
+	return group, p.compile(p.parts(len(specs)))
 }
 
 func (p *Program) stepsPerEpoch() int { return p.spec.StepsPerEpoch(p.count) }
@@ -179,13 +211,13 @@ const (
 	inputState          // first of the state: parameters, then the optimizer's slots of each
 )
 
-// inputShapes lists the shapes of all inputs of a device.
-func (p *Program) inputShapes() []shapes.Shape {
+// inputShapes lists the shapes of all inputs of a device, for a call of so many runs.
+func (p *Program) inputShapes(runs int) []shapes.Shape {
 	list := []shapes.Shape{
 		inputImages: shapes.Make(dtypes.Uint8, p.count, p.image.Size()),
 		inputCursor: shapes.Make(dtypes.Int32, cursorCount),
 	}
-	for range p.runs {
+	for range runs {
 		list = append(list,
 			shapes.Make(dtypes.Int32, p.stepsPerEpoch()*p.local()),
 			shapes.Make(dtypes.Float32, p.window),
@@ -209,12 +241,7 @@ func (p *Program) stateShapes() []shapes.Shape {
 
 // split returns the inputs of each run.
 func (p *Program) split(inputs []*Node) [][]*Node {
-	own := inputState + len(p.stateShapes())
-	runs := make([][]*Node, p.runs)
-	for k := range runs {
-		runs[k] = inputs[inputRuns+k*own:][:own]
-	}
-	return runs
+	return slices.Collect(slices.Chunk(inputs[inputRuns:], inputState+len(p.stateShapes())))
 }
 
 // build returns for each run the losses of the window's steps, [window], and the state after them.
@@ -236,7 +263,8 @@ func (p *Program) build(inputs []*Node) []*Node {
 	// that the body uses too: the losses start as the rates, a vector of the right shape at hand, and each that counts is
 	// overwritten.
 	start := []*Node{first}
-	for _, run := range p.split(inputs) {
+	runs := p.split(inputs)
+	for _, run := range runs {
 		start = append(start, run[inputRates])
 	}
 	start = append(start, inputs...)
@@ -245,7 +273,7 @@ func (p *Program) build(inputs []*Node) []*Node {
 		for i, node := range start {
 			nodes[i] = Parameter(g, "", node.Shape())
 		}
-		return nodes[0], nodes[1 : 1+p.runs], nodes[1+p.runs:]
+		return nodes[0], nodes[1 : 1+len(runs)], nodes[1+len(runs):]
 	}
 	g := first.Graph()
 	more := NewClosure(g, func(g *Graph) []*Node {
@@ -267,7 +295,7 @@ func (p *Program) build(inputs []*Node) []*Node {
 	})
 	end := While(more, body, start...)
 	var outputs []*Node
-	for k, run := range p.split(end[1+p.runs:]) {
+	for k, run := range p.split(end[1+len(runs):]) {
 		outputs = append(append(outputs, end[1+k]), run[inputState:]...)
 	}
 	return outputs
