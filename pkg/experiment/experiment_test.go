@@ -151,7 +151,7 @@ func records(t *testing.T, run *rundir.Run) string {
 	}
 	var out strings.Builder
 	for _, e := range epochs {
-		fmt.Fprintln(&out, e.Epoch, e.Step, e.TrainLoss, *e.ValLoss, *e.ValPSNR, *e.ValSSIM, e.LearningRate)
+		fmt.Fprintln(&out, e.Epoch, e.Step, e.TrainLoss, *e.ValLoss, *e.ValPSNR, *e.ValSSIM, e.LearningRate, e.StateSHA256)
 	}
 	return out.String()
 }

@@ -97,36 +97,53 @@ func (r *run) take(ctx context.Context, w train.Window) error {
 // record writes a window's line.
 func (r *run) record(w train.Window) error {
 	defer r.spend("write", time.Now())
+	record := recordOf(w)
+	record.ImagesPerSecond = rundir.Number(float64(w.Images) / w.Duration.Seconds())
+	return r.folder.AppendWindow(record)
+}
+
+// recordOf is the record of a window but for its speed.
+func recordOf(w train.Window) rundir.Window {
 	mean := 0.0
 	for _, loss := range w.Losses {
 		mean += float64(loss) / float64(len(w.Losses))
 	}
-	return r.folder.AppendWindow(rundir.Window{
-		Step: w.Step, Epoch: w.Epoch, Loss: rundir.Number(mean), LearningRate: rundir.Number(w.LearningRate),
-		ImagesPerSecond: rundir.Number(float64(w.Images) / w.Duration.Seconds()),
-	})
+	return rundir.Window{Step: w.Step, Epoch: w.Epoch, Loss: rundir.Number(mean), LearningRate: rundir.Number(w.LearningRate)}
+}
+
+// validate returns the record of the epoch that ended, but for its time, and the state that the checksum in it is of.
+func (r *run) validate(ctx context.Context, w train.Window) (rundir.Epoch, train.State, error) {
+	state, err := r.trainer.State()
+	if err != nil {
+		return rundir.Epoch{}, train.State{}, err
+	}
+	epoch := rundir.Epoch{
+		Epoch: w.Epoch, Step: w.Step, TrainLoss: rundir.Number(w.EpochLoss), LearningRate: rundir.Number(w.LearningRate),
+		StateSHA256: state.Checksum(),
+	}
+	if validation := r.session.split.Validation; validation.Len() > 0 {
+		result, err := r.measure(ctx, r.trainer.Weights(), validation)
+		if err != nil {
+			return rundir.Epoch{}, train.State{}, err
+		}
+		epoch.ValLoss = number(result.Loss.Mean)
+		epoch.ValPSNR = figure(result.Reconstructed, "psnr")
+		epoch.ValSSIM = figure(result.Reconstructed, "ssim")
+		epoch.CorruptedPSNR = figure(result.Corrupted, "psnr")
+	}
+	return epoch, state, nil
 }
 
 // endEpoch validates, draws and saves.
 func (r *run) endEpoch(ctx context.Context, w train.Window) error {
-	epoch := rundir.Epoch{
-		Epoch: w.Epoch, Step: w.Step, Seconds: rundir.Number(r.session.epochTime.Seconds()),
-		TrainLoss: rundir.Number(w.EpochLoss), LearningRate: rundir.Number(w.LearningRate),
+	epoch, state, err := r.validate(ctx, w)
+	if err != nil {
+		return err
 	}
-	r.isBest = false
-	if validation := r.session.split.Validation; validation.Len() > 0 {
-		result, err := r.measure(ctx, r.trainer.Weights(), validation)
-		if err != nil {
-			return err
-		}
-		loss := result.Loss.Mean
-		if r.isBest = r.best.Epoch == 0 || loss < r.best.Loss; r.isBest {
-			r.best = best{Epoch: w.Epoch, Loss: loss}
-		}
-		epoch.ValLoss = number(loss)
-		epoch.ValPSNR = figure(result.Reconstructed, "psnr")
-		epoch.ValSSIM = figure(result.Reconstructed, "ssim")
-		epoch.CorruptedPSNR = figure(result.Corrupted, "psnr")
+	epoch.Seconds = rundir.Number(r.session.epochTime.Seconds())
+	r.isBest = epoch.ValLoss != nil && (r.best.Epoch == 0 || float64(*epoch.ValLoss) < r.best.Loss)
+	if r.isBest {
+		r.best = best{Epoch: w.Epoch, Loss: float64(*epoch.ValLoss)}
 	}
 	if every := r.experiment.Output.Grid.Every; every > 0 && w.Epoch%every == 0 {
 		if err := r.draw(fmt.Sprintf("epoch-%04d", w.Epoch), r.trainer.Weights(), fmt.Sprintf("epoch %d", w.Epoch)); err != nil {
@@ -139,7 +156,7 @@ func (r *run) endEpoch(ctx context.Context, w train.Window) error {
 	}
 	r.epoch = &epoch
 	r.manifest.Result.TrainLoss = epoch.TrainLoss
-	return r.save(r.isBest)
+	return r.save(state, r.isBest)
 }
 
 // stopsEarly says whether the validation loss has not improved for long enough.
@@ -149,11 +166,7 @@ func (r *run) stopsEarly(epoch int) bool {
 }
 
 // save writes a checkpoint of the trainer's state, and the manifest.
-func (r *run) save(isBest bool) error {
-	state, err := r.trainer.State()
-	if err != nil {
-		return err
-	}
+func (r *run) save(state train.State, isBest bool) error {
 	checkpoint, err := checkpointOf(state, r.best)
 	if err != nil {
 		return err
@@ -212,7 +225,11 @@ func (r *run) chosen() (weights []*tensors.Tensor, name string, epoch int, err e
 	if err != nil {
 		return nil, "", 0, err
 	}
-	return weightsOf(checkpoint, len(r.trainer.Weights())), "best", r.best.Epoch, nil
+	state, _, err := stateOf(checkpoint)
+	if err != nil {
+		return nil, "", 0, err
+	}
+	return tensorsOf(state.Tensors[:len(r.trainer.Weights())]), "best", r.best.Epoch, nil
 }
 
 // measure evaluates weights, with its time in the ledger.

@@ -41,9 +41,7 @@ func (r *run) describe() error {
 	}
 	m.Name, m.Seed = e.Name, e.Seed
 	m.Versions = versions()
-	m.Backend = rundir.Backend{Name: s.backend.Name, Device: s.backend.Device, Plugin: s.backend.Plugin,
-		PluginSHA256: s.backend.PluginSHA256, XLAFlags: s.backend.XLAFlags, Reason: s.backend.Reason}
-	m.Host = rundir.Host{OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: cpuModel(), Cores: runtime.NumCPU()}
+	m.Backend, m.Host = s.describeBackend(), describeHost()
 	m.Git = gitState()
 	m.Data = rundir.Data{Dataset: e.DatasetName(), Train: s.split.Train.Len(), Validation: s.split.Validation.Len(),
 		Test: s.split.Test.Len(), Checksums: s.split.Checksums}
@@ -117,13 +115,22 @@ func stateOf(checkpoint *rundir.Checkpoint) (train.State, best, error) {
 	return state, kept.Best, nil
 }
 
-// weightsOf returns a checkpoint's first n tensors, which are the parameters.
-func weightsOf(checkpoint *rundir.Checkpoint, n int) []*tensors.Tensor {
-	weights := make([]*tensors.Tensor, n)
-	for i := range weights {
-		weights[i] = tensors.FromFlatDataAndDimensions(checkpoint.Tensors[i].Values, checkpoint.Tensors[i].Dims...)
+// tensorsOf puts values into tensors.
+func tensorsOf(values []train.Tensor) []*tensors.Tensor {
+	list := make([]*tensors.Tensor, len(values))
+	for i, v := range values {
+		list[i] = tensors.FromFlatDataAndDimensions(v.Values, v.Dims...)
 	}
-	return weights
+	return list
+}
+
+func describeHost() rundir.Host {
+	return rundir.Host{OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: cpuModel(), Cores: runtime.NumCPU()}
+}
+
+func (s *session) describeBackend() rundir.Backend {
+	return rundir.Backend{Name: s.backend.Name, Device: s.backend.Device, Plugin: s.backend.Plugin,
+		PluginSHA256: s.backend.PluginSHA256, XLAFlags: s.backend.XLAFlags, Reason: s.backend.Reason}
 }
 
 // setFigures enters what was measured on the test images.

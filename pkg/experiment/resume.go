@@ -9,7 +9,7 @@ import (
 	"latent/pkg/rundir"
 )
 
-// reopen opens and locks the run in a folder, and those that trained together with it.
+// reopen opens the run in a folder, and those that trained together with it.
 func (s *session) reopen(path string) error {
 	path = filepath.Clean(path)
 	folder, err := rundir.Open(path)
@@ -31,14 +31,14 @@ func (s *session) reopen(path string) error {
 		}
 	}
 	for _, path := range paths {
-		if err := s.reopenOne(path, len(paths) == 1); err != nil {
+		if err := s.reopenOne(path); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *session) reopenOne(path string, alone bool) error {
+func (s *session) reopenOne(path string) error {
 	folder, err := rundir.Open(path)
 	if err != nil {
 		return err
@@ -47,18 +47,28 @@ func (s *session) reopenOne(path string, alone bool) error {
 	if err != nil {
 		return err
 	}
-	if err := folder.Lock(); err != nil {
-		return err
-	}
 	r := newRun(s, e)
 	r.folder = folder
 	s.runs = append(s.runs, r)
-	if r.manifest, err = folder.Manifest(); err != nil {
-		return err
+	r.manifest, err = folder.Manifest()
+	return err
+}
+
+// takeUp locks the runs, to go on with those that are not over.
+func (s *session) takeUp() error {
+	for _, r := range s.runs {
+		if err := r.folder.Lock(); err != nil {
+			return err
+		}
+		// Only now does nobody else write it.
+		manifest, err := r.folder.Manifest()
+		if err != nil {
+			return err
+		}
+		r.manifest = manifest
+		// A run that diverged alone is asked for again; one of a group is left as it is.
+		r.over = manifest.State == rundir.Done || manifest.State == rundir.Diverged && len(s.runs) > 1
 	}
-	// A run that diverged alone is asked for again; one of a group is left as it is.
-	state := r.manifest.State
-	r.over = state == rundir.Done || state == rundir.Diverged && !alone
 	return nil
 }
 

@@ -91,6 +91,9 @@ func Resume(ctx context.Context, path string, options Options) ([]*rundir.Run, e
 	if err := s.reopen(path); err != nil {
 		return nil, InputError{err}
 	}
+	if err := s.takeUp(); err != nil {
+		return nil, InputError{err}
+	}
 	if len(s.active()) == 0 {
 		return s.folders(), s.finish(nil)
 	}
@@ -296,7 +299,11 @@ func (s *session) stopped(ctx context.Context, err error) error {
 		return active[0].diverged(err)
 	case ctx.Err() != nil:
 		for _, r := range active {
-			if err := r.save(false); err != nil {
+			state, err := r.trainer.State()
+			if err == nil {
+				err = r.save(state, false)
+			}
+			if err != nil {
 				return fmt.Errorf("save the interrupted run: %w", err)
 			}
 		}

@@ -34,6 +34,8 @@ type Epoch struct {
 	ValSSIM      *Number `json:"val_ssim,omitempty"`
 	// CorruptedPSNR is the corrupted validation images' own, in dB; nil where nothing is corrupted.
 	CorruptedPSNR *Number `json:"corrupted_val_psnr,omitempty"`
+	// StateSHA256 is the checksum of the parameters and the optimizer's state; see [train.State.Checksum].
+	StateSHA256 string `json:"state_sha256,omitempty"`
 }
 
 // AppendWindow adds a window's line to metrics.jsonl.

@@ -1,7 +1,11 @@
 package train
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/gomlx/gomlx/core/tensors"
@@ -25,6 +29,20 @@ type Tensor struct {
 	Name   string // "encoder.layer_1.weight"; a slot's is "encoder.layer_1.weight/slot_1"
 	Dims   []int
 	Values []float32
+}
+
+// Checksum is the SHA-256 of the tensors' values, as little-endian float32, in order: of the bits that two equal runs share.
+func (s State) Checksum() string {
+	digest := sha256.New()
+	var bytes []byte
+	for _, tensor := range s.Tensors {
+		bytes = bytes[:0]
+		for _, value := range tensor.Values {
+			bytes = binary.LittleEndian.AppendUint32(bytes, math.Float32bits(value))
+		}
+		digest.Write(bytes)
+	}
+	return hex.EncodeToString(digest.Sum(nil))
 }
 
 // names lists the state's tensors in order.

@@ -1,0 +1,304 @@
+package experiment
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"latent/pkg/rundir"
+	"latent/pkg/train"
+)
+
+// Verification is what a run's records say beside what came out when it was trained again.
+type Verification struct {
+	Run string `json:"run"` // the folder
+	// Windows, Epochs and Test are how many records of each kind were compared: windows of steps, epochs, and whether the
+	// figures of the test images were.
+	Windows int  `json:"windows"`
+	Epochs  int  `json:"epochs"`
+	Test    bool `json:"test"`
+	// Differences are those between the records and the new run; none where all came out the same, to the bit.
+	Differences []Difference `json:"differences"`
+	// Environment is what was different around the two: versions, machine, data.
+	Environment []Difference `json:"environment"`
+}
+
+// Difference is a value that was recorded, and what it is now.
+type Difference struct {
+	Where    string `json:"where"` // "epoch 3: val_loss"
+	Recorded string `json:"recorded"`
+	Now      string `json:"now"`
+}
+
+// String returns for example "epoch 3: val_loss: 0.0412 recorded, 0.0413 now".
+func (d Difference) String() string {
+	return fmt.Sprintf("%s: %s recorded, %s now", d.Where, d.Recorded, d.Now)
+}
+
+// ErrDiffers says that a run trained again gave something else than its records say.
+var ErrDiffers = errors.New("the run did not come out the same")
+
+// Verify trains the run in a folder again, and those that trained together with it, over the first epochs that are recorded
+// (0: all of them), and compares each record: the losses of the windows, the figures and the checksum of the state of each
+// epoch, and the figures of the test images where the run is done and all its epochs are trained again. Nothing is written.
+//
+// Where records differ, the error is ErrDiffers.
+func Verify(ctx context.Context, path string, epochs int, options Options) ([]*Verification, error) {
+	s := newSession(options)
+	defer s.close()
+	if err := s.reopen(path); err != nil {
+		return nil, InputError{err}
+	}
+	var checks []*check
+	for _, r := range s.runs {
+		c, err := newCheck(r, epochs)
+		if err != nil {
+			return nil, InputError{err}
+		}
+		checks = append(checks, c)
+	}
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.compile(); err != nil {
+		return nil, err
+	}
+	s.progress = s.newProgress()
+	if err := s.verify(ctx, checks); err != nil {
+		return nil, err
+	}
+	var found []*Verification
+	differ := 0
+	for _, c := range checks {
+		c.compareEnvironment()
+		c.summarise()
+		found = append(found, &c.Verification)
+		if len(c.Differences) > 0 {
+			differ++
+		}
+	}
+	if differ > 0 {
+		return found, fmt.Errorf("%d of %d %s: %w", differ, len(checks), plural(len(checks), "run"), ErrDiffers)
+	}
+	return found, nil
+}
+
+// check compares one run with its records.
+type check struct {
+	Verification
+	run     *run
+	windows []rundir.Window
+	epochs  map[int]rundir.Epoch // by number
+	measure train.State          // the state whose weights the run was measured with
+}
+
+// newCheck reads the records of the first epochs (0: all).
+func newCheck(r *run, epochs int) (*check, error) {
+	windows, recorded, err := r.folder.Metrics()
+	if err != nil {
+		return nil, err
+	}
+	c := &check{Verification: Verification{Run: r.folder.Path, Differences: []Difference{}, Environment: []Difference{}}, run: r, epochs: map[int]rundir.Epoch{}}
+	step := 0
+	for _, w := range windows {
+		if w.Step <= step {
+			return nil, fmt.Errorf("%s: metrics.jsonl: step %d is recorded after step %d", r.folder.Path, w.Step, step)
+		}
+		step = w.Step
+		if epochs == 0 || w.Epoch <= epochs {
+			c.windows = append(c.windows, w)
+		}
+	}
+	for _, e := range recorded {
+		c.epochs[e.Epoch] = e
+	}
+	if len(c.windows) == 0 {
+		return nil, fmt.Errorf("%s: nothing is recorded that could be verified", r.folder.Path)
+	}
+	return c, nil
+}
+
+// verify trains as far as the records go, in the windows that were recorded.
+func (s *session) verify(ctx context.Context, checks []*check) error {
+	longest := slices.MaxFunc(checks, func(a, b *check) int { return len(a.windows) - len(b.windows) })
+	for i, recorded := range longest.windows {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("verify: %w", err)
+		}
+		windows, err := s.advanceTo(recorded.Step)
+		if err != nil {
+			return err
+		}
+		s.progress.window(windows)
+		for k, c := range checks {
+			if i < len(c.windows) {
+				if err := c.take(ctx, c.windows[i], windows[k]); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for _, c := range checks {
+		if err := c.test(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// advanceTo trains up to a step, and returns what was done as one window for each run.
+func (s *session) advanceTo(step int) ([]train.Window, error) {
+	if steps := s.group.Runs[0].Steps(); step > steps {
+		return nil, InputError{fmt.Errorf("%s: step %d is recorded, of a run of %d", s.runs[0].folder.Path, step, steps)}
+	}
+	var whole []train.Window
+	for s.group.Runs[0].Step() < step {
+		windows, err := s.group.Advance(step - s.group.Runs[0].Step())
+		if err != nil {
+			return nil, err
+		}
+		for k := range whole {
+			windows[k].Losses = append(whole[k].Losses, windows[k].Losses...)
+			windows[k].Images += whole[k].Images
+			windows[k].Duration += whole[k].Duration
+		}
+		whole = windows
+	}
+	return whole, nil
+}
+
+// take compares a window, and the epoch that it ends.
+func (c *check) take(ctx context.Context, recorded rundir.Window, w train.Window) error {
+	recorded.Kind, recorded.ImagesPerSecond = "", 0
+	c.compare(fmt.Sprintf("steps to %d", w.Step), recorded, recordOf(w))
+	c.Windows++
+	epoch, found := c.epochs[w.Epoch]
+	if !w.EndsEpoch && !w.EndsRun || !found {
+		return nil
+	}
+	now, state, err := c.run.validate(ctx, w)
+	if err != nil {
+		return err
+	}
+	if c.run.manifest.Result.Epoch == w.Epoch {
+		c.measure = state
+	}
+	epoch.Kind, epoch.Seconds = "", 0
+	before := len(c.Differences)
+	c.compare(fmt.Sprintf("epoch %d", w.Epoch), epoch, now)
+	c.Epochs++
+	verdict := "the same"
+	if len(c.Differences) > before {
+		verdict = "DIFFERENT"
+	}
+	c.run.session.progress.line("epoch %d/%d  seed %d  loss %.4f  state %.12s  %s", w.Epoch, c.run.experiment.Train.Epochs,
+		c.run.experiment.Seed, float64(now.TrainLoss), now.StateSHA256, verdict)
+	return nil
+}
+
+// test compares the figures of the test images, where the run has them and came to the weights that they are of.
+func (c *check) test(ctx context.Context) error {
+	recorded := c.run.manifest.Result
+	if c.run.manifest.State != rundir.Done || c.measure.Tensors == nil {
+		return nil
+	}
+	weights := tensorsOf(c.measure.Tensors[:len(c.run.trainer.Weights())])
+	result, err := c.run.measure(ctx, weights, c.run.session.split.Test)
+	if err != nil {
+		return err
+	}
+	var now rundir.Result
+	setFigures(&now, result)
+	c.compare("test images", recorded.Test, now.Test)
+	c.compare("corrupted test images", recorded.Corrupted, now.Corrupted)
+	for _, part := range slices.Sorted(maps.Keys(recorded.Interval)) {
+		c.compare("interval of "+part, recorded.Interval[part], now.Interval[part])
+	}
+	c.Test = true
+	return nil
+}
+
+// compareEnvironment compares what may explain differences.
+func (c *check) compareEnvironment() {
+	m, s := c.run.manifest, c.run.session
+	c.Environment = append(c.Environment, differences("versions", m.Versions, versions())...)
+	c.Environment = append(c.Environment, differences("backend", m.Backend, s.describeBackend())...)
+	c.Environment = append(c.Environment, differences("host", m.Host, describeHost())...)
+	c.Environment = append(c.Environment, differences("data", m.Data.Checksums, s.split.Checksums)...)
+}
+
+// summarise tells a person.
+func (c *check) summarise() {
+	line := c.run.session.progress.line
+	line("")
+	line("%s: compared %d %s of steps, %d %s%s", c.Run, c.Windows, plural(c.Windows, "window"), c.Epochs, plural(c.Epochs, "epoch"),
+		onlyIf(c.Test, " and the test images' figures"))
+	if len(c.Differences) == 0 {
+		line("all the same, to the bit")
+		return
+	}
+	const most = 12
+	for _, d := range c.Differences[:min(most, len(c.Differences))] {
+		line("  %v", d)
+	}
+	if more := len(c.Differences) - most; more > 0 {
+		line("  and %d more; --json lists them", more)
+	}
+	if len(c.Environment) == 0 {
+		line("nothing around the run is different: the records were changed, or the computation is not deterministic")
+		return
+	}
+	line("what was different around it:")
+	for _, d := range c.Environment {
+		line("  %v", d)
+	}
+}
+
+func (c *check) compare(where string, recorded, now any) {
+	c.Differences = append(c.Differences, differences(where, recorded, now)...)
+}
+
+// differences lists the keys in which two values differ as JSON objects. JSON writes a float64 with as many digits as tell it
+// from all others: equal text is equal bits.
+func differences(where string, recorded, now any) []Difference {
+	before, after := object(recorded), object(now)
+	keys := map[string]bool{}
+	for key := range before {
+		keys[key] = true
+	}
+	for key := range after {
+		keys[key] = true
+	}
+	var found []Difference
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		if !bytes.Equal(before[key], after[key]) {
+			found = append(found, Difference{Where: where + ": " + key, Recorded: text(before[key]), Now: text(after[key])})
+		}
+	}
+	return found
+}
+
+func text(value json.RawMessage) string {
+	if value == nil {
+		return "nothing"
+	}
+	return strings.Trim(string(value), `"`)
+}
+
+// object returns the members of a value as JSON. The values are our own records: they can be written.
+func object(value any) map[string]json.RawMessage {
+	data, err := json.Marshal(value)
+	if err != nil {
+		panic(err)
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(data, &members); err != nil {
+		panic(err)
+	}
+	return members
+}
