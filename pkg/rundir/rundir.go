@@ -16,7 +16,7 @@
 //
 // Promised: every file but metrics.jsonl is written whole or not at all, under a temporary name, synced and renamed;
 // metrics.jsonl only grows, and a line that was cut off is dropped when the run goes on; nothing is written outside the
-// folder; files that were damaged are errors that say so.
+// folder; files that were damaged are errors that say so, and so are pipes and links in their place.
 //
 // What is not here: what the numbers and tensors mean (pkg/train, pkg/evaluate).
 package rundir

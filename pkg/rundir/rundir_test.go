@@ -19,9 +19,11 @@ import (
 	"pgregory.net/rapid"
 )
 
+var startTime = time.Date(2026, 11, 24, 10, 15, 30, 0, time.UTC)
+
 func newRun(t *testing.T) *Run {
 	t.Helper()
-	run, err := Create(t.TempDir(), "trial", time.Date(2026, 11, 24, 10, 15, 30, 0, time.UTC))
+	run, err := Create(t.TempDir(), "trial", startTime)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +33,7 @@ func newRun(t *testing.T) *Run {
 
 func TestCreate(t *testing.T) {
 	dir := t.TempDir()
-	now := time.Date(2026, 11, 24, 10, 15, 30, 0, time.UTC)
+	now := startTime
 	paths := map[string]bool{}
 	for range 20 { // in the same second
 		run, err := Create(dir, "mnist-denoise", now)
