@@ -61,7 +61,7 @@ var docs = map[string]string{
 	"train.Options.Epochs":          "Epochs is how often every training image is seen.",
 	"train.Options.Epsilon":         "Epsilon is added to the denominator of adam, adamw and rmsprop.",
 	"train.Options.HuberDelta":      "HuberDelta is the error at which loss huber turns from squared to linear, on pixels in [-1, 1].",
-	"train.Options.KeepCheckpoints": "KeepCheckpoints is how many of the newest checkpoints stay on disk, beside the best.",
+	"train.Options.KeepCheckpoints": "KeepCheckpoints is how many of the newest checkpoints stay on disk, beside the best. With 1 there is none to fall back to where the newest is damaged. Runs that train together keep at least 2.",
 	"train.Options.LearningRate":    "LearningRate is the step size; with a schedule, its highest value.",
 	"train.Options.Loss":            "Loss compares the reconstruction with the clean image, averaged over pixels and images: mse, mae, bce (binary cross entropy in nats; needs model.output sigmoid) or huber.",
 	"train.Options.MaxSteps":        "MaxSteps ends training after so many steps, in the middle of an epoch if need be; 0 means no such limit.",

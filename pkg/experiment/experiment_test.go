@@ -179,6 +179,16 @@ func TestEarlyStopping(t *testing.T) {
 		if again := manifestOf(t, run); again.Progress != m.Progress || !maps.Equal(again.Result.Test, m.Result.Test) {
 			t.Errorf("resumed, it came to %+v and %v, want %+v and %v", again.Progress, again.Result.Test, m.Progress, m.Result.Test)
 		}
+		// A best checkpoint that is another epoch's is not measured in its place.
+		m.State = rundir.Running
+		last := read(t, run, fmt.Sprintf("checkpoints/step-%09d.ckpt", m.Progress.Step))
+		if err := errors.Join(run.WriteManifest(m), os.WriteFile(filepath.Join(run.Path, "checkpoints/best.ckpt"), []byte(last), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		_, err = experiment.Resume(context.Background(), run.Path, experiment.Options{})
+		if want := fmt.Sprintf("checkpoint of step %d ", m.Progress.Step); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "evaluate.weights: last") {
+			t.Errorf("with the last checkpoint in place of the best: %v, want %q and a cure", err, want)
+		}
 	})
 }
 
@@ -187,7 +197,7 @@ func TestEarlyStopping(t *testing.T) {
 func TestSeeds(t *testing.T) {
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
 		seeds := []int64{5, 6, 7}
-		whole, err := experiment.RunSeeds(context.Background(), load(t, b, tiny), seeds, experiment.Options{})
+		whole, err := experiment.RunSeeds(context.Background(), load(t, b, tiny, "train.keep_checkpoints=1"), seeds, experiment.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -200,6 +210,10 @@ func TestSeeds(t *testing.T) {
 			m := manifestOf(t, run)
 			if m.Seed != seeds[i] || m.State != rundir.Done || len(m.Group) != 3 || m.Group[i] != filepath.Base(run.Path) {
 				t.Errorf("run %d: seed %d, %s, group %v", i, m.Seed, m.State, m.Group)
+			}
+			// Killed while they save one after another, they must have a step in common.
+			if steps, err := filepath.Glob(filepath.Join(run.Path, "checkpoints", "step-*")); err != nil || len(steps) != 2 {
+				t.Errorf("run %d of a group keeps %q, %v, want two", i, steps, err)
 			}
 			alone, err := experiment.Run(context.Background(), load(t, b, tiny, fmt.Sprint("seed=", seeds[i])), experiment.Options{})
 			if err != nil {

@@ -47,7 +47,7 @@ func (r *run) spend(what string, start time.Time) { r.ledger[what] += time.Since
 // restore puts the run where its checkpoint left it. Without one, it is at its first step, and draws the first picture.
 func (r *run) restore() error {
 	if r.checkpoint == nil {
-		if err := r.folder.RewindMetrics(0); err != nil {
+		if err := r.rewindMetrics(0); err != nil {
 			return err
 		}
 		return r.draw("epoch-0000", r.trainer.Weights(), "before training")
@@ -60,7 +60,16 @@ func (r *run) restore() error {
 		return InputError{fmt.Errorf("resume %s: %w", r.folder.Path, err)}
 	}
 	r.best = kept
-	return r.folder.RewindMetrics(state.Step)
+	return r.rewindMetrics(state.Step)
+}
+
+// rewindMetrics drops the records after a step.
+func (r *run) rewindMetrics(step int) error {
+	warnings, err := r.folder.RewindMetrics(step)
+	for _, warning := range warnings {
+		r.session.progress.line("%s", warning)
+	}
+	return err
 }
 
 // trained says that nothing is left to train: the steps are done, or the run stopped early.
@@ -171,7 +180,12 @@ func (r *run) save(state train.State, isBest bool) error {
 	if err != nil {
 		return err
 	}
-	if err := r.folder.SaveCheckpoint(checkpoint, isBest, r.experiment.Train.KeepCheckpoints); err != nil {
+	keep := r.experiment.Train.KeepCheckpoints
+	if len(r.session.runs) > 1 {
+		// While the runs of a group save one after another, the step before is the newest that all of them have.
+		keep = max(2, keep)
+	}
+	if err := r.folder.SaveCheckpoint(checkpoint, isBest, keep); err != nil {
 		return err
 	}
 	return r.writeManifest()
@@ -222,14 +236,14 @@ func (r *run) chosen() (weights []*tensors.Tensor, name string, epoch int, err e
 		return r.trainer.Weights(), name, last, nil
 	}
 	checkpoint, err := r.folder.BestCheckpoint()
-	if err != nil {
-		return nil, "", 0, err
+	if err == nil {
+		weights, err = weightsOf(checkpoint, r.best.Epoch*r.trainer.StepsPerEpoch(), r.trainer.Weights())
 	}
-	state, _, err := stateOf(checkpoint)
 	if err != nil {
-		return nil, "", 0, err
+		return nil, "", 0, fmt.Errorf("take the best epoch's weights: %w; to measure the last instead, set evaluate.weights: last in %s and resume the run",
+			err, r.folder.ConfigPath())
 	}
-	return tensorsOf(state.Tensors[:len(r.trainer.Weights())]), "best", r.best.Epoch, nil
+	return weights, "best", r.best.Epoch, nil
 }
 
 // measure evaluates weights, with its time in the ledger.

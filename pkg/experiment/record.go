@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -115,13 +116,21 @@ func stateOf(checkpoint *rundir.Checkpoint) (train.State, best, error) {
 	return state, kept.Best, nil
 }
 
-// tensorsOf puts values into tensors.
-func tensorsOf(values []train.Tensor) []*tensors.Tensor {
-	list := make([]*tensors.Tensor, len(values))
-	for i, v := range values {
-		list[i] = tensors.FromFlatDataAndDimensions(v.Values, v.Dims...)
+// weightsOf returns the parameters of a checkpoint, which are its first tensors. It must be that of a step, and of a model with
+// parameters like these.
+func weightsOf(checkpoint *rundir.Checkpoint, step int, like []*tensors.Tensor) ([]*tensors.Tensor, error) {
+	if checkpoint.Step != step || len(checkpoint.Tensors) < len(like) {
+		return nil, fmt.Errorf("checkpoint of step %d with %d tensors, want step %d and %d parameters",
+			checkpoint.Step, len(checkpoint.Tensors), step, len(like))
 	}
-	return list
+	var weights []*tensors.Tensor
+	for i, tensor := range checkpoint.Tensors[:len(like)] {
+		if want := like[i].Shape().Dimensions; !slices.Equal(tensor.Dims, want) {
+			return nil, fmt.Errorf("checkpoint's %s is %v, this model's %v", tensor.Name, tensor.Dims, want)
+		}
+		weights = append(weights, tensors.FromFlatDataAndDimensions(tensor.Values, tensor.Dims...))
+	}
+	return weights, nil
 }
 
 func describeHost() rundir.Host {

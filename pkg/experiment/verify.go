@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gomlx/gomlx/core/tensors"
+
 	"latent/pkg/rundir"
 	"latent/pkg/train"
 )
@@ -207,7 +209,10 @@ func (c *check) test(ctx context.Context) error {
 	if c.run.manifest.State != rundir.Done || c.measure.Tensors == nil {
 		return nil
 	}
-	weights := tensorsOf(c.measure.Tensors[:len(c.run.trainer.Weights())])
+	var weights []*tensors.Tensor
+	for _, tensor := range c.measure.Tensors[:len(c.run.trainer.Weights())] {
+		weights = append(weights, tensors.FromFlatDataAndDimensions(tensor.Values, tensor.Dims...))
+	}
 	result, err := c.run.measure(ctx, weights, c.run.session.split.Test)
 	if err != nil {
 		return err

@@ -116,20 +116,21 @@ func parseLine(line []byte, windows *[]Window, epochs *[]Epoch) (step int, err e
 }
 
 // RewindMetrics drops every record after step, and what a killed process left of a line, so that a run that goes on from
-// that step has each step once. At step 0 nothing is left.
-func (r *Run) RewindMetrics(step int) error {
+// that step has each step once. At step 0 nothing is left. A whole line that cannot be read was damaged on the disk: it is
+// dropped too, with a warning.
+func (r *Run) RewindMetrics(step int) (warnings []string, err error) {
 	if r.metrics != nil {
-		return errors.New("rewind metrics: the run already writes them")
+		return nil, errors.New("rewind metrics: the run already writes them")
 	}
 	data, err := readBounded(r.metricsPath(), maxMetrics)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return fmt.Errorf("rewind metrics: %w", err)
+		return nil, fmt.Errorf("rewind metrics: %w", err)
 	}
 	err = writeFile(r.metricsPath(), func(w io.Writer) error {
-		for {
+		for number := 1; ; number++ {
 			line, rest, whole := bytes.Cut(data, []byte("\n"))
 			if !whole {
 				return nil
@@ -137,8 +138,11 @@ func (r *Run) RewindMetrics(step int) error {
 			data = rest
 			var windows []Window
 			var epochs []Epoch
-			// A line that cannot be read was damaged on the disk; those after it say what there is to keep.
-			if at, err := parseLine(line, &windows, &epochs); err != nil || at > step {
+			at, err := parseLine(line, &windows, &epochs)
+			if err != nil {
+				warnings = append(warnings, fmt.Sprintf("%s:%d: %v; this record is lost", r.metricsPath(), number, err))
+			}
+			if err != nil || at > step {
 				continue
 			}
 			if _, err := w.Write(append(line, '\n')); err != nil {
@@ -147,9 +151,9 @@ func (r *Run) RewindMetrics(step int) error {
 		}
 	})
 	if err != nil {
-		return fmt.Errorf("rewind metrics: %w", err)
+		return nil, fmt.Errorf("rewind metrics: %w", err)
 	}
-	return nil
+	return warnings, nil
 }
 
 // syncMetrics puts the lines on the disk, before a checkpoint that is younger than they are.

@@ -16,12 +16,13 @@
 //
 // Promised: every file but metrics.jsonl is written whole or not at all, under a temporary name, synced and renamed;
 // metrics.jsonl only grows, and a line that was cut off is dropped when the run goes on; nothing is written outside the
-// folder; files that were damaged are errors that say so.
+// folder; files that were damaged are errors that say so, and so are pipes and links in their place.
 //
 // What is not here: what the numbers and tensors mean (pkg/train, pkg/evaluate).
 package rundir
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -31,8 +32,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -70,21 +73,31 @@ func Create(dir, name string, now time.Time) (*Run, error) {
 	for {
 		rand.Read(id[:])
 		path := filepath.Join(parent, now.Format("2006-01-02T15-04-05")+"-"+hex.EncodeToString(id[:]))
-		err := os.Mkdir(path, 0o755)
+		err := makeFolder(path)
 		if errors.Is(err, fs.ErrExist) {
 			continue
 		}
 		if err != nil {
 			return nil, fmt.Errorf("make a folder for the run: %w; choose another with --out or output.dir", err)
 		}
-		for _, sub := range []string{checkpointsDir, samplesDir} {
-			if err := os.Mkdir(filepath.Join(path, sub), 0o755); err != nil {
-				return nil, fmt.Errorf("make a folder for the run: %w", err)
-			}
-		}
 		run := &Run{Path: path}
 		return run, run.Lock()
 	}
+}
+
+// makeFolder makes a run's folder with those in it, or nothing.
+func makeFolder(path string) error {
+	if err := os.Mkdir(path, 0o755); err != nil {
+		return err
+	}
+	name := filepath.Dir(path)
+	err := cmp.Or(os.Mkdir(filepath.Join(path, checkpointsDir), 0o755), os.Mkdir(filepath.Join(path, samplesDir), 0o755),
+		// The folder itself must last through a power cut, or what is synced in it does not.
+		syncDir(path), syncDir(name), syncDir(filepath.Dir(name)))
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(path))
+	}
+	return nil
 }
 
 var nameRule = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
@@ -107,7 +120,7 @@ func Open(path string) (*Run, error) {
 // ErrLocked says that another process writes to the run.
 var ErrLocked = errors.New("another process is writing to this run; wait for it or end it")
 
-// Lock takes the run for writing, until Close or the end of the process.
+// Lock takes the run for writing, until Close or the end of the process, and removes what a killed process left half-written.
 func (r *Run) Lock() error {
 	lock := flock.New(filepath.Join(r.Path, lockFile))
 	locked, err := lock.TryLock()
@@ -118,6 +131,26 @@ func (r *Run) Lock() error {
 		return fmt.Errorf("lock %s: %w", r.Path, ErrLocked)
 	}
 	r.lock = lock
+	return r.removeTemporary()
+}
+
+// removeTemporary removes what a killed process was writing. The lock must be held: without it the files may be another's,
+// which still writes them.
+func (r *Run) removeTemporary() error {
+	for _, dir := range []string{r.Path, filepath.Join(r.Path, checkpointsDir), filepath.Join(r.Path, samplesDir)} {
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("look for half-written files: %w", err)
+		}
+		for _, entry := range entries {
+			if !strings.HasPrefix(entry.Name(), temporaryPrefix) || !entry.Type().IsRegular() {
+				continue
+			}
+			if err := os.Remove(filepath.Join(dir, entry.Name())); err != nil {
+				return fmt.Errorf("remove a half-written file: %w", err)
+			}
+		}
+	}
 	return nil
 }
 
@@ -207,8 +240,8 @@ func writeFile(path string, fill func(w io.Writer) error) error {
 		return err
 	}
 	defer os.Remove(file.Name()) // fails once the file has its name
-	err = errors.Join(fill(file), file.Chmod(0o644), file.Sync(), file.Close())
-	if err != nil {
+	// The first error is the one to tell; after it the others only follow.
+	if err := cmp.Or(fill(file), file.Chmod(0o644), file.Sync(), file.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(file.Name(), path); err != nil {
@@ -220,18 +253,46 @@ func writeFile(path string, fill func(w io.Writer) error) error {
 // temporaryPrefix begins the names of files that are being written; a killed process leaves one behind.
 const temporaryPrefix = ".writing-"
 
-// syncDir makes a rename last through a power cut.
+// syncDir makes a rename last through a power cut, where the file system can: some, and Windows, cannot sync a folder.
 func syncDir(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
 	dir, err := os.Open(path)
 	if err != nil {
 		return err
 	}
-	return errors.Join(dir.Sync(), dir.Close())
+	defer dir.Close()
+	if err := dir.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, syscall.EINVAL) {
+		return err
+	}
+	return nil
 }
 
-// readBounded reads a file of at most limit bytes.
-func readBounded(path string, limit int64) ([]byte, error) {
+// openRegular opens a regular file and returns its size. Anything else is refused: opening a pipe would wait for its writer,
+// and a link leads out of the folder.
+func openRegular(path string) (*os.File, int64, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, 0, fmt.Errorf("%s is no regular file (%v)", path, info.Mode())
+	}
 	file, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	if info, err = file.Stat(); err != nil {
+		file.Close()
+		return nil, 0, err
+	}
+	return file, info.Size(), nil
+}
+
+// readBounded reads a regular file of at most limit bytes.
+func readBounded(path string, limit int64) ([]byte, error) {
+	file, _, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,8 @@ type Options struct {
 	// EarlyStopping ends the run after so many epochs without a better validation loss; 0 never does.
 	EarlyStopping int `yaml:"early_stopping" min:"0"`
 
-	// KeepCheckpoints is how many of the newest checkpoints stay on disk, beside the best.
+	// KeepCheckpoints is how many of the newest checkpoints stay on disk, beside the best. With 1 there is none to fall back to
+	// where the newest is damaged. Runs that train together keep at least 2.
 	KeepCheckpoints int `yaml:"keep_checkpoints" min:"1" max:"1000"`
 }
 

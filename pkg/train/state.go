@@ -80,15 +80,15 @@ func (t *Trainer) Restore(state State) error {
 		return fmt.Errorf("state of step %d: this run has %d steps", state.Step, t.steps)
 	}
 	names := t.program.names()
-	if len(state.Tensors) != len(names) {
-		return fmt.Errorf("state with %d tensors: this model and optimizer have %d", len(state.Tensors), len(names))
-	}
-	for i, tensor := range state.Tensors {
+	for i, tensor := range state.Tensors[:min(len(state.Tensors), len(names))] {
 		want := t.program.stateShapes()[i]
 		if tensor.Name != names[i] || !slices.Equal(tensor.Dims, want.Dimensions) || len(tensor.Values) != want.Size() {
 			return fmt.Errorf("state's tensor %d is %s %v with %d values: this model and optimizer have %s %v",
 				i, tensor.Name, tensor.Dims, len(tensor.Values), names[i], want.Dimensions)
 		}
+	}
+	if len(state.Tensors) != len(names) {
+		return fmt.Errorf("state with %d tensors: this model and optimizer have %d", len(state.Tensors), len(names))
 	}
 	t.setState(state.Tensors)
 	t.step, t.lossSum, t.failure = state.Step, state.LossSum, nil

@@ -273,7 +273,8 @@ func TestRestoreRefuses(t *testing.T) {
 		trainer := alone(t, b, spec()).Runs[0]
 		before := stateOf(t, trainer)
 		for name, change := range map[string]func(s *State){
-			"5000 tensors":           func(s *State) { s.Tensors = make([]Tensor, 5000) },
+			"5000 tensors":           func(s *State) { s.Tensors = append(s.Tensors, make([]Tensor, 5000)...)[:5000] },
+			"2 tensors":              func(s *State) { s.Tensors = s.Tensors[:2] },
 			"encoder.layer_9.weight": func(s *State) { s.Tensors[0].Name = "encoder.layer_9.weight" },
 			"[64 25]":                func(s *State) { s.Tensors[0].Dims = []int{64, 25} },
 			"with 3 values":          func(s *State) { s.Tensors[0].Values = make([]float32, 3) },
