@@ -118,7 +118,7 @@ func (e *Evaluator) inputShapes() []shapes.Shape {
 
 // Outputs of the program.
 const (
-	outputFigures       = iota // [1 + 2·metrics, batch] float32: the loss, the reconstruction's metrics, the damaged input's
+	outputFigures       = iota // [1 + 2·metrics, batch] float32: the loss, then each metric of reconstruction and damaged input
 	outputDamaged              // [batch, pixels] uint8
 	outputReconstructed        // the same
 )
@@ -141,14 +141,14 @@ func (e *Evaluator) build(inputs []*Node) []*Node {
 	}
 	out := e.spec.Model.Apply(weights, damaged)
 
-	figures := []*Node{e.spec.Loss.PerImage(x, out, lossStrengths)}
-	for _, y := range []*Node{out.Image, damaged} {
-		for _, metric := range e.metrics {
-			figures = append(figures, metric.PerImage(x, y))
-		}
+	figures := []*Node{ExpandAxes(e.spec.Loss.PerImage(x, out, lossStrengths), 0)}
+	// Each metric is built, and compiled, once for both.
+	twice, both := Concatenate([]*Node{x, x}, 0), Concatenate([]*Node{out.Image, damaged}, 0)
+	for _, metric := range e.metrics {
+		figures = append(figures, Reshape(metric.PerImage(twice, both), 2, batch))
 	}
 	return []*Node{
-		outputFigures:       Stack(figures, 0),
+		outputFigures:       Concatenate(figures, 0),
 		outputDamaged:       bytes(damaged),
 		outputReconstructed: bytes(out.Image),
 	}
@@ -208,17 +208,19 @@ func (e *Evaluator) Measure(ctx context.Context, weights []*tensors.Tensor, imag
 	}
 	result := Result{Images: n, Loss: figure(rows[0]), Reconstructed: e.figures(rows[1:])}
 	if !e.spec.Corrupt.Identity() {
-		result.Corrupted = e.figures(rows[1+len(e.metrics):])
+		result.Corrupted = e.figures(rows[2:])
 	}
 	return result, nil
 }
 
+// figures summarises every second of the rows, the metrics' in their order.
 func (e *Evaluator) figures(rows [][]float64) map[string]Figure {
 	figures := map[string]Figure{}
 	for i, metric := range e.metrics {
-		figures[metric.Name] = figure(rows[i])
+		values := rows[2*i]
+		figures[metric.Name] = figure(values)
 		if metric.Name == "psnr" {
-			figures["psnr_pooled"] = Figure{Mean: pooledPSNR(rows[i])}
+			figures["psnr_pooled"] = Figure{Mean: pooledPSNR(values)}
 		}
 	}
 	return figures

@@ -7,6 +7,8 @@ import (
 	"io"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"latent/pkg/backend"
 	"latent/pkg/config"
 	"latent/pkg/dataset"
@@ -211,9 +213,16 @@ func (s *session) start(ctx context.Context) error {
 	return s.train(ctx)
 }
 
-// compile builds the programs for training and evaluation, and begins the runs.
+// compile builds the programs for training and evaluation, both at once, and begins the runs.
 func (s *session) compile() error {
 	defer s.spend("compile", time.Now())
+	var programs errgroup.Group
+	programs.Go(s.compileTraining)
+	programs.Go(s.compileEvaluation)
+	return programs.Wait()
+}
+
+func (s *session) compileTraining() error {
 	var specs []train.Spec
 	for _, r := range s.runs {
 		e := r.experiment
@@ -229,6 +238,10 @@ func (s *session) compile() error {
 	for i, r := range s.runs {
 		r.trainer = s.group.Runs[i]
 	}
+	return nil
+}
+
+func (s *session) compileEvaluation() (err error) {
 	e := s.runs[0].experiment
 	spec := evaluate.Spec{Model: e.Model, Corrupt: e.Corrupt, Loss: e.Train.LossFunction(), Seed: e.Evaluate.Seed}
 	s.evaluator, err = evaluate.New(s.backend.Compute, spec, imageOf(s.split.Train))
