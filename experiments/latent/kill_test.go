@@ -21,7 +21,7 @@ func TestKilledRunEndsTheSame(t *testing.T) {
 	if os.Getenv("LATENT_LONG") == "" {
 		t.Skip("SKIPPED: takes a minute; set LATENT_LONG=1")
 	}
-	backendtest.XLA(t)
+	xla := backendtest.XLA(t)
 	dir := t.TempDir()
 	config := filepath.Join(dir, "run.yaml")
 	text := `
@@ -29,8 +29,7 @@ data: {dataset: glyphs, train: 6500, test: 500, validation: 500}
 corrupt: {kind: gaussian, noise_factor: 0.3}
 train: {epochs: 60, batch_size: 100}
 output: {grid: {every: 0}}
-backend: xla:cpu
-`
+backend: ` + xla.Name + "\n"
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -70,6 +70,11 @@ func (o Options) logf(format string, args ...any) {
 // process on a flag that it does not know.
 const CPUFlags = "--xla_cpu_enable_fast_math=true --xla_cpu_prefer_vector_width=512"
 
+// CUDAFlags are those that Open sets for the CUDA plugin. A GPU sums with atomic operations, and chooses among its kernels by
+// timing them, unless it is told that the same program must give the same bits. The price is the faster of two kernels here
+// and there; it has not been measured.
+const CUDAFlags = "--xla_gpu_deterministic_ops=true"
+
 // flagsVariable holds XLA's flags.
 const flagsVariable = "XLA_FLAGS"
 
@@ -97,8 +102,8 @@ func Open(ctx context.Context, choice string, options Options) (*Backend, error)
 	return nil, fmt.Errorf("backend %q: want auto, xla:cpu, xla:cuda, go or xla:/path/to/plugin.so", choice)
 }
 
-// OpenInstalled opens the backend of this choice, go or xla:cpu, without asking the environment and without installing
-// anything.
+// OpenInstalled opens the backend of this choice, go, xla:cpu or xla:cuda, without asking the environment and without
+// installing anything.
 func OpenInstalled(choice string, options Options) (*Backend, error) {
 	switch choice {
 	case "go":
@@ -109,8 +114,10 @@ func OpenInstalled(choice string, options Options) (*Backend, error) {
 			return nil, err
 		}
 		return openFile(choice, path, options)
+	case "xla:cuda":
+		return openCUDA(options)
 	}
-	return nil, fmt.Errorf("backend %q: want go or xla:cpu", choice)
+	return nil, fmt.Errorf("backend %q: want go, xla:cpu or xla:cuda", choice)
 }
 
 func openAuto(ctx context.Context, options Options) (*Backend, error) {
@@ -194,8 +201,8 @@ func openFile(name, path string, options Options) (*Backend, error) {
 		return nil, err
 	}
 	cuda := strings.Contains(strings.ToLower(filepath.Base(path)), "cuda")
-	if _, set := os.LookupEnv(flagsVariable); !set && !cuda {
-		os.Setenv(flagsVariable, CPUFlags)
+	if _, set := os.LookupEnv(flagsVariable); !set {
+		os.Setenv(flagsVariable, map[bool]string{false: CPUFlags, true: CUDAFlags}[cuda])
 	}
 	b, err := openXLA(path, cuda, max(1, options.Devices))
 	if err != nil {

@@ -32,11 +32,7 @@ output: {grid: {rows: 2, columns: 2}}
 func load(t *testing.T, b *backend.Backend, text string, overrides ...string) *config.Experiment {
 	t.Helper()
 	t.Setenv("GOMLX_BACKEND", "")
-	choice := "go"
-	if b.Loops {
-		choice = "xla:cpu"
-	}
-	e, err := config.Parse("tiny.yaml", []byte(text), append([]string{"backend=" + choice, "output.dir=" + t.TempDir()}, overrides...)...)
+	e, err := config.Parse("tiny.yaml", []byte(text), append([]string{"backend=" + b.Name, "output.dir=" + t.TempDir()}, overrides...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -308,7 +304,7 @@ func TestSeedOnMNIST(t *testing.T) {
 	mean := func(file, metric string, overrides ...string) float64 {
 		sum := 0.0
 		for seed := 1; seed <= 3; seed++ {
-			e, err := config.Load("../../configs/mnist/"+file, append(overrides, "backend=xla:cpu", "output.grid.every=0",
+			e, err := config.Load("../../configs/mnist/"+file, append(overrides, "backend="+b.Name, "output.grid.every=0",
 				"output.dir="+t.TempDir(), fmt.Sprintf("seed=%d", seed))...)
 			if err != nil {
 				t.Fatal(err)

@@ -1,7 +1,14 @@
 // Package backendtest runs a test on every backend that is at hand.
+//
+// XLA is on the CPU. With LATENT_TEST_BACKEND=xla:cuda in the environment it is on a CUDA GPU, and tests fail where there is
+// none:
+//
+//	LATENT_TEST_BACKEND=xla:cuda go test ./...
 package backendtest
 
 import (
+	"cmp"
+	"os"
 	"sync"
 	"testing"
 
@@ -10,10 +17,15 @@ import (
 
 var (
 	openGo  = sync.OnceValues(func() (*backend.Backend, error) { return backend.OpenInstalled("go", backend.Options{}) })
-	openXLA = sync.OnceValues(func() (*backend.Backend, error) { return backend.OpenInstalled("xla:cpu", backend.Options{}) })
+	openXLA = sync.OnceValues(func() (*backend.Backend, error) {
+		return backend.OpenInstalled(cmp.Or(os.Getenv(variable), "xla:cpu"), backend.Options{})
+	})
 )
 
-// Each runs the test on pure Go, and on XLA on the CPU where its plugin is installed. It installs nothing. The backends
+// variable names the backend of the tests on XLA.
+const variable = "LATENT_TEST_BACKEND"
+
+// Each runs the test on pure Go, and on XLA where its plugin is installed. It installs nothing. The backends
 // stay open for the tests to come.
 func Each(t *testing.T, test func(t *testing.T, b *backend.Backend)) {
 	t.Run("go", func(t *testing.T) {
@@ -26,10 +38,13 @@ func Each(t *testing.T, test func(t *testing.T, b *backend.Backend)) {
 	t.Run("xla", func(t *testing.T) { test(t, XLA(t)) })
 }
 
-// XLA returns the XLA backend on the CPU, and skips the test where its plugin is not installed.
+// XLA returns the XLA backend, and skips the test where its plugin is not installed.
 func XLA(t testing.TB) *backend.Backend {
 	t.Helper()
 	b, err := openXLA()
+	if err != nil && os.Getenv(variable) != "" {
+		t.Fatal(err)
+	}
 	if err != nil {
 		t.Skipf("SKIPPED ON XLA: %v", err)
 	}
