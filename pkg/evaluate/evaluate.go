@@ -47,9 +47,9 @@ type Spec struct {
 	Seed    int64
 }
 
-// scalars are the number 1, and the numbers of the loss and of the corruptions.
+// scalars are the number 1, and the numbers of the loss, the model and the corruptions.
 func (s Spec) scalars() []float32 {
-	return slices.Concat([]float32{1}, s.Loss.Strengths(), s.Corrupt.Strengths())
+	return slices.Concat([]float32{1}, s.Loss.Strengths(), model.Numbers(s.Model), s.Corrupt.Strengths())
 }
 
 // Evaluator measures one model on images of one size.
@@ -94,6 +94,9 @@ func New(b compute.Backend, spec Spec, image model.Image) (*Evaluator, error) {
 	return e, nil
 }
 
+// streamModel is the child of an evaluation's key that the model draws from, past those of a chain's corruptions.
+const streamModel = 1 << 16
+
 // Inputs of the program, before the parameters.
 const (
 	inputImages  = iota // [batch, pixels] uint8
@@ -129,9 +132,15 @@ func (e *Evaluator) build(inputs []*Node) []*Node {
 	for i := range scalars {
 		scalars[i] = Reshape(Slice(inputs[inputScalars], AxisElem(i)))
 	}
-	one, strengths := scalars[0], scalars[1:]
-	lossStrengths, strengths := strengths[:len(e.spec.Loss.Strengths())], strengths[len(e.spec.Loss.Strengths()):]
-	damaged := e.spec.Corrupt.Apply(x, strengths, random.KeyFromNode(inputs[inputSeed]).At(inputs[inputCall]))
+	take := func(n int) []*Node {
+		taken := scalars[:n]
+		scalars = scalars[n:]
+		return taken
+	}
+	one := take(1)[0]
+	lossNumbers, modelNumbers := take(len(e.spec.Loss.Strengths())), take(len(model.Numbers(e.spec.Model)))
+	key := random.KeyFromNode(inputs[inputSeed]).At(inputs[inputCall])
+	damaged := e.spec.Corrupt.Apply(x, scalars, key)
 	// XLA's plugin for the CPU packs a matrix that is an input of the program once for each address, and does not see that
 	// training has changed it in place since: the figures would be those of older weights. A product with a number that only
 	// the host knows to be 1 is no input.
@@ -139,9 +148,11 @@ func (e *Evaluator) build(inputs []*Node) []*Node {
 	for i, param := range e.params {
 		weights[param.Name] = Mul(inputs[inputParams+i], one)
 	}
-	out := e.spec.Model.Apply(weights, damaged)
+	// The corruptions of a chain draw from the first children of the key.
+	pass := &model.Pass{Weights: weights, Numbers: modelNumbers, Key: key.Child(streamModel)}
+	out, terms := model.Learn(e.spec.Model, pass, e.spec.Loss, lossNumbers, x, damaged)
 
-	figures := []*Node{ExpandAxes(e.spec.Loss.PerImage(x, out, lossStrengths), 0)}
+	figures := []*Node{ExpandAxes(model.Sum(terms), 0)}
 	// Each metric is built, and compiled, once for both.
 	twice, both := Concatenate([]*Node{x, x}, 0), Concatenate([]*Node{out.Image, damaged}, 0)
 	for _, metric := range e.metrics {

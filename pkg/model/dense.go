@@ -108,35 +108,35 @@ func denseInit(kind string, in, out int) (weight, bias Init) {
 }
 
 // Apply encodes and decodes x: [batch, height, width, channels].
-func (d *Dense) Apply(w Weights, x *Node) Output {
-	z := d.Encode(w, x)
-	logits := Reshape(d.Decode(w, z), x.Shape().Dimensions...)
+func (d *Dense) Apply(p *Pass, x *Node) Output {
+	z := d.Encode(p, x)
+	logits := Reshape(d.Decode(p, z), x.Shape().Dimensions...)
 	return Output{Latent: z, Logits: logits, Image: pixels(d.Output, logits)}
 }
 
 // Encode returns the code of x: [batch, height, width, channels] → [batch, latent].
-func (d *Dense) Encode(w Weights, x *Node) *Node {
+func (d *Dense) Encode(p *Pass, x *Node) *Node {
 	h := Reshape(x, x.Shape().Dim(0), -1)
 	stack := d.stack(h.Shape().Dim(1))
 	for _, layer := range stack[:len(d.Encoder)] {
-		h = layer.apply(w, h)
+		h = layer.apply(p, h)
 	}
 	return h
 }
 
 // Decode returns the logits of the flattened image: [batch, latent] → [batch, height · width · channels].
-func (d *Dense) Decode(w Weights, z *Node) *Node {
+func (d *Dense) Decode(p *Pass, z *Node) *Node {
 	last := fmt.Sprintf("decoder.layer_%d.bias", len(d.Decoder)+1)
 	h := z
-	for _, layer := range d.stack(w[last].Shape().Size())[len(d.Encoder):] {
-		h = layer.apply(w, h)
+	for _, layer := range d.stack(p.Weight(last).Shape().Size())[len(d.Encoder):] {
+		h = layer.apply(p, h)
 	}
 	return h
 }
 
 // apply returns activation(x W + b). x: [batch, in] → [batch, out].
-func (l denseLayer) apply(w Weights, x *Node) *Node {
-	weight, bias := w[l.name+".weight"], w[l.name+".bias"]
+func (l denseLayer) apply(p *Pass, x *Node) *Node {
+	weight, bias := p.Weight(l.name+".weight"), p.Weight(l.name+".bias")
 	if x.Rank() != 2 || x.Shape().Dim(1) != weight.Shape().Dim(0) {
 		panic(fmt.Errorf("build %s: input %v does not fit weights %v", l.name, x.Shape().Dimensions, weight.Shape().Dimensions))
 	}

@@ -5,8 +5,8 @@
 // config names under `model:`. It keeps no weights; they are handed in:
 //
 //	m := model.Kinds["dense"]()
-//	params := model.Params(m, image)     // names, shapes, first values
-//	out := m.Apply(weights, x)                   // in a graph; x: [batch, height, width, channels]
+//	params := model.Params(m, image)                        // names, shapes, first values
+//	out := m.Apply(&model.Pass{Weights: weights}, x)        // in a graph; x: [batch, height, width, channels]
 //	loss := model.Loss{Kind: "mse"}.PerImage(x, out, nil)   // [batch]
 //
 // What is not here: damage to the input (pkg/corrupt), gradients and updates
@@ -16,6 +16,7 @@ package model
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
@@ -39,9 +40,9 @@ type Model interface {
 
 	// Apply encodes and decodes a batch.
 	//
-	//   - w: the parameters that Layers lists
-	//   - x: [batch, height, width, channels], float32, pixels in [-1, 1]
-	Apply(w Weights, x *Node) Output
+	//   - p: the parameters that Layers lists, and what else the pass offers
+	//   - x: [batch, height, width, channels], float, pixels in [-1, 1]
+	Apply(p *Pass, x *Node) Output
 
 	// OutputActivation names what turns logits into pixels: tanh, sigmoid or linear.
 	OutputActivation() string
@@ -62,6 +63,8 @@ type Output struct {
 	Latent *Node // z: [batch, latent]
 	Logits *Node // the last layer before its activation: the shape of x
 	Image  *Node // y: the shape of x, pixels in [-1, 1]
+	// Penalties are added to the loss, whatever that is; none for most models.
+	Penalties []Term
 }
 
 // Layer is one step of a model, for people and for what it holds.
@@ -80,6 +83,8 @@ type Param struct {
 	Init Init
 	// Decays says whether weight decay shrinks it: weights do, biases don't.
 	Decays bool
+	// Statistic says that no gradient changes it: a pass in training gives its next value, see [Pass.Update].
+	Statistic bool
 }
 
 // Size is the number of the parameter's values.
@@ -92,16 +97,17 @@ func (p Param) Size() int {
 }
 
 // Init is how a parameter's first values are drawn: uniform in ±Limit, or normal with standard
-// deviation Limit/√3, which is that of the uniform draw.
+// deviation Limit/√3, which is that of the uniform draw; with Limit 0, all are Constant.
 type Init struct {
-	Limit  float64
-	Normal bool
+	Limit    float64
+	Normal   bool
+	Constant float64
 }
 
 // Values draws the first values of a parameter of n values.
 func (i Init) Values(seed random.Seed, n int) []float32 {
 	if i.Limit == 0 {
-		return make([]float32, n)
+		return slices.Repeat([]float32{float32(i.Constant)}, n)
 	}
 	if i.Normal {
 		return seed.Normal(n, i.Limit/math.Sqrt(3))
@@ -112,9 +118,6 @@ func (i Init) Values(seed random.Seed, n int) []float32 {
 	}
 	return values
 }
-
-// Weights are the parameters' nodes in a graph, by name.
-type Weights map[string]*Node
 
 // Params lists the parameters of all layers, in order.
 func Params(m Model, image Image) []Param {

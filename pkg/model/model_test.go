@@ -56,13 +56,13 @@ func weightTensors(params []model.Param, values map[string][]float32) []any {
 	return args
 }
 
-// weightsOf names the nodes of the parameters.
-func weightsOf(params []model.Param, nodes []*Node) model.Weights {
+// passOf is a pass with the nodes of the parameters.
+func passOf(params []model.Param, nodes []*Node) *model.Pass {
 	weights := model.Weights{}
 	for i, param := range params {
 		weights[param.Name] = nodes[i]
 	}
-	return weights
+	return &model.Pass{Weights: weights}
 }
 
 // The forward pass and the losses agree with NumPy's.
@@ -79,7 +79,7 @@ func TestDenseAgainstNumPy(t *testing.T) {
 			x := tensors.FromFlatDataAndDimensions(g.X, g.Batch, g.Height, g.Width, 1)
 			args := append([]any{x}, weightTensors(params, g.Weights)...)
 			outputs, err := ExecOnceN(b.Compute, func(nodes []*Node) []*Node {
-				out := m.Apply(weightsOf(params, nodes[1:]), nodes[0])
+				out := m.Apply(passOf(params, nodes[1:]), nodes[0])
 				results := []*Node{out.Latent, out.Image}
 				for _, kind := range lossKinds {
 					results = append(results, perImage(model.Loss{Kind: kind, HuberDelta: g.HuberDelta}, nodes[0], out))
@@ -160,7 +160,7 @@ func checkGradient(t *testing.T, b *backend.Backend, m model.Model, loss model.L
 		args = append(args, tensors.FromFlatDataAndDimensions(values[i], param.Dims...))
 	}
 	total := func(nodes []*Node) *Node {
-		return ReduceAllSum(perImage(loss, nodes[0], m.Apply(weightsOf(params, nodes[1:]), nodes[0])))
+		return ReduceAllSum(perImage(loss, nodes[0], m.Apply(passOf(params, nodes[1:]), nodes[0])))
 	}
 	gradients, err := ExecOnceN(b.Compute, func(nodes []*Node) []*Node { return Gradient(total(nodes), nodes[1:]...) }, args...)
 	if err != nil {
@@ -222,7 +222,7 @@ func TestMismatchNamesLayer(t *testing.T) {
 			for _, param := range params {
 				weights[param.Name] = Zeros(x.Graph(), shapes.Make(dtypes.Float32, param.Dims...))
 			}
-			return m.Apply(weights, x).Image
+			return m.Apply(&model.Pass{Weights: weights}, x).Image
 		}, tensors.FromFlatDataAndDimensions(make([]float32, 2*9), 2, 3, 3, 1))
 		want := "build encoder.layer_1: input [2 9] does not fit weights [16 256]"
 		if err == nil || !strings.Contains(err.Error(), want) {

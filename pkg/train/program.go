@@ -3,7 +3,6 @@ package train
 import (
 	"errors"
 	"fmt"
-	"reflect"
 	"runtime"
 	"slices"
 	"time"
@@ -25,6 +24,7 @@ const (
 	streamInit = iota
 	streamShuffle
 	streamCorrupt
+	streamModel
 )
 
 // Program is the compiled part of training: a window of steps of one run, or of several runs of one architecture at once,
@@ -153,7 +153,7 @@ type structure struct {
 
 func (s Spec) structure() structure {
 	return structure{
-		Model:   fmt.Sprintf("%+v", reflect.Indirect(reflect.ValueOf(s.Model))),
+		Model:   model.Structure(s.Model),
 		Corrupt: s.Corrupt.Structure(), Loss: s.Loss, Optimizer: s.Optimizer,
 		Precision: s.Precision, BatchSize: s.BatchSize, Devices: s.Devices, ClipsNorm: s.ClipNorm > 0,
 	}
@@ -206,9 +206,9 @@ const (
 const (
 	inputOrder   = iota // [steps of an epoch · local batch] int32, this device's part of the epoch's permutation, padded
 	inputRates          // [window] float32, the learning rate of each step of the window
-	inputScalars        // [hyperCount + strengths] float32: the optimizer's numbers, the loss's, the corruptions'
+	inputScalars        // float32: the numbers of the optimizer, the loss, the model and the corruptions; see Spec.scalars
 	inputSeed           // [2] uint32, the run's root key
-	inputState          // first of the state: parameters, then the optimizer's slots of each
+	inputState          // first of the state: parameters, then the optimizer's slots of those that have gradients
 )
 
 // inputShapes lists the shapes of all inputs of a device, for a call of so many runs.
@@ -231,12 +231,26 @@ func (p *Program) inputShapes(runs int) []shapes.Shape {
 // stateShapes lists the shapes of a run's state.
 func (p *Program) stateShapes() []shapes.Shape {
 	var list []shapes.Shape
-	for range 1 + p.optimizer.slots {
-		for _, param := range p.params {
-			list = append(list, shapes.Make(dtypes.Float32, param.Dims...))
+	for _, param := range p.params {
+		list = append(list, shapes.Make(dtypes.Float32, param.Dims...))
+	}
+	for range p.optimizer.slots {
+		for _, j := range p.learned() {
+			list = append(list, list[j])
 		}
 	}
 	return list
+}
+
+// learned lists the places of the parameters that have gradients.
+func (p *Program) learned() []int {
+	var places []int
+	for j, param := range p.params {
+		if !param.Statistic {
+			places = append(places, j)
+		}
+	}
+	return places
 }
 
 // split returns the inputs of each run.
@@ -310,12 +324,11 @@ func (p *Program) step(shared, run []*Node, step *Node) (loss *Node, state []*No
 	stepInWindow := Sub(step, element(shared[inputCursor], cursorFirst))
 	firstRow := element(shared[inputCursor], cursorRow)
 	rate := Reshape(Gather(run[inputRates], Reshape(stepInWindow, 1)))
-	scalars := elements(run[inputScalars])
-	h, strengths := newHyper(scalars[:hyperCount]), scalars[hyperCount:]
-	lossFunction := p.spec.LossFunction()
-	lossStrengths, strengths := strengths[:len(lossFunction.Strengths())], strengths[len(lossFunction.Strengths()):]
-	key := random.KeyFromNode(run[inputSeed]).Child(streamCorrupt).At(ConvertDType(step, dtypes.Uint32))
-	key = key.From(ConvertDType(firstRow, dtypes.Uint32))
+	numbers := p.spec.numbers(elements(run[inputScalars]))
+	key := func(stream int) random.Key {
+		at := random.KeyFromNode(run[inputSeed]).Child(stream).At(ConvertDType(step, dtypes.Uint32))
+		return at.From(ConvertDType(firstRow, dtypes.Uint32))
+	}
 	values := run[inputState:][:len(p.params)]
 
 	// The batch: its places in this device's order, the images there, and 1 for each that is an image, 0 for padding.
@@ -326,52 +339,66 @@ func (p *Program) step(shared, run []*Node, step *Node) (loss *Node, state []*No
 	counts := ConvertDType(LessThan(Add(firstRow, row), left), dtypes.Float32)                    // [local batch]
 	whole := ConvertDType(Min(left, Scalar(g, dtypes.Int32, p.spec.BatchSize)), dtypes.Float32)   // images of the batch
 
-	x := model.Pixels(rows, p.image)                   // [local batch, height, width, channels]
-	damaged := p.spec.Corrupt.Apply(x, strengths, key) // the same
-	out := p.apply(values, damaged)
-	losses := lossFunction.PerImage(x, out, lossStrengths) // [local batch]
-	loss = Div(ReduceAllSum(Mul(losses, counts)), whole)
+	x := model.Pixels(rows, p.image)                                        // [local batch, height, width, channels]
+	damaged := p.spec.Corrupt.Apply(x, numbers.corrupt, key(streamCorrupt)) // the same
+	pass := &model.Pass{
+		Weights: p.weights(values), Numbers: numbers.model, Precision: p.precision(), Training: true,
+		Key: key(streamModel), Counts: counts,
+		Epoch: DivScalar(ConvertDType(step, dtypes.Float32), p.stepsPerEpoch()),
+	}
+	_, terms := model.Learn(p.spec.Model, pass, p.spec.LossFunction(), numbers.loss, x, damaged)
+	loss = Div(ReduceAllSum(Mul(model.Sum(terms), counts)), whole)
 
-	gradients := Gradient(loss, values...)
+	var learned []*Node
+	for _, j := range p.learned() {
+		learned = append(learned, values[j])
+	}
+	gradients := Gradient(loss, learned...)
 	if p.devices > 1 {
 		sums := g.Distributed().AllReduce(append(gradients, loss), compute.ReduceOpSum)
-		gradients, loss = sums[:len(values)], sums[len(values)]
+		gradients, loss = sums[:len(learned)], sums[len(learned)]
 	}
 	if p.spec.ClipNorm > 0 {
-		gradients = clip(gradients, h.clipNorm)
+		gradients = clip(gradients, numbers.hyper.clipNorm)
 	}
-	return loss, p.update(h, run[inputState:], gradients, rate, ConvertDType(AddScalar(step, 1), dtypes.Float32))
+	state = p.update(numbers.hyper, run[inputState:], gradients, rate, ConvertDType(AddScalar(step, 1), dtypes.Float32))
+	for j, param := range p.params {
+		if next := pass.Updated(param.Name); next != nil {
+			state[j] = next
+		}
+	}
+	return loss, state
 }
 
-// apply runs the model on a batch in the precision of the spec; the parameters and what comes out are float32.
-func (p *Program) apply(values []*Node, x *Node) model.Output {
-	precision := dtypes.Float32
+// precision is what the model computes in.
+func (p *Program) precision() dtypes.DType {
 	if p.spec.Precision == "bfloat16" {
-		precision = dtypes.BFloat16
+		return dtypes.BFloat16
 	}
+	return dtypes.Float32
+}
+
+// weights names the parameters.
+func (p *Program) weights(values []*Node) model.Weights {
 	weights := model.Weights{}
 	for j, param := range p.params {
-		weights[param.Name] = ConvertDType(values[j], precision)
+		weights[param.Name] = values[j]
 	}
-	out := p.spec.Model.Apply(weights, ConvertDType(x, precision))
-	out.Latent = ConvertDType(out.Latent, dtypes.Float32)
-	out.Logits = ConvertDType(out.Logits, dtypes.Float32)
-	out.Image = ConvertDType(out.Image, dtypes.Float32)
-	return out
+	return weights
 }
 
-// update returns the state after the optimizer's step number count (from 1).
+// update returns the state after the optimizer's step number count (from 1). Statistics stay as they are.
 func (p *Program) update(h hyper, state, gradients []*Node, rate, count *Node) []*Node {
-	n := len(p.params)
-	next := make([]*Node, len(state))
-	for j, param := range p.params {
+	learned := p.learned()
+	next := slices.Clone(state)
+	for i, j := range learned {
 		slots := make([]*Node, p.optimizer.slots)
 		for k := range slots {
-			slots[k] = state[(1+k)*n+j]
+			slots[k] = state[len(p.params)+k*len(learned)+i]
 		}
-		next[j], slots = p.optimizer.update(h, param, state[j], gradients[j], slots, rate, count)
+		next[j], slots = p.optimizer.update(h, p.params[j], state[j], gradients[i], slots, rate, count)
 		for k := range slots {
-			next[(1+k)*n+j] = slots[k]
+			next[len(p.params)+k*len(learned)+i] = slots[k]
 		}
 	}
 	return next

@@ -48,13 +48,12 @@ func (s State) Checksum() string {
 // names lists the state's tensors in order.
 func (p *Program) names() []string {
 	var names []string
-	for slot := range 1 + p.optimizer.slots {
-		for _, param := range p.params {
-			name := param.Name
-			if slot > 0 {
-				name = fmt.Sprintf("%s/slot_%d", param.Name, slot)
-			}
-			names = append(names, name)
+	for _, param := range p.params {
+		names = append(names, param.Name)
+	}
+	for slot := range p.optimizer.slots {
+		for _, j := range p.learned() {
+			names = append(names, fmt.Sprintf("%s/slot_%d", p.params[j].Name, slot+1))
 		}
 	}
 	return names

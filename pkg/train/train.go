@@ -19,6 +19,7 @@ package train
 import (
 	"slices"
 
+	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"latent/pkg/corrupt"
@@ -34,9 +35,28 @@ type Spec struct {
 	Seed int64
 }
 
-// scalars are the numbers that enter the program as inputs.
+// scalars are the numbers that enter the program as inputs, in the order of numbers.
 func (s Spec) scalars() []float32 {
-	return slices.Concat(hyperValues(s.Options), s.LossFunction().Strengths(), s.Corrupt.Strengths())
+	return slices.Concat(hyperValues(s.Options), s.LossFunction().Strengths(), model.Numbers(s.Model), s.Corrupt.Strengths())
+}
+
+// numbers are the scalars in a graph.
+type numbers struct {
+	hyper                hyper
+	loss, model, corrupt []*Node
+}
+
+func (s Spec) numbers(scalars []*Node) numbers {
+	take := func(n int) []*Node {
+		taken := scalars[:n]
+		scalars = scalars[n:]
+		return taken
+	}
+	return numbers{
+		hyper: newHyper(take(hyperCount)),
+		loss:  take(len(s.LossFunction().Strengths())),
+		model: take(len(model.Numbers(s.Model))), corrupt: take(len(s.Corrupt.Strengths())),
+	}
 }
 
 // Trainer is one run of a group.

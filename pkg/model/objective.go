@@ -1,0 +1,86 @@
+package model
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+)
+
+// Term is a part of what training minimises.
+type Term struct {
+	// Name is that of its figure: "kl".
+	Name string
+	// Value is the part for each image, [batch], without its weight.
+	Value *Node
+	// Weight is a scalar that multiplies Value in the sum; nil is 1.
+	Weight *Node
+}
+
+// Objective is a model with a loss of its own, in the place of the config's train.loss.
+type Objective interface {
+	Model
+
+	// Objective applies the model to a damaged batch, and returns the terms whose weighted sum training minimises.
+	//
+	// clean, damaged: [batch, height, width, channels], pixels in [-1, 1]
+	Objective(p *Pass, clean, damaged *Node) (Output, []Term)
+}
+
+// reconstruction is the term that every model has.
+const reconstruction = "reconstruction"
+
+// Learn applies a model to a damaged batch, and returns the terms of its own objective or, where it has none, the loss; and
+// its penalties.
+//
+// clean, damaged: [batch, height, width, channels]; strengths: the loss's, scalars
+func Learn(m Model, p *Pass, loss Loss, strengths []*Node, clean, damaged *Node) (Output, []Term) {
+	if objective, ok := m.(Objective); ok {
+		out, terms := objective.Objective(p, clean, damaged)
+		return out, append(terms, out.Penalties...)
+	}
+	if p.Precision != dtypes.InvalidDType {
+		damaged = ConvertDType(damaged, p.Precision)
+	}
+	out := m.Apply(p, damaged).in(clean.DType())
+	return out, append([]Term{{Name: reconstruction, Value: loss.PerImage(clean, out, strengths)}}, out.Penalties...)
+}
+
+// in converts what a model made to another precision.
+func (o Output) in(dtype dtypes.DType) Output {
+	o.Latent, o.Logits, o.Image = ConvertDType(o.Latent, dtype), ConvertDType(o.Logits, dtype), ConvertDType(o.Image, dtype)
+	return o
+}
+
+// Sum is the weighted sum of the terms: [batch].
+func Sum(terms []Term) *Node {
+	var sum *Node
+	for _, term := range terms {
+		value := term.Value
+		if term.Weight != nil {
+			value = Mul(value, term.Weight)
+		}
+		if sum == nil {
+			sum = value
+		} else {
+			sum = Add(sum, value)
+		}
+	}
+	return sum
+}
+
+// Structure tells what a program is compiled for: the model's kind with the fields that are no inputs of the program.
+func Structure(m Model) string {
+	var text strings.Builder
+	value := reflect.ValueOf(m).Elem()
+	fmt.Fprint(&text, value.Type(), "{")
+	for i := range value.NumField() {
+		if field := value.Type().Field(i); field.Tag.Get("strength") == "" {
+			fmt.Fprintf(&text, " %s:%+v", field.Name, value.Field(i))
+		}
+	}
+	text.WriteString(" }")
+	return text.String()
+}

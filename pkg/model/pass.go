@@ -1,0 +1,86 @@
+package model
+
+import (
+	"fmt"
+
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+
+	"latent/pkg/random"
+)
+
+// Weights are the parameters' nodes in a graph, by name.
+type Weights map[string]*Node
+
+// Pass is what a model has at hand while it is applied to a batch, beside the images. A pass builds one part of a graph, and
+// is used once.
+type Pass struct {
+	// Weights are the parameters that Layers lists.
+	Weights Weights
+
+	// Numbers are the model's own numbers as inputs of the program, scalars, as many as its [Numbered] lists.
+	Numbers []*Node
+
+	// Precision is what the model computes in; the zero value is float32.
+	Precision dtypes.DType
+
+	// Training says that what the model makes is learned from: dropout drops, and batch norm looks at the batch.
+	Training bool
+
+	// Key is the source of the pass's draws; see Draw. Only models that draw need it.
+	Key random.Key
+
+	// Counts is 1 for each image of the batch and 0 for padding, [batch]; nil where all are images. Only models that look
+	// across the batch need it.
+	Counts *Node
+
+	// Epoch is how many epochs are done, parts counting: a scalar, for what changes in the course of training. Without
+	// training it is nil, and models behave as at the end.
+	Epoch *Node
+
+	draws      int
+	statistics Weights
+}
+
+// Numbered is a model with numbers that enter the compiled program as inputs, so that another value compiles nothing anew.
+type Numbered interface {
+	// Numbers lists them. The fields that it reads carry the tag strength:"yes"; see [Structure].
+	Numbers() []float32
+}
+
+// Numbers lists the model's own numbers; see [Numbered].
+func Numbers(m Model) []float32 {
+	if numbered, ok := m.(Numbered); ok {
+		return numbered.Numbers()
+	}
+	return nil
+}
+
+// Weight returns a parameter, in the pass's precision.
+func (p *Pass) Weight(name string) *Node {
+	weight := p.Weights[name]
+	if weight == nil {
+		panic(fmt.Errorf("build the model: it has no parameter %s", name))
+	}
+	if p.Precision == dtypes.InvalidDType {
+		return weight
+	}
+	return ConvertDType(weight, p.Precision)
+}
+
+// Draw returns a key of its own for the model's next draw. The order of the calls is a part of what a seed means.
+func (p *Pass) Draw() random.Key {
+	p.draws++
+	return p.Key.Child(p.draws - 1)
+}
+
+// Update gives a statistic its next value. It has no gradient.
+func (p *Pass) Update(name string, next *Node) {
+	if p.statistics == nil {
+		p.statistics = Weights{}
+	}
+	p.statistics[name] = StopGradient(next)
+}
+
+// Updated returns a statistic's next value, or nil where the pass leaves it as it is.
+func (p *Pass) Updated(name string) *Node { return p.statistics[name] }
