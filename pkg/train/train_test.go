@@ -199,10 +199,13 @@ func finish(t testing.TB, group *Group) [][]float32 {
 	return losses
 }
 
+// longer are images for 120 steps an epoch, the last with 5 images.
+func longer() *dataset.Images { return blobs(120*8 - 3) }
+
 // runAll runs spec to its end, at most n steps a window, and returns all losses and the last state.
-func runAll(t *testing.T, b *backend.Backend, spec Spec, n int) ([]float32, State) {
+func runAll(t *testing.T, b *backend.Backend, images *dataset.Images, spec Spec, n int) ([]float32, State) {
 	t.Helper()
-	group := alone(t, b, spec)
+	group := start(t, b, images, spec)
 	run := group.Runs[0]
 	var losses []float32
 	for run.Step() < run.Steps() {
@@ -227,19 +230,20 @@ func stateOf(t *testing.T, run *Trainer) State {
 // The bits of a run do not depend on how it is cut into windows; another seed gives others.
 func TestWindowsDoNotMatter(t *testing.T) {
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
-		losses, state := runAll(t, b, spec(), 1)
-		if len(losses) != 20 {
-			t.Fatalf("%d losses, want 20", len(losses))
+		spec, images := spec(), longer()
+		spec.Epochs = 2
+		losses, state := runAll(t, b, images, spec, 1)
+		if len(losses) != 240 {
+			t.Fatalf("%d losses, want 240", len(losses))
 		}
-		for _, n := range []int{2, 3, 100} {
-			other, otherState := runAll(t, b, spec(), n)
+		for _, n := range []int{7, 100} {
+			other, otherState := runAll(t, b, images, spec, n)
 			if !slices.Equal(losses, other) || !reflect.DeepEqual(state, otherState) {
 				t.Errorf("windows of %d steps give another run than windows of one", n)
 			}
 		}
-		seeded := spec()
-		seeded.Seed++
-		if other, _ := runAll(t, b, seeded, 100); slices.Equal(losses, other) {
+		spec.Seed++
+		if other, _ := runAll(t, b, images, spec, 100); slices.Equal(losses, other) {
 			t.Error("another seed gives the same run")
 		}
 	})
@@ -248,7 +252,7 @@ func TestWindowsDoNotMatter(t *testing.T) {
 // A run restored from any step's state goes on with the same bits.
 func TestRestore(t *testing.T) {
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
-		losses, want := runAll(t, b, spec(), 100)
+		losses, want := runAll(t, b, blobs(blobCount), spec(), 100)
 		first := alone(t, b, spec())
 		for first.Runs[0].Step() < first.Runs[0].Steps() {
 			state := stateOf(t, first.Runs[0])
@@ -292,12 +296,13 @@ func TestRestoreRefuses(t *testing.T) {
 	})
 }
 
-// The two backends give the same losses, to rounding: over 20 steps of a small model the difference stays far below
-// what one step changes.
+// The two backends give the same losses, to rounding, over 120 steps of a small model.
 func TestBackendsAgree(t *testing.T) {
 	var runs [][]float32
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
-		losses, _ := runAll(t, b, spec(), 100)
+		spec := spec()
+		spec.Epochs = 1
+		losses, _ := runAll(t, b, longer(), spec, 100)
 		runs = append(runs, losses)
 	})
 	if len(runs) < 2 {
@@ -346,7 +351,7 @@ func TestLearns(t *testing.T) {
 			if name == "sgd" {
 				s.LearningRate, s.Momentum = 0.1, 0.9
 			}
-			losses, _ := runAll(t, b, s, 100)
+			losses, _ := runAll(t, b, blobs(blobCount), s, 100)
 			if first, last := losses[0], losses[len(losses)-1]; last > first/3 {
 				t.Errorf("%s: loss %g at first, %g at last", name, first, last)
 			}
@@ -393,7 +398,7 @@ func TestMaxSteps(t *testing.T) {
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
 		s := spec()
 		s.MaxSteps = 7
-		if losses, _ := runAll(t, b, s, 100); len(losses) != 7 {
+		if losses, _ := runAll(t, b, blobs(blobCount), s, 100); len(losses) != 7 {
 			t.Errorf("%d steps, want 7", len(losses))
 		}
 	})
