@@ -1,7 +1,6 @@
 package dataset
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -10,18 +9,14 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	_ "image/gif"
-	_ "image/jpeg"
-	_ "image/png"
-	"io/fs"
 	"math"
-	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"golang.org/x/image/draw"
+
+	"latent/pkg/picture"
 )
 
 // Folder is the user's own pictures: every PNG, JPEG and GIF file (its first frame) in a folder and its subfolders, cut to
@@ -58,9 +53,6 @@ func (d *Folder) Check(report func(key, problem string)) {
 func (d *Folder) TrainImages() int { return 0 }
 
 const (
-	maxFolderFiles  = 2_000_000
-	maxFileBytes    = 256 << 20
-	maxFilePixels   = 1 << 26 // of a picture before scaling: at most half a gigabyte on each core
 	maxFolderPixels = 4 << 30 // of all images after scaling, in bytes
 	errorsShown     = 10
 )
@@ -74,9 +66,9 @@ func (d *Folder) Load(ctx context.Context, _ Options) (*Split, error) {
 	if d.Height < 1 || d.Width < 1 {
 		return nil, fmt.Errorf("data.height, data.width: %d×%d, want at least 1×1", d.Height, d.Width)
 	}
-	names, err := d.files()
+	names, err := picture.List(d.Dir)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read data.dir %q: %w", d.Dir, err)
 	}
 	all := &Images{Height: d.Height, Width: d.Width, Channels: 1}
 	if d.Colour == "rgb" {
@@ -120,34 +112,6 @@ func (d *Folder) Load(ctx context.Context, _ Options) (*Split, error) {
 	return split, err
 }
 
-// files lists the pictures' names relative to Dir, with slashes, in order. Links are not followed.
-func (d *Folder) files() ([]string, error) {
-	var names []string
-	err := fs.WalkDir(os.DirFS(d.Dir), ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		switch strings.ToLower(path.Ext(name)) {
-		case ".png", ".jpg", ".jpeg", ".gif":
-			if entry.Type().IsRegular() {
-				names = append(names, name)
-			}
-		}
-		if len(names) > maxFolderFiles {
-			return fmt.Errorf("more than %d pictures", maxFolderFiles)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read data.dir %q: %w", d.Dir, err)
-	}
-	if len(names) == 0 {
-		return nil, fmt.Errorf("read data.dir %q: no PNG, JPEG or GIF files there", d.Dir)
-	}
-	slices.Sort(names)
-	return names, nil
-}
-
 // classOf is the first folder of a name, "" for files at the top.
 func classOf(name string) string {
 	first, _, found := strings.Cut(name, "/")
@@ -184,24 +148,12 @@ func (d *Folder) place(name string) float64 {
 
 // read puts a file's picture into pixels, [height, width, channel], and returns the file's SHA-256.
 func (d *Folder) read(name string, pixels []uint8) (string, error) {
-	path := filepath.Join(d.Dir, filepath.FromSlash(name))
-	data, err := readBounded(path, maxFileBytes)
+	read, err := picture.Read(filepath.Join(d.Dir, filepath.FromSlash(name)))
 	if err != nil {
 		return "", err
 	}
-	header, _, err := image.DecodeConfig(bytes.NewReader(data))
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", path, err)
-	}
-	if header.Width <= 0 || header.Height <= 0 || header.Width > maxFilePixels/header.Height {
-		return "", fmt.Errorf("%s: %d×%d pixels, at most %d are read", path, header.Width, header.Height, maxFilePixels)
-	}
-	picture, _, err := image.Decode(bytes.NewReader(data))
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", path, err)
-	}
-	d.scale(picture, pixels)
-	return sum(data), nil
+	d.scale(read, pixels)
+	return read.SHA256, nil
 }
 
 // scale cuts a picture to the shape of the images about its middle, and scales it (Catmull–Rom).

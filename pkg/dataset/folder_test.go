@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"latent/pkg/picture"
 )
 
 // save writes the picture in the format of the name's ending, and makes the folders in between.
@@ -207,7 +209,7 @@ func TestFolderFiles(t *testing.T) {
 		}
 	}
 	d := &Folder{Dir: dir, Height: 2, Width: 2, TestFraction: 0.5}
-	names, err := d.files()
+	names, err := picture.List(dir)
 	if want := []string{"a/4.JPG", "b-/3.jpeg", "b/1.png", "b/deep/2.GIF"}; err != nil || !slices.Equal(names, want) {
 		t.Errorf("got %q, %v, want %q", names, err, want)
 	}
