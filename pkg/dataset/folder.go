@@ -63,33 +63,10 @@ const (
 // test images, the next Validation files are held out, and the next Limit are trained on. So a new file moves none between
 // test and training, and at most one between the other parts.
 func (d *Folder) Load(ctx context.Context, _ Options) (*Split, error) {
-	if d.Height < 1 || d.Width < 1 {
-		return nil, fmt.Errorf("data.height, data.width: %d×%d, want at least 1×1", d.Height, d.Width)
-	}
-	names, err := picture.List(d.Dir)
-	if err != nil {
-		return nil, fmt.Errorf("read data.dir %q: %w", d.Dir, err)
-	}
-	all := &Images{Height: d.Height, Width: d.Width, Channels: 1}
-	if d.Colour == "rgb" {
-		all.Channels = 3
-	}
-	if len(names) > maxFolderPixels/all.Size() {
-		return nil, fmt.Errorf("read %s: %d images of %d bytes need more than %d GiB; lower data.height and data.width",
-			d.Dir, len(names), all.Size(), maxFolderPixels>>30)
-	}
-	all.Pixels = make([]uint8, len(names)*all.Size())
-	sums, failures := make([]string, len(names)), make([]error, len(names))
-	err = inParallel(ctx, len(names), func(i int) { sums[i], failures[i] = d.read(names[i], all.At(i)) })
+	all, names, sums, err := d.read(ctx)
 	if err != nil {
 		return nil, err
 	}
-	failures = slices.DeleteFunc(failures, func(err error) bool { return err == nil })
-	if n := len(failures); n > 0 {
-		return nil, fmt.Errorf("%d of %d pictures in %s cannot be used; repair or remove them:\n%w",
-			n, len(names), d.Dir, errors.Join(failures[:min(n, errorsShown)]...))
-	}
-
 	digest, places, order := sha256.New(), make([]float64, len(names)), make([]int, len(names))
 	split := &Split{Classes: classesOf(names)}
 	for i, name := range names {
@@ -110,6 +87,43 @@ func (d *Folder) Load(ctx context.Context, _ Options) (*Split, error) {
 	split.Test = all.Select(slices.Sorted(slices.Values(order[:tests])))
 	split.Train, split.Validation, err = d.split(all, order[tests:])
 	return split, err
+}
+
+// All reads and scales all pictures of the folder, without dividing them, in the order of their names.
+func (d *Folder) All(ctx context.Context) (*Images, error) {
+	all, _, _, err := d.read(ctx)
+	return all, err
+}
+
+// read returns all images, with the files' names and SHA-256 sums.
+func (d *Folder) read(ctx context.Context) (all *Images, names, sums []string, err error) {
+	if d.Height < 1 || d.Width < 1 {
+		return nil, nil, nil, fmt.Errorf("data.height, data.width: %d×%d, want at least 1×1", d.Height, d.Width)
+	}
+	if names, err = picture.List(d.Dir); err != nil {
+		return nil, nil, nil, fmt.Errorf("read data.dir %q: %w", d.Dir, err)
+	}
+	all = &Images{Height: d.Height, Width: d.Width, Channels: 1}
+	if d.Colour == "rgb" {
+		all.Channels = 3
+	}
+	if len(names) > maxFolderPixels/all.Size() {
+		return nil, nil, nil, fmt.Errorf("read %s: %d images of %d bytes need more than %d GiB; lower data.height and data.width",
+			d.Dir, len(names), all.Size(), maxFolderPixels>>30)
+	}
+	all.Pixels = make([]uint8, len(names)*all.Size())
+	sums = make([]string, len(names))
+	failures := make([]error, len(names))
+	err = inParallel(ctx, len(names), func(i int) { sums[i], failures[i] = d.readOne(names[i], all.At(i)) })
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	failures = slices.DeleteFunc(failures, func(err error) bool { return err == nil })
+	if n := len(failures); n > 0 {
+		return nil, nil, nil, fmt.Errorf("%d of %d pictures in %s cannot be used; repair or remove them:\n%w",
+			n, len(names), d.Dir, errors.Join(failures[:min(n, errorsShown)]...))
+	}
+	return all, names, sums, nil
 }
 
 // classOf is the first folder of a name, "" for files at the top.
@@ -146,8 +160,8 @@ func (d *Folder) place(name string) float64 {
 	return float64(binary.BigEndian.Uint64(digest[:])>>11) / (1 << 53)
 }
 
-// read puts a file's picture into pixels, [height, width, channel], and returns the file's SHA-256.
-func (d *Folder) read(name string, pixels []uint8) (string, error) {
+// readOne puts a file's picture into pixels, [height, width, channel], and returns the file's SHA-256.
+func (d *Folder) readOne(name string, pixels []uint8) (string, error) {
 	read, err := picture.Read(filepath.Join(d.Dir, filepath.FromSlash(name)))
 	if err != nil {
 		return "", err

@@ -11,6 +11,7 @@ import (
 	"latent/pkg/config"
 	"latent/pkg/dataset"
 	"latent/pkg/evaluate"
+	"latent/pkg/model"
 	"latent/pkg/report"
 	"latent/pkg/rundir"
 	"latent/pkg/train"
@@ -236,8 +237,11 @@ func (r *run) chosen() (weights []*tensors.Tensor, name string, epoch int, err e
 		return r.trainer.Weights(), name, last, nil
 	}
 	checkpoint, err := r.folder.BestCheckpoint()
+	if step := r.best.Epoch * r.trainer.StepsPerEpoch(); err == nil && checkpoint.Step != step {
+		err = fmt.Errorf("checkpoint of step %d, want step %d", checkpoint.Step, step)
+	}
 	if err == nil {
-		weights, err = weightsOf(checkpoint, r.best.Epoch*r.trainer.StepsPerEpoch(), r.trainer.Weights())
+		weights, err = weightsOf(checkpoint, model.Params(r.experiment.Model, imageOf(r.session.split.Train)))
 	}
 	if err != nil {
 		return nil, "", 0, fmt.Errorf("take the best epoch's weights: %w; to measure the last instead, set evaluate.weights: last in %s and resume the run",

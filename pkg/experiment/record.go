@@ -44,9 +44,11 @@ func (r *run) describe() error {
 	m.Versions = versions()
 	m.Backend, m.Host = s.describeBackend(), describeHost()
 	m.Git = gitState()
-	m.Data = rundir.Data{Dataset: e.DatasetName(), Train: s.split.Train.Len(), Validation: s.split.Validation.Len(),
+	image := imageOf(s.split.Train)
+	m.Data = rundir.Data{Dataset: e.DatasetName(), Height: image.Height, Width: image.Width, Channels: image.Channels,
+		Classes: s.split.Classes, Train: s.split.Train.Len(), Validation: s.split.Validation.Len(),
 		Test: s.split.Test.Len(), Checksums: s.split.Checksums}
-	m.Model = describeModel(e.Model, imageOf(s.split.Train))
+	m.Model = describeModel(e.Model, image)
 	if len(s.runs) > 1 {
 		for _, other := range s.runs {
 			m.Group = append(m.Group, filepath.Base(other.folder.Path))
@@ -116,17 +118,15 @@ func stateOf(checkpoint *rundir.Checkpoint) (train.State, best, error) {
 	return state, kept.Best, nil
 }
 
-// weightsOf returns the parameters of a checkpoint, which are its first tensors. It must be that of a step, and of a model with
-// parameters like these.
-func weightsOf(checkpoint *rundir.Checkpoint, step int, like []*tensors.Tensor) ([]*tensors.Tensor, error) {
-	if checkpoint.Step != step || len(checkpoint.Tensors) < len(like) {
-		return nil, fmt.Errorf("checkpoint of step %d with %d tensors, want step %d and %d parameters",
-			checkpoint.Step, len(checkpoint.Tensors), step, len(like))
+// weightsOf returns the parameters of a checkpoint, which are its first tensors and must be those of the model.
+func weightsOf(checkpoint *rundir.Checkpoint, params []model.Param) ([]*tensors.Tensor, error) {
+	if len(checkpoint.Tensors) < len(params) {
+		return nil, fmt.Errorf("checkpoint of step %d with %d tensors, want %d parameters", checkpoint.Step, len(checkpoint.Tensors), len(params))
 	}
 	var weights []*tensors.Tensor
-	for i, tensor := range checkpoint.Tensors[:len(like)] {
-		if want := like[i].Shape().Dimensions; !slices.Equal(tensor.Dims, want) {
-			return nil, fmt.Errorf("checkpoint's %s is %v, this model's %v", tensor.Name, tensor.Dims, want)
+	for i, tensor := range checkpoint.Tensors[:len(params)] {
+		if want := params[i]; tensor.Name != want.Name || !slices.Equal(tensor.Dims, want.Dims) {
+			return nil, fmt.Errorf("checkpoint's tensor %d is %s %v, this model's %s %v", i+1, tensor.Name, tensor.Dims, want.Name, want.Dims)
 		}
 		weights = append(weights, tensors.FromFlatDataAndDimensions(tensor.Values, tensor.Dims...))
 	}

@@ -242,10 +242,12 @@ func (s *session) compileTraining() error {
 }
 
 func (s *session) compileEvaluation() (err error) {
-	e := s.runs[0].experiment
-	spec := evaluate.Spec{Model: e.Model, Corrupt: e.Corrupt, Loss: e.Train.LossFunction(), Seed: e.Evaluate.Seed}
-	s.evaluator, err = evaluate.New(s.backend.Compute, spec, imageOf(s.split.Train))
+	s.evaluator, err = evaluate.New(s.backend.Compute, evaluationOf(s.runs[0].experiment), imageOf(s.split.Train))
 	return err
+}
+
+func evaluationOf(e *config.Experiment) evaluate.Spec {
+	return evaluate.Spec{Model: e.Model, Corrupt: e.Corrupt, Loss: e.Train.LossFunction(), Seed: e.Evaluate.Seed}
 }
 
 func imageOf(images *dataset.Images) model.Image {

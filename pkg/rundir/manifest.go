@@ -77,6 +77,10 @@ type Git struct {
 // Data are the images.
 type Data struct {
 	Dataset    string            `json:"dataset"`
+	Height     int               `json:"height"` // of an image, in pixels
+	Width      int               `json:"width"`
+	Channels   int               `json:"channels"`
+	Classes    []string          `json:"classes,omitempty"`
 	Train      int               `json:"train"`
 	Validation int               `json:"validation"`
 	Test       int               `json:"test"`
