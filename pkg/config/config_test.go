@@ -162,6 +162,7 @@ train: {epochs: 3}
 		"output.dir=a=b":             func(e *Experiment) (got, want any) { return e.Output.Dir, "a=b" },
 		`output.dir=""`:              func(e *Experiment) (got, want any) { return e.Output.Dir, "" },
 		"corrupt.noise_factor=0.5":   func(e *Experiment) (got, want any) { return e.Corrupt.Caption(), "gaussian 0.5" },
+		"corrupt.noise_factor=[0,1]": func(e *Experiment) (got, want any) { return e.Corrupt.Caption(), "gaussian 0…1" },
 		"corrupt={kind: none}":       func(e *Experiment) (got, want any) { return e.Corrupt.Caption(), "none" },
 		"corrupt=[]":                 func(e *Experiment) (got, want any) { return len(e.Corrupt), 0 },
 		"corrupt=[{kind: gaussian}]": func(e *Experiment) (got, want any) { return e.Corrupt.Caption(), "gaussian 0.3" },
@@ -255,6 +256,13 @@ func drawField(t *rapid.T, f field, into reflect.Value) {
 		into.Set(reflect.MakeSlice(f.typ, count, count))
 		for i := range count {
 			drawField(t, f.element(), into.Index(i))
+		}
+	case f.isRange():
+		drawField(t, f.element(), into.Index(0))
+		drawField(t, f.element(), into.Index(1))
+		if low, high := into.Index(0).Float(), into.Index(1).Float(); low > high {
+			into.Index(0).SetFloat(high)
+			into.Index(1).SetFloat(low)
 		}
 	case f.typ.Kind() == reflect.Struct:
 		draw(t, into)

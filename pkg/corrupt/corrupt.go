@@ -44,5 +44,5 @@ type Corruption interface {
 // Kinds holds every corruption that a config can name, with its defaults.
 var Kinds = map[string]func() Corruption{
 	"none":     func() Corruption { return &None{} },
-	"gaussian": func() Corruption { return &Gaussian{NoiseFactor: 0.3, Clip: true} },
+	"gaussian": func() Corruption { return &Gaussian{NoiseFactor: Fixed(0.3), Clip: true} },
 }

@@ -59,12 +59,12 @@ func within(t *testing.T, what string, got, want, tolerance float64) {
 func TestGaussian(t *testing.T) {
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
 		dims := []int{100, 40, 40, 1}
-		free := damage(t, b, corrupt.Chain{&corrupt.Gaussian{NoiseFactor: 0.3}}, 0.9, 1, dims...)
+		free := damage(t, b, corrupt.Chain{&corrupt.Gaussian{NoiseFactor: corrupt.Fixed(0.3)}}, 0.9, 1, dims...)
 		mean, deviation := moments(free)
 		within(t, "mean", mean, 0.9, 5*0.3/400)
 		within(t, "standard deviation", deviation, 0.3, 5*0.3/566)
 
-		clipped := damage(t, b, corrupt.Chain{&corrupt.Gaussian{NoiseFactor: 0.3, Clip: true}}, 0.9, 1, dims...)
+		clipped := damage(t, b, corrupt.Chain{&corrupt.Gaussian{NoiseFactor: corrupt.Fixed(0.3), Clip: true}}, 0.9, 1, dims...)
 		for i := range clipped {
 			// Compiled for each program anew, x + factor · ε may round differently in the last bit.
 			if want := min(max(free[i], -1), 1); math.Abs(float64(clipped[i]-want)) > 1e-6 {
@@ -76,7 +76,7 @@ func TestGaussian(t *testing.T) {
 				t.Fatalf("noise of factor 0 made %v of 0.9", v)
 			}
 		}
-		if other := damage(t, b, corrupt.Chain{&corrupt.Gaussian{NoiseFactor: 0.3}}, 0.9, 2, dims...); slices.Equal(other, free) {
+		if other := damage(t, b, corrupt.Chain{&corrupt.Gaussian{NoiseFactor: corrupt.Fixed(0.3)}}, 0.9, 2, dims...); slices.Equal(other, free) {
 			t.Error("two seeds gave the same noise")
 		}
 	})
@@ -85,8 +85,8 @@ func TestGaussian(t *testing.T) {
 // The links of a chain draw independently: two noises of 0.3 and 0.4 add up to one of 0.5, not of 0.7.
 func TestChain(t *testing.T) {
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
-		chain := corrupt.Chain{&corrupt.Gaussian{NoiseFactor: 0.3}, &corrupt.None{}, &corrupt.Gaussian{NoiseFactor: 0.4}}
-		if got, want := chain.Strengths(), []float32{0.3, 0.4}; !slices.Equal(got, want) {
+		chain := corrupt.Chain{&corrupt.Gaussian{NoiseFactor: corrupt.Fixed(0.3)}, &corrupt.None{}, &corrupt.Gaussian{NoiseFactor: corrupt.Fixed(0.4)}}
+		if got, want := chain.Strengths(), []float32{0.3, 0.3, 0.4, 0.4}; !slices.Equal(got, want) {
 			t.Errorf("strengths are %v, want %v", got, want)
 		}
 		_, deviation := moments(damage(t, b, chain, 0, 1, 100, 40, 40, 1))
@@ -95,7 +95,7 @@ func TestChain(t *testing.T) {
 }
 
 func TestChainDescribesItself(t *testing.T) {
-	gaussian := &corrupt.Gaussian{NoiseFactor: 0.5}
+	gaussian := &corrupt.Gaussian{NoiseFactor: corrupt.Fixed(0.5)}
 	for _, c := range []struct {
 		chain    corrupt.Chain
 		caption  string
@@ -140,6 +140,8 @@ func TestStructure(t *testing.T) {
 			switch field.Kind() {
 			case reflect.Float64:
 				field.SetFloat(field.Float() + 0.25)
+			case reflect.Array:
+				field.Index(1).SetFloat(field.Index(1).Float() + 0.25)
 			case reflect.Bool:
 				field.SetBool(!field.Bool())
 			default:

@@ -45,7 +45,7 @@ func advance(b *testing.B, group *Group) {
 // BenchmarkNoise is a step of the seed's model without noise and with it: what the random numbers cost.
 func BenchmarkNoise(b *testing.B) {
 	xla, images := backendtest.XLA(b), bytes(12800)
-	for _, noise := range []corrupt.Corruption{&corrupt.None{}, &corrupt.Gaussian{NoiseFactor: 0.3, Clip: true}} {
+	for _, noise := range []corrupt.Corruption{&corrupt.None{}, &corrupt.Gaussian{NoiseFactor: corrupt.Fixed(0.3), Clip: true}} {
 		b.Run(corrupt.Chain{noise}.Caption(), func(b *testing.B) {
 			s := seedSpec([]int{256, 128, 64}, []int{128, 256}, 128)
 			s.Corrupt = corrupt.Chain{noise}
