@@ -14,7 +14,7 @@ import (
 // anywhere with the same probability; rectangles may overlap.
 type Erase struct {
 	// Count is the number of rectangles.
-	Count int `yaml:"count" min:"1" max:"64"`
+	Count int `yaml:"count" min:"1" max:"16"`
 
 	// Side is a rectangle's height as a share of the image's, and its width likewise, each drawn by itself for every
 	// rectangle and rounded to whole pixels.
@@ -33,18 +33,24 @@ func (c *Erase) Caption() string { return fmt.Sprintf("erase %d × %v", c.Count,
 // Local says that other pixels stay as they are.
 func (*Erase) Local() {}
 
-// Apply erases the rectangles. x: [batch, height, width, channels].
+// Apply erases the rectangles one after another: XLA makes one pass over the pixels of it, which on the CPU takes a quarter
+// of the time of a product or a reduction over the rectangles. x: [batch, height, width, channels].
 func (c *Erase) Apply(x *Node, strengths []*Node, key random.Key) *Node {
-	batch, height, width := x.Shape().Dim(0), x.Shape().Dim(1), x.Shape().Dim(2)
-	// spans returns 1 where the rectangles reach along an axis of n pixels, else 0: [batch, count, n].
-	spans := func(key random.Key, n int) *Node {
-		side := between(strengths, 0, key.Child(0).Uniform(batch, c.Count, 1))
-		length := Floor(AddScalar(MulScalar(side, n), 0.5))
-		first := Floor(Mul(key.Child(1).Uniform(batch, c.Count, 1), AddScalar(Neg(length), n+1))) // 0 … n - length
-		place := Iota(x.Graph(), shapes.Make(dtypes.Float32, 1, 1, n), 2)
-		return ConvertDType(LogicalAnd(GreaterOrEqual(place, first), LessThan(place, Add(first, length))), dtypes.Float32)
+	batch := x.Shape().Dim(0)
+	u := key.Uniform(batch, c.Count, 4)
+	draw := func(k, i int) *Node { return Reshape(Slice(u, AxisRange(), AxisElem(k), AxisElem(i)), batch, 1, 1, 1) }
+	// span says which places along an axis of n pixels a rectangle reaches, by the draws for its side and its first place.
+	span := func(axis int, side, first *Node) *Node {
+		dims := []int{1, 1, 1, 1}
+		dims[axis] = x.Shape().Dim(axis)
+		place := Iota(x.Graph(), shapes.Make(dtypes.Float32, dims...), axis)
+		length := Floor(AddScalar(MulScalar(between(strengths, 0, side), dims[axis]), 0.5))
+		first = Floor(Mul(first, AddScalar(Neg(length), dims[axis]+1))) // 0 … n - length
+		return LogicalAnd(GreaterOrEqual(place, first), LessThan(place, Add(first, length)))
 	}
-	// How many rectangles each pixel lies in. As a product it takes half the time of a reduction over [batch, count, height, width].
-	inside := Einsum("bkh,bkw->bhw", spans(key.Child(0), height), spans(key.Child(1), width))
-	return replace(x, ExpandAxes(GreaterThan(inside, ScalarZero(x.Graph(), dtypes.Float32)), 3), strengths[2])
+	for k := range c.Count {
+		inside := LogicalAnd(span(1, draw(k, 0), draw(k, 1)), span(2, draw(k, 2), draw(k, 3))) // [batch, height, width, 1]
+		x = replace(x, inside, strengths[2])
+	}
+	return x
 }

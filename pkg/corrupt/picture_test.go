@@ -11,14 +11,11 @@ import (
 	"os"
 	"testing"
 
-	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/core/tensors"
 	"golang.org/x/image/font"
 	"golang.org/x/image/font/gofont/goregular"
 	"golang.org/x/image/font/opentype"
 	"golang.org/x/image/math/fixed"
 
-	"latent/pkg/backend"
 	"latent/pkg/backend/backendtest"
 	"latent/pkg/corrupt"
 	"latent/pkg/dataset"
@@ -41,12 +38,17 @@ var shown = []corrupt.Chain{
 	{corrupt.Kinds["watermark"]()},
 	{&corrupt.Watermark{Texts: []string{"SAMPLE", "top secret", "© 2026"}, Scale: corrupt.Range{0.9, 1.3},
 		Rotation: corrupt.Range{-90, 90}, Opacity: corrupt.Range{0.5, 0.9}, Brightness: corrupt.Fixed(1)}},
-	{&corrupt.Watermark{Texts: []string{"draft"}, Tiled: true, Scale: corrupt.Range{0.4, 0.8}, Rotation: corrupt.Range{-45, 45},
-		Opacity: corrupt.Range{0.4, 0.9}, Brightness: corrupt.Range{0, 1}}},
-	{&corrupt.Watermark{Image: "testdata/stamp.png", Scale: corrupt.Range{0.3, 0.7}, Rotation: corrupt.Range{-180, 180},
-		Opacity: corrupt.Fixed(0.8)}},
+	{tiled},
+	{picture},
 	{&corrupt.Blur{Sigma: corrupt.Fixed(0.7)}, &corrupt.Downscale{Factor: 2, Upscale: "bilinear"}, corrupt.Kinds["gaussian"]()},
 }
+
+var (
+	tiled = &corrupt.Watermark{Texts: []string{"draft"}, Tiled: true, Scale: corrupt.Range{0.4, 0.8},
+		Rotation: corrupt.Range{-45, 45}, Opacity: corrupt.Range{0.4, 0.9}, Brightness: corrupt.Range{0, 1}}
+	picture = &corrupt.Watermark{Image: "testdata/stamp.png", Scale: corrupt.Range{0.3, 0.7},
+		Rotation: corrupt.Range{-180, 180}, Opacity: corrupt.Fixed(0.8)}
+)
 
 // TestPicture draws every corruption on eight glyphs, a row each, as testdata/corruptions.png shows them.
 func TestPicture(t *testing.T) {
@@ -105,29 +107,4 @@ func TestPicture(t *testing.T) {
 			t.Fatalf("pixel (%d, %d) is %d, want %d; look at the picture after -update", i%canvas.Stride, i/canvas.Stride, v, old)
 		}
 	}
-}
-
-// asFloats maps bytes to [-1, 1].
-func asFloats(pixels []uint8) []float32 {
-	x := make([]float32, len(pixels))
-	for i, v := range pixels {
-		x[i] = float32(v)/127.5 - 1
-	}
-	return x
-}
-
-// apply damages x, of the shape dims, by a chain.
-func apply(t testing.TB, b *backend.Backend, chain corrupt.Chain, x []float32, seed random.Seed, dims ...int) []float32 {
-	t.Helper()
-	inputs := []any{seed[:], tensors.FromFlatDataAndDimensions(x, dims...)}
-	for _, strength := range chain.Strengths() {
-		inputs = append(inputs, strength)
-	}
-	output, err := ExecOnce(b.Compute, func(nodes []*Node) *Node {
-		return chain.Apply(nodes[1], nodes[2:], random.KeyFromNode(nodes[0]))
-	}, inputs...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tensors.MustCopyFlatData[float32](output)
 }
