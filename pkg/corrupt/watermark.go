@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/gomlx/compute/dtypes"
@@ -90,18 +91,17 @@ func (c *Watermark) Check(report func(key, problem string)) {
 	if len(c.Texts) == 0 {
 		report("texts", "none; write words such as [draft, sample], or name an image")
 	}
-	for key, texts := range map[string][]string{"texts": c.Texts, "held_out_texts": c.HeldOutTexts} {
-		for i, text := range texts {
-			if problem := textProblem(text); problem != "" {
-				report(fmt.Sprintf("%s.%d", key, i), problem)
-			}
+	for i, text := range c.Texts {
+		if problem := textProblem(text); problem != "" {
+			report(fmt.Sprintf("texts.%d", i), problem)
 		}
 	}
-	for i, heldOut := range c.HeldOutTexts {
-		for _, text := range c.Texts {
-			if strings.EqualFold(text, heldOut) {
-				report(fmt.Sprintf("held_out_texts.%d", i), fmt.Sprintf("%q is among the texts of training; remove it from one of them", text))
-			}
+	for i, text := range c.HeldOutTexts {
+		same := func(other string) bool { return strings.EqualFold(text, other) }
+		if slices.ContainsFunc(c.Texts, same) {
+			report(fmt.Sprintf("held_out_texts.%d", i), fmt.Sprintf("training has %q too; remove it from one of the lists", text))
+		} else if problem := textProblem(text); problem != "" {
+			report(fmt.Sprintf("held_out_texts.%d", i), problem)
 		}
 	}
 }
