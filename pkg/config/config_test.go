@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -293,6 +294,17 @@ func settle(e *Experiment) {
 	if e.Train.Loss == "bce" {
 		e.Train.Loss = "mse"
 	}
+	for _, corruption := range e.Corrupt {
+		if mark, ok := corruption.(*corrupt.Watermark); ok {
+			mark.Image, mark.Texts = "", append(mark.Texts, "x")
+			for i := range mark.Texts {
+				mark.Texts[i] = fmt.Sprint("draft", i)
+			}
+			for i := range mark.HeldOutTexts {
+				mark.HeldOutTexts[i] = fmt.Sprint("sample", i)
+			}
+		}
+	}
 	switch data := e.Data.(type) {
 	case *dataset.Folder:
 		data.Dir += "pictures"
@@ -307,7 +319,7 @@ func TestYAMLOfUnknownKind(t *testing.T) {
 	e := Default()
 	e.Corrupt = corrupt.Chain{struct{ corrupt.Corruption }{}}
 	_, err := e.YAML()
-	if err == nil || !strings.Contains(err.Error(), "corrupt: struct { corrupt.Corruption } is not one of the kinds gaussian") {
+	if err == nil || !strings.Contains(err.Error(), "corrupt: struct { corrupt.Corruption } is not one of the kinds blur, ") {
 		t.Errorf("error %v", err)
 	}
 }

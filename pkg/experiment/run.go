@@ -227,7 +227,7 @@ func (s *session) compile() error {
 		r.trainer = s.group.Runs[i]
 	}
 	e := s.runs[0].experiment
-	spec := evaluate.Spec{Model: e.Model, Corrupt: e.Corrupt, Loss: e.Train.LossFunction(), Seed: e.Evaluate.Seed}
+	spec := evaluate.Spec{Model: e.Model, Corrupt: e.Corrupt.HeldOut(), Loss: e.Train.LossFunction(), Seed: e.Evaluate.Seed}
 	s.evaluator, err = evaluate.New(s.backend.Compute, spec, imageOf(s.split.Train))
 	return err
 }
