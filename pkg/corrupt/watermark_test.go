@@ -12,9 +12,12 @@ import (
 	"strings"
 	"testing"
 
+	. "github.com/gomlx/gomlx/core/graph"
+
 	"latent/pkg/backend"
 	"latent/pkg/backend/backendtest"
 	"latent/pkg/corrupt"
+	"latent/pkg/random"
 )
 
 // savePNG writes a picture of one colour, and returns its path.
@@ -247,4 +250,17 @@ func TestWatermarkCheck(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A picture that vanished after the config was checked is an error of building the graph, with the file's name.
+func TestWatermarkVanished(t *testing.T) {
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		chain := corrupt.Chain{&corrupt.Watermark{Image: "testdata/none.png"}}
+		_, err := ExecOnce(b.Compute, func(nodes []*Node) *Node {
+			return chain.Apply(nodes[1], nodes[2:], random.KeyFromNode(nodes[0]))
+		}, inputsOf(chain, make([]float32, 9), random.NewSeed(1), 1, 3, 3, 1)...)
+		if want := "corrupt.watermark: open testdata/none.png: "; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one with %q", err, want)
+		}
+	})
 }
