@@ -6,7 +6,7 @@ package config
 var docs = map[string]string{
 	"config.Experiment":              "Experiment is everything that decides a run: two runs of one experiment on one backend and machine end with the same bits.\n\nEvery field has a default (see [Default]); a config file names what differs.",
 	"config.Experiment.Backend":      "Backend runs the compiled program: auto takes a CUDA GPU if one works, else an XLA plugin for the CPU, which it installs when it is missing, else pure Go. The environment variable GOMLX_BACKEND overrides it.",
-	"config.Experiment.Corrupt":      "Corrupt damages the model's input, one kind or a list of kinds applied in order. The target stays clean. Without it the model is a plain autoencoder.",
+	"config.Experiment.Corrupt":      "Corrupt damages the model's input, one kind or a list of kinds applied in order. The target stays clean. Without it the model is a plain autoencoder. Strengths that allow a range, such as noise_factor: [0.1, 0.6], are drawn from it anew for each image.",
 	"config.Experiment.Data":         "Data is where the images come from.",
 	"config.Experiment.Evaluate":     "Evaluate is how the model is measured on held-out images.",
 	"config.Experiment.Model":        "Model is the autoencoder.",

@@ -130,13 +130,10 @@ func (c *Watermark) Apply(x *Node, strengths []*Node, key random.Key) *Node {
 	entry := sheet.entry(key.Child(1).Below(len(stamps), batch, 1, 1), long)
 	w, h := Mul(long, entry.width), Mul(long, entry.height) // the stamp's sides, in pixels of the image
 
-	// The pixels' places relative to the stamp's centre, (dx, dy) on the image and (p, q) along the stamp's sides.
-	pixel := func(axis, n int) *Node {
-		dims := []int{1, 1, 1}
-		dims[axis] = n
-		return AddScalar(Iota(g, shapes.Make(dtypes.Float32, dims...), axis), 0.5)
-	}
-	dx, dy := AddScalar(pixel(2, width), -0.5*float64(width)), AddScalar(pixel(1, height), -0.5*float64(height))
+	// The pixels' places relative to the stamp's centre, (dx, dy) on the image and (p, q) along the stamp's sides. At first the
+	// stamp's centre is the image's.
+	dx := AddScalar(Iota(g, shapes.Make(dtypes.Float32, 1, 1, width), 2), 0.5-float64(width)/2)
+	dy := AddScalar(Iota(g, shapes.Make(dtypes.Float32, 1, height, 1), 1), 0.5-float64(height)/2)
 	if !c.Tiled {
 		// The centre is anywhere where the stamp's box, turned, lies inside the image. Where the box is the larger, anywhere
 		// where it covers the image.
@@ -149,12 +146,12 @@ func (c *Watermark) Apply(x *Node, strengths []*Node, key random.Key) *Node {
 	p, q := Sub(Mul(dx, cos), Mul(dy, sin)), Add(Mul(dx, sin), Mul(dy, cos)) // [batch, height, width]
 	if c.Tiled {
 		gap := Min(w, h)
+		// repeat moves a place by a random part of a period, and then into the period about 0.
 		repeat := func(place, u, period *Node) *Node {
-			turns := Add(Div(place, period), u)
-			return Mul(Sub(turns, Floor(turns)), period)
+			periods := Add(Div(place, period), u)
+			return Mul(AddScalar(Sub(periods, Floor(periods)), -0.5), period)
 		}
-		p = Sub(repeat(p, draw(markX), Add(w, gap)), MulScalar(Add(w, gap), 0.5))
-		q = Sub(repeat(q, draw(markY), Add(h, gap)), MulScalar(Add(h, gap), 0.5))
+		p, q = repeat(p, draw(markX), Add(w, gap)), repeat(q, draw(markY), Add(h, gap))
 	}
 
 	planes := sheet.sample(entry, AddScalar(Div(p, w), 0.5), AddScalar(Div(q, h), 0.5))
@@ -216,11 +213,11 @@ func (s *sheet) entry(chosen, long *Node) entries {
 	}
 }
 
-// sample returns each of the sheet's planes, in [0, 1], at the places (s, t), in units of the stamp's sides from its upper
-// left corner: [batch, height, width] → [batch, height, width, 1]. Outside the stamp there is nothing, 0.
+// sample returns each of the sheet's planes, in [0, 1], at places that are told in units of the stamp's sides, to the right
+// and down from its upper left corner: [batch, height, width] → [batch, height, width, 1]. Outside the stamp is nothing, 0.
 func (s *sheet) sample(e entries, right, down *Node) []*Node {
 	g := right.Graph()
-	// Cell (i, j) lies between the samples i-1, i and j-1, j, with empty samples all around.
+	// Cell i of an axis lies between the samples i-1 and i, of which the first, -1, and the last are empty.
 	cell := func(place, samples *Node) (corner, fraction *Node) {
 		at := AddScalar(Mul(place, samples), 0.5)
 		at = Min(MaxScalar(at, 0), AddScalar(samples, 1))
