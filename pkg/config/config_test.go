@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -162,6 +163,7 @@ train: {epochs: 3}
 		"output.dir=a=b":             func(e *Experiment) (got, want any) { return e.Output.Dir, "a=b" },
 		`output.dir=""`:              func(e *Experiment) (got, want any) { return e.Output.Dir, "" },
 		"corrupt.noise_factor=0.5":   func(e *Experiment) (got, want any) { return e.Corrupt.Caption(), "gaussian 0.5" },
+		"corrupt.noise_factor=[0,1]": func(e *Experiment) (got, want any) { return e.Corrupt.Caption(), "gaussian 0…1" },
 		"corrupt={kind: none}":       func(e *Experiment) (got, want any) { return e.Corrupt.Caption(), "none" },
 		"corrupt=[]":                 func(e *Experiment) (got, want any) { return len(e.Corrupt), 0 },
 		"corrupt=[{kind: gaussian}]": func(e *Experiment) (got, want any) { return e.Corrupt.Caption(), "gaussian 0.3" },
@@ -256,6 +258,13 @@ func drawField(t *rapid.T, f field, into reflect.Value) {
 		for i := range count {
 			drawField(t, f.element(), into.Index(i))
 		}
+	case f.isRange():
+		drawField(t, f.element(), into.Index(0))
+		drawField(t, f.element(), into.Index(1))
+		if low, high := into.Index(0).Float(), into.Index(1).Float(); low > high {
+			into.Index(0).SetFloat(high)
+			into.Index(1).SetFloat(low)
+		}
 	case f.typ.Kind() == reflect.Struct:
 		draw(t, into)
 	case f.typ.Kind() == reflect.Bool:
@@ -285,6 +294,17 @@ func settle(e *Experiment) {
 	if e.Train.Loss == "bce" {
 		e.Train.Loss = "mse"
 	}
+	for _, corruption := range e.Corrupt {
+		if mark, ok := corruption.(*corrupt.Watermark); ok {
+			mark.Image, mark.Texts = "", append(mark.Texts, "x")
+			for i := range mark.Texts {
+				mark.Texts[i] = fmt.Sprint("draft", i)
+			}
+			for i := range mark.HeldOutTexts {
+				mark.HeldOutTexts[i] = fmt.Sprint("sample", i)
+			}
+		}
+	}
 	switch data := e.Data.(type) {
 	case *dataset.Folder:
 		data.Dir += "pictures"
@@ -299,7 +319,7 @@ func TestYAMLOfUnknownKind(t *testing.T) {
 	e := Default()
 	e.Corrupt = corrupt.Chain{struct{ corrupt.Corruption }{}}
 	_, err := e.YAML()
-	if err == nil || !strings.Contains(err.Error(), "corrupt: struct { corrupt.Corruption } is not one of the kinds gaussian") {
+	if err == nil || !strings.Contains(err.Error(), "corrupt: struct { corrupt.Corruption } is not one of the kinds blur, ") {
 		t.Errorf("error %v", err)
 	}
 }

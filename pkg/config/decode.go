@@ -69,6 +69,8 @@ func (d *decoder) value(key string, at place, node *yaml.Node, f field, into ref
 	case f.isChain() && node.Kind == yaml.MappingNode:
 		into.Set(reflect.MakeSlice(f.typ, 1, 1))
 		d.kind(key, at, node, f.element(), into.Index(0))
+	case f.isRange():
+		d.ends(key, at, node, f, into)
 	case f.typ.Kind() == reflect.Slice:
 		d.list(key, at, node, f, into)
 	case f.typ.Kind() == reflect.Struct && node.Kind == yaml.MappingNode:
@@ -103,6 +105,23 @@ func (d *decoder) list(key string, at place, node *yaml.Node, f field, into refl
 		element := join(key, strconv.Itoa(i))
 		d.places[element] = d.placeOf(child)
 		d.value(element, d.placeOf(child), child, f.element(), into.Index(i))
+	}
+}
+
+// ends reads a range: one number, which is both its ends, or a list of the two.
+func (d *decoder) ends(key string, at place, node *yaml.Node, f field, into reflect.Value) {
+	written := []*yaml.Node{node, node}
+	if node.Kind == yaml.SequenceNode && len(node.Content) == 2 {
+		written = node.Content
+	}
+	for i, end := range written {
+		if end.Kind != yaml.ScalarNode || !setScalar(end, f.element(), into.Index(i)) {
+			d.report(key, at, "found %s, want %s%s", found(end), f.want(), cure(end, f.element()))
+			return
+		}
+	}
+	if low, high := into.Index(0).Float(), into.Index(1).Float(); low > high {
+		d.report(key, at, "found [%s, %s], whose lowest comes last; swap them", number(low), number(high))
 	}
 }
 

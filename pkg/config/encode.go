@@ -47,9 +47,11 @@ func encode(f field, v reflect.Value) (*yaml.Node, error) {
 		return encodeKind(f.element(), v.Index(0))
 	case f.typ.Kind() == reflect.Struct:
 		return encodeStruct(v)
-	case f.typ.Kind() == reflect.Slice:
+	case f.isRange() && v.Index(0).Float() == v.Index(1).Float():
+		return encode(f.element(), v.Index(0))
+	case f.typ.Kind() == reflect.Slice, f.isRange():
 		list := &yaml.Node{Kind: yaml.SequenceNode}
-		if f.flow {
+		if f.flow || f.isRange() {
 			list.Style = yaml.FlowStyle
 		}
 		for i := range v.Len() {

@@ -31,7 +31,8 @@ type Experiment struct {
 	Data dataset.Source `yaml:"data" kind:"dataset"`
 
 	// Corrupt damages the model's input, one kind or a list of kinds applied in order. The target stays clean. Without it
-	// the model is a plain autoencoder.
+	// the model is a plain autoencoder. Strengths that allow a range, such as noise_factor: [0.1, 0.6], are drawn from it anew
+	// for each image.
 	Corrupt corrupt.Chain `yaml:"corrupt" kind:"kind" maxitems:"16"`
 
 	// Model is the autoencoder.

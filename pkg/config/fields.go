@@ -19,8 +19,9 @@ import (
 //
 // The tags are yaml:"name", with ",flow" for a list on one line and ",inline" for an embedded struct; min and max for
 // numbers; above and below for bounds that are themselves not allowed; enum and pattern for text; minitems and maxitems
-// for lists. The bounds of a list's field are those of its elements. A field of an interface type, or a list of them,
-// has kind:"name", the key that chooses among the interface's kinds.
+// for lists. The bounds of a list's field are those of its elements, and so are those of an array of two numbers, which is
+// a range: it is written as one number, or as the lowest and the highest in a list. A field of an interface type, or a list
+// of them, has kind:"name", the key that chooses among the interface's kinds.
 type field struct {
 	name    string // "" for an element
 	typ     reflect.Type
@@ -82,7 +83,7 @@ func newField(name string, flow bool, owner reflect.Type, f reflect.StructField)
 	return described
 }
 
-// element describes the elements of a list.
+// element describes the elements of a list, or the ends of a range.
 func (f field) element() field {
 	f.typ = f.typ.Elem()
 	f.name, f.minItems, f.maxItems = "", -1, -1
@@ -97,6 +98,9 @@ func (f field) isChain() bool {
 	return f.typ.Kind() == reflect.Slice && f.typ.Elem().Kind() == reflect.Interface
 }
 
+// isRange says whether the field's value is a range of numbers.
+func (f field) isRange() bool { return f.typ.Kind() == reflect.Array }
+
 // allows says whether a number is within the bounds.
 func (f field) allows(x float64) bool {
 	return x >= f.minimum && x <= f.maximum && x > f.above && x < f.below
@@ -109,6 +113,8 @@ func (f field) want() string {
 		return fmt.Sprintf("a mapping with %s: %s", f.kindKey, oneOf(kindTables[f.typ].names()))
 	case f.isChain():
 		return f.element().want() + "; or a list of them"
+	case f.isRange():
+		return f.element().wantScalar(false) + "; or [lowest, highest] of a range"
 	case f.typ.Kind() == reflect.Struct:
 		return "a mapping with any of the keys " + strings.Join(names(fieldsOf(f.typ)), ", ")
 	case f.typ.Kind() == reflect.Slice:

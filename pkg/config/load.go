@@ -114,7 +114,6 @@ var aliases = map[string][]string{
 	"optim":         {"train.optimizer"},
 	"patience":      {"train.early_stopping"},
 	"scheduler":     {"train.schedule"},
-	"sigma":         {"corrupt.noise_factor"},
 	"steps":         {"train.max_steps"},
 	"warmup":        {"train.warmup_epochs"},
 }

@@ -59,6 +59,14 @@ func (f field) schema(defaults reflect.Value) object {
 		return object{"oneOf": []object{kindSchema(f.element(), ""), list}}
 	case f.typ.Kind() == reflect.Struct:
 		return structSchema(defaults)
+	case f.isRange():
+		end := f.element().scalarSchema()
+		var value any = defaults.Interface()
+		if low, high := defaults.Index(0), defaults.Index(1); low.Float() == high.Float() {
+			value = low.Interface()
+		}
+		pair := object{"type": "array", "items": end, "minItems": 2, "maxItems": 2}
+		return object{"oneOf": []object{end, pair}, "default": value}
 	case f.typ.Kind() == reflect.Slice:
 		list := object{"type": "array", "items": f.element().scalarSchema(), "default": defaults.Interface()}
 		if f.minItems >= 0 {

@@ -3,6 +3,7 @@ package corrupt
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	. "github.com/gomlx/gomlx/core/graph"
@@ -31,7 +32,7 @@ func (c Chain) Structure() string {
 		fmt.Fprint(&text, value.Type(), "{")
 		for i := range value.NumField() {
 			if field := value.Type().Field(i); field.Tag.Get("strength") == "" {
-				fmt.Fprintf(&text, " %s:%v", field.Name, value.Field(i))
+				fmt.Fprintf(&text, " %s:%#v", field.Name, value.Field(i))
 			}
 		}
 		text.WriteString(" } ")
@@ -49,6 +50,44 @@ func (c Chain) Apply(x *Node, strengths []*Node, key random.Key) *Node {
 		strengths = strengths[n:]
 	}
 	return x
+}
+
+// HeldOut returns the chain for held-out images: with the variation that a corruption keeps from training, such as other
+// words of a watermark. It has the strengths of c.
+func (c Chain) HeldOut() Chain {
+	other := slices.Clone(c)
+	for i, corruption := range c {
+		if varied, ok := corruption.(heldOut); ok {
+			other[i] = varied.HeldOut()
+		}
+	}
+	return other
+}
+
+// Local says that each corruption of the chain changes some pixels and leaves the others as they are; see [Chain.Mask].
+func (c Chain) Local() bool {
+	for _, corruption := range c {
+		_, none := corruption.(*None)
+		if _, ok := corruption.(local); !ok && !none {
+			return false
+		}
+	}
+	return !c.Identity()
+}
+
+// Mask returns 1 for each pixel that Apply with these strengths and this key changes in some image, by half a byte's step
+// or more, and 0 for the others: [batch, height, width, 1]. Only the shape of x counts.
+//
+// It is where black becomes other than black or white other than white: a corruption that is [Chain.Local] sets a pixel, or
+// blends it with something, and cannot have both as they were.
+func (c Chain) Mask(x *Node, strengths []*Node, key random.Key) *Node {
+	changed := ZerosLike(x)
+	for _, grey := range []float64{-1, 1} {
+		image := AddScalar(ZerosLike(x), grey)
+		changed = Max(changed, Abs(Sub(c.Apply(image, strengths, key), image)))
+	}
+	const halfStep = 1. / 255 // a byte's step is 2/255
+	return ConvertDType(GreaterOrEqual(ReduceAndKeep(changed, ReduceMax, 3), Scalar(x.Graph(), x.DType(), halfStep)), x.DType())
 }
 
 // Caption joins those of all corruptions; that of the empty chain is "none".

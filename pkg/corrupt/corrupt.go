@@ -3,11 +3,12 @@
 // A [Corruption] is a value with a few documented fields, the same fields that
 // a config names under `corrupt:`. A [Chain] applies several in order:
 //
-//	chain := corrupt.Chain{&corrupt.Gaussian{NoiseFactor: 0.3, Clip: true}}
+//	chain := corrupt.Chain{&corrupt.Blur{Sigma: corrupt.Fixed(1)}, &corrupt.Gaussian{NoiseFactor: corrupt.Range{0.1, 0.6}}}
 //	damaged := chain.Apply(x, strengths, draw) // in a graph; x: [batch, height, width, channels]
 //
 // Every random number comes from the [random.Key] that the caller hands in, so
 // that the same (seed, step) damages a batch in the same way on every backend.
+// testdata/corruptions.png shows all kinds.
 //
 // What is not here: reading images (pkg/dataset) and learning to undo the
 // damage (pkg/model, pkg/train).
@@ -31,7 +32,8 @@ type Corruption interface {
 	//
 	//   - x: [batch, height, width, channels], float, pixels in [-1, 1]
 	//   - strengths: scalars, as many as Strengths returns, in its order
-	//   - key: the source of every draw
+	//   - key: the source of every draw. Each draw has the batch as its first axis, so that a batch split over devices
+	//     is damaged as the whole one; see [random.Key.From]
 	//
 	// It returns the shape of x.
 	Apply(x *Node, strengths []*Node, key random.Key) *Node
@@ -41,8 +43,27 @@ type Corruption interface {
 	Caption() string
 }
 
+// local is a corruption that changes some pixels and leaves the others as they are. Chain.Local asks for it.
+type local interface{ Local() }
+
+// heldOut is a corruption that keeps some of its variation from training. HeldOut returns the one for held-out images, with
+// the same strengths. Chain.HeldOut calls it.
+type heldOut interface{ HeldOut() Corruption }
+
 // Kinds holds every corruption that a config can name, with its defaults.
 var Kinds = map[string]func() Corruption{
-	"none":     func() Corruption { return &None{} },
-	"gaussian": func() Corruption { return &Gaussian{NoiseFactor: 0.3, Clip: true} },
+	"none":            func() Corruption { return &None{} },
+	"gaussian":        func() Corruption { return &Gaussian{NoiseFactor: Fixed(0.3), Clip: true} },
+	"salt-and-pepper": func() Corruption { return &SaltAndPepper{Amount: Fixed(0.1), Salt: 0.5} },
+	"masking":         func() Corruption { return &Masking{Probability: Fixed(0.5), Value: -1} },
+	"erase":           func() Corruption { return &Erase{Count: 1, Side: Range{0.3, 0.5}, Value: -1} },
+	"blur":            func() Corruption { return &Blur{Sigma: Fixed(1)} },
+	"downscale":       func() Corruption { return &Downscale{Factor: 2, Upscale: "bilinear"} },
+	"quantise":        func() Corruption { return &Quantise{Levels: 4} },
+	"watermark": func() Corruption {
+		return &Watermark{
+			Texts: []string{"sample", "draft", "copy", "proof"},
+			Scale: Range{0.6, 1}, Rotation: Range{-45, 45}, Opacity: Range{0.5, 1}, Brightness: Range{0, 1},
+		}
+	},
 }

@@ -1,8 +1,6 @@
 package corrupt
 
 import (
-	"fmt"
-
 	. "github.com/gomlx/gomlx/core/graph"
 
 	"latent/pkg/random"
@@ -13,21 +11,22 @@ import (
 type Gaussian struct {
 	// NoiseFactor is the standard deviation of the noise, on pixels scaled to [-1, 1]: 0.3 is visible, 1 hides most
 	// of a digit.
-	NoiseFactor float64 `yaml:"noise_factor" min:"0" max:"100" strength:"yes"`
+	NoiseFactor Range `yaml:"noise_factor" min:"0" max:"100" strength:"yes"`
 
 	// Clip keeps the damaged pixels within [-1, 1], as a picture file would.
 	Clip bool `yaml:"clip"`
 }
 
 // Strengths returns the noise factor.
-func (c *Gaussian) Strengths() []float32 { return []float32{float32(c.NoiseFactor)} }
+func (c *Gaussian) Strengths() []float32 { return strengthsOf(c.NoiseFactor) }
 
 // Caption returns for example "gaussian 0.3".
-func (c *Gaussian) Caption() string { return fmt.Sprintf("gaussian %g", c.NoiseFactor) }
+func (c *Gaussian) Caption() string { return "gaussian " + c.NoiseFactor.String() }
 
 // Apply adds the noise. x: [batch, height, width, channels].
 func (c *Gaussian) Apply(x *Node, strengths []*Node, key random.Key) *Node {
-	damaged := Add(x, Mul(strengths[0], key.Normal(x.Shape().Dimensions...)))
+	factor := between(strengths, 0, key.Child(0).Uniform(x.Shape().Dim(0), 1, 1, 1)) // [batch, 1, 1, 1]
+	damaged := Add(x, Mul(factor, key.Normal(x.Shape().Dimensions...)))
 	if c.Clip {
 		damaged = ClipScalar(damaged, -1, 1)
 	}

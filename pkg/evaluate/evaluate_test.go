@@ -92,7 +92,7 @@ func TestMeasureIdentity(t *testing.T) {
 	image := model.Image{Height: side, Width: side, Channels: 1}
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
 		m, weights := identity(side * side)
-		chain := corrupt.Chain{&corrupt.Gaussian{NoiseFactor: 0.5, Clip: true}}
+		chain := corrupt.Chain{&corrupt.Gaussian{NoiseFactor: corrupt.Fixed(0.5), Clip: true}}
 		evaluator, err := New(b.Compute, Spec{Model: m, Corrupt: chain, Loss: model.Loss{Kind: "mse"}, Seed: 1}, image)
 		if err != nil {
 			t.Fatal(err)

@@ -1,6 +1,7 @@
 package random
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/gomlx/compute/dtypes"
@@ -78,6 +79,27 @@ func (k Key) Bits(dims ...int) *Node {
 		both = Slice(both, AxisRange(), AxisRange(0, words))
 	}
 	return Reshape(both, dims...)
+}
+
+// Uniform draws float32 numbers spread evenly over (0, 1), neither end among them: the odd multiples of 2⁻²⁴. [Seed.Uniform]
+// spreads the same words over (-1, 1).
+func (k Key) Uniform(dims ...int) *Node {
+	step := ConvertDType(BitwiseShiftRightLogicalScalar(k.Bits(dims...), uint32(9)), dtypes.Int32)
+	return MulScalar(AddScalar(ConvertDType(step, dtypes.Float32), 0.5), 0x1p-23)
+}
+
+// Below draws int32 numbers from 0 … n-1, the same as the host's: the high word of the product of a word and n. n is from 1
+// to 2¹⁶, so that the product can be made of halves that 32 bits hold.
+func (k Key) Below(n int, dims ...int) *Node {
+	if n < 1 || n > 1<<16 {
+		panic(fmt.Errorf("random: draw below %d, want 1 to 65536", n))
+	}
+	word := k.Bits(dims...)
+	high := BitwiseShiftRightLogicalScalar(word, uint32(16))
+	low := BitwiseAnd(word, Scalar(word.Graph(), dtypes.Uint32, uint32(0xffff)))
+	// ⌊(2¹⁶ high + low) n / 2³²⌋: below 2¹⁶ · (2¹⁶ - 1) + 2¹⁶, so the sum does not overflow.
+	carry := BitwiseShiftRightLogicalScalar(MulScalar(low, uint32(n)), uint32(16))
+	return ConvertDType(BitwiseShiftRightLogicalScalar(Add(MulScalar(high, uint32(n)), carry), uint32(16)), dtypes.Int32)
 }
 
 // Normal draws float32 numbers from the standard normal distribution.

@@ -15,7 +15,7 @@ import (
 )
 
 // draw runs build with the key of seed and returns what it draws.
-func draw[T uint32 | float32](t testing.TB, b compute.Backend, seed random.Seed, build func(k random.Key) *Node) []T {
+func draw[T uint32 | int32 | float32](t testing.TB, b compute.Backend, seed random.Seed, build func(k random.Key) *Node) []T {
 	t.Helper()
 	output, err := ExecOnce(b, func(seed *Node) *Node { return build(random.KeyFromNode(seed)) }, seed[:])
 	if err != nil {
@@ -43,6 +43,36 @@ func TestKeyDrawsAsSeed(t *testing.T) {
 			})
 			if want := want[first*words:]; !slices.Equal(got, want) {
 				t.Errorf("from row %d: got %x, want %x", first, got, want)
+			}
+		}
+	})
+}
+
+// Numbers in (0, 1) and below n are those of the host's words, computed here in 64 bits, whatever part of the rows is drawn.
+func TestUniformAndBelow(t *testing.T) {
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		seed := random.NewSeed(77)
+		const rows, words, pairs = 50, 5, 3
+		const first = 20
+		from := func(k random.Key) random.Key { return k.From(Const(k.Bits(1).Graph(), uint32(first))) }
+		uniform := draw[float32](t, b.Compute, seed, func(k random.Key) *Node { return from(k).Uniform(rows-first, words) })
+		for _, n := range []int{1, 3, 1000, 1 << 16} {
+			below := draw[int32](t, b.Compute, seed, func(k random.Key) *Node { return from(k).Below(n, rows-first, words) })
+			for i := range below {
+				row, column := first+i/words, i%words
+				word := seed.Block(uint32(row*pairs+column%pairs), 0)[column/pairs]
+				if want := int32(uint64(word) * uint64(n) >> 32); below[i] != want {
+					t.Fatalf("below %d: number %d is %d, want %d", n, i, below[i], want)
+				}
+				if want := (float32(word>>9) + 0.5) * 0x1p-23; uniform[i] != want || want <= 0 || want >= 1 {
+					t.Fatalf("uniform: number %d is %v, want %v", i, uniform[i], want)
+				}
+			}
+		}
+		for _, n := range []int{0, 1<<16 + 1} {
+			_, err := ExecOnce(b.Compute, func(seed *Node) *Node { return random.KeyFromNode(seed).Below(n, 1) }, seed[:])
+			if err == nil {
+				t.Errorf("drew below %d", n)
 			}
 		}
 	})

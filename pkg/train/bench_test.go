@@ -99,7 +99,7 @@ func BenchmarkNoise(b *testing.B) {
 	var names []string
 	var groups []*Group
 	for _, choice := range []corrupt.Corruption{
-		&corrupt.None{}, &corrupt.Gaussian{NoiseFactor: 0.3, Clip: true},
+		&corrupt.None{}, &corrupt.Gaussian{NoiseFactor: corrupt.Fixed(0.3), Clip: true},
 		&noise{name: "box-muller", normal: boxMuller}, &noise{name: "philox", normal: philox},
 	} {
 		s := seedSpec([]int{256, 128, 64}, []int{128, 256}, 128)

@@ -39,7 +39,7 @@ func TestGroupEqualsRunsAlone(t *testing.T) {
 			specs[i].Epochs = 40
 			specs[i].Seed += int64(i)
 			specs[i].LearningRate *= float64(1 + i)
-			specs[i].Corrupt = corrupt.Chain{&corrupt.Gaussian{NoiseFactor: 0.1 * float64(i), Clip: true}}
+			specs[i].Corrupt = corrupt.Chain{&corrupt.Gaussian{NoiseFactor: corrupt.Fixed(0.1 * float64(i)), Clip: true}}
 		}
 		specs[1].Schedule = "cosine"
 		specs[2].Beta1 = 0.8
@@ -157,7 +157,7 @@ func TestProgramIsReused(t *testing.T) {
 		other := first
 		other.Seed, other.LearningRate, other.Schedule, other.Epsilon = 7, 0.004, "cosine", 1e-6
 		other.HuberDelta = 0.1
-		other.Corrupt = corrupt.Chain{&corrupt.Gaussian{NoiseFactor: 0.6, Clip: true}}
+		other.Corrupt = corrupt.Chain{&corrupt.Gaussian{NoiseFactor: corrupt.Fixed(0.6), Clip: true}}
 		for _, spec := range []Spec{first, other} {
 			group, err := program.Start(spec)
 			if err != nil {
@@ -175,7 +175,7 @@ func TestProgramIsReused(t *testing.T) {
 			"adam ":          func(s *Spec) { s.Optimizer = "sgd" },
 			"BatchSize:16":   func(s *Spec) { s.BatchSize = 16 },
 			"Encoder:[9]":    func(s *Spec) { s.Model = &model.Dense{Encoder: []int{9}} },
-			"Clip:false":     func(s *Spec) { s.Corrupt = corrupt.Chain{&corrupt.Gaussian{NoiseFactor: 0.3}} },
+			"Clip:false":     func(s *Spec) { s.Corrupt = corrupt.Chain{&corrupt.Gaussian{NoiseFactor: corrupt.Fixed(0.3)}} },
 			"ClipsNorm:true": func(s *Spec) { s.ClipNorm = 1 },
 			"Loss:mse":       func(s *Spec) { s.Loss = "mse" },
 			"bfloat16":       func(s *Spec) { s.Precision = "bfloat16" },

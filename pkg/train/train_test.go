@@ -157,7 +157,7 @@ func spec() Spec {
 	return Spec{
 		Model: &model.Dense{Encoder: []int{24, 10}, Decoder: []int{24}, Activation: "relu", LatentActivation: "relu",
 			Output: "tanh", Init: "pytorch"},
-		Corrupt: corrupt.Chain{&corrupt.Gaussian{NoiseFactor: 0.3, Clip: true}},
+		Corrupt: corrupt.Chain{&corrupt.Gaussian{NoiseFactor: corrupt.Fixed(0.3), Clip: true}},
 		Options: options, Seed: 42,
 	}
 }
