@@ -9,7 +9,7 @@ const exactly = 1e-4
 func (b *bench) denoise(ctx context.Context) (result, error) {
 	contestants := []contestant{b.worker()}
 	if b.peers {
-		contestants = append(contestants, b.peer(nameEager, "peer_torch.py", "eager"), b.peer("onnxruntime", "peer_onnx.py"))
+		contestants = append(contestants, b.peer("PyTorch", "peer_torch.py", "eager"), b.peer("onnxruntime", "peer_onnx.py"))
 	}
 	var all []series
 	err := together(ctx, contestants, func(processes []*process) (err error) {

@@ -27,7 +27,7 @@ func (b *bench) points() (names []string, requests []request) {
 // growth compares an epoch at several sizes.
 func (b *bench) growth(ctx context.Context) (result, error) {
 	var t table
-	err := together(ctx, b.trainers(nameEager, nameScan), func(processes []*process) error {
+	err := together(ctx, b.trainers(nameFused, nameScan), func(processes []*process) error {
 		t.header = []string{""}
 		for i, p := range processes {
 			t.header = append(t.header, p.name+", s")

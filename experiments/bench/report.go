@@ -95,9 +95,13 @@ func (t table) markdown() string {
 
 // markdown is the whole report.
 func (r *report) markdown() string {
+	rounds := "1 round"
+	if r.rounds > 1 {
+		rounds = fmt.Sprintf("%d rounds", r.rounds)
+	}
 	var text strings.Builder
 	fmt.Fprintf(&text, "# Latent beside PyTorch and JAX\n\nMade by `%s`; every figure here is computed, none written by hand.\n", r.command)
-	fmt.Fprintf(&text, "Each part has %d rounds through all contestants in turn, after one that warms up. Ratios are formed within a\n", r.rounds)
+	fmt.Fprintf(&text, "Each part has %s through all contestants in turn, after one that warms up. Ratios are formed within a\n", rounds)
 	fmt.Fprintf(&text, "round; a ratio in bold is their median, and above 1 where Latent needs less. What the contestants are and what is\n")
 	fmt.Fprintf(&text, "measured: [experiments/bench](../experiments/bench).\n\n")
 	for _, line := range slices.Concat(r.machine, r.versions) {

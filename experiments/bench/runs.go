@@ -10,18 +10,24 @@ const manyRuns = 16
 
 // runs compares ways to train one model with many seeds.
 func (b *bench) runs(ctx context.Context) (result, error) {
+	// Latent twice: a process keeps the program of its last request only.
+	group, single := b.worker(), b.worker()
+	group.name, single.name = "Latent, a group", "Latent, one after another"
+	contestants := []contestant{group, single}
+	if b.peers {
+		contestants = append(contestants,
+			b.peer("PyTorch eager, fused Adam, one after another", "peer_torch.py", "fused"),
+			b.peer("JAX lax.scan under vmap", "peer_jax.py", "scan"))
+	}
 	var all []series
-	err := together(ctx, b.trainers(nameEager, nameScan), func(processes []*process) (err error) {
+	err := together(ctx, contestants, func(processes []*process) (err error) {
 		r := b.fifth()
 		r.Runs = manyRuns
 		var entries []entry
 		for _, p := range processes {
-			entry := asking(p, r)
-			entry.name = map[string]string{
-				nameLatent: "Latent, a group", nameEager: "PyTorch eager, one after another", nameScan: "JAX lax.scan under vmap",
-			}[p.name]
-			entries = append(entries, entry)
+			entries = append(entries, asking(p, r))
 		}
+		entries[1] = oneByOne(processes[1], r)
 		all, err = b.alternate(ctx, entries, acrossSeeds(b.rounds*manyRuns))
 		return err
 	})
@@ -33,4 +39,23 @@ func (b *bench) runs(ctx context.Context) (result, error) {
 			"and noise. Everything is compiled before.", b.fifth().Images, manyRuns)},
 		tables: []table{compare(all, "s", "%.2f", series.seconds).withLosses(all)},
 	}, nil
+}
+
+// oneByOne is an entry in which a process trains r's runs one after another.
+func oneByOne(p *process, r request) entry {
+	return entry{p.name, func(round int) (sample, error) {
+		var sum sample
+		one := r
+		one.Runs = 1
+		for i := range r.Runs {
+			one.Seed = firstSeed(round, r.Runs) + int64(i)
+			a, err := p.ask(one)
+			if err != nil {
+				return sample{}, err
+			}
+			sum.Seconds += a.Seconds
+			sum.Loss += a.Loss / float64(r.Runs)
+		}
+		return sum, nil
+	}}
 }

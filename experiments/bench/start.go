@@ -33,7 +33,7 @@ func (b *bench) start(ctx context.Context) (result, error) {
 			"JAX_COMPILATION_CACHE_DIR=" + filepath.Join(b.temp, "jax-cache"),
 			"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0",
 		}
-		entries = append(entries, starting(b.peer(nameEager, "peer_torch.py", "eager")), starting(cold), starting(warm))
+		entries = append(entries, starting(b.peer(nameFused, "peer_torch.py", "fused")), starting(cold), starting(warm))
 	}
 	all, err := b.alternate(ctx, entries, acrossSeeds(b.rounds))
 	if err != nil {
@@ -52,7 +52,7 @@ func (b *bench) start(ctx context.Context) (result, error) {
 		bars: slices.Concat(
 			against(all, "start, cold: latent run ÷ JAX lax.scan", nameRun, nameScanCold, series.seconds, 1, true),
 			against(all, "start, warm: latent run ÷ JAX lax.scan", nameRun, nameScanWarm, series.seconds, 1, true),
-			against(all, "peak memory: latent run ÷ PyTorch", nameRun, nameEager, series.peaks, 1, true)),
+			against(all, "peak memory: latent run ÷ PyTorch", nameRun, nameFused, series.peaks, 1, true)),
 	}, nil
 }
 

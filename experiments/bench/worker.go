@@ -3,12 +3,10 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime"
 	"time"
 
@@ -21,7 +19,6 @@ import (
 	"latent/pkg/corrupt"
 	"latent/pkg/dataset"
 	"latent/pkg/model"
-	"latent/pkg/random"
 	"latent/pkg/train"
 )
 
@@ -31,17 +28,16 @@ const workerCommand = "worker"
 // worker is Latent as a contestant, used as a library. It is the only part of this program that touches Latent's packages
 // for training.
 type worker struct {
-	ctx     context.Context
 	backend *backend.Backend
 	split   *dataset.Split
 
 	program  *train.Program
-	compiled request // that program was compiled for, but for the seed
+	compiled request // that program was compiled for, without what it takes as an input
 }
 
 // work answers requests from in until it ends.
 func work(ctx context.Context, data string, in io.Reader, out io.Writer) error {
-	w := &worker{ctx: ctx}
+	w := &worker{}
 	var err error
 	if w.backend, err = backend.Open(ctx, "xla:cpu", backend.Options{Log: os.Stderr}); err != nil {
 		return err
@@ -52,7 +48,7 @@ func work(ctx context.Context, data string, in io.Reader, out io.Writer) error {
 	if w.split, err = source.Load(ctx, dataset.Options{}); err != nil {
 		return err
 	}
-	tasks := map[string]func(request) (answer, error){
+	tasks := map[string]func(context.Context, request) (answer, error){
 		"epoch": w.epoch, "export": w.export, "denoise": w.denoise, "product": w.product,
 	}
 	encoder := json.NewEncoder(out)
@@ -61,7 +57,11 @@ func work(ctx context.Context, data string, in io.Reader, out io.Writer) error {
 		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
 			return err
 		}
-		a, err := tasks[r.Task](r)
+		task, ok := tasks[r.Task]
+		if !ok {
+			return fmt.Errorf("%s: no task %q", workerCommand, r.Task)
+		}
+		a, err := task(ctx, r)
 		if err != nil {
 			return err
 		}
@@ -95,13 +95,13 @@ func spec(r request, seed int64) train.Spec {
 const noiseFactor = 0.3
 
 // train runs one epoch of r.Runs fresh runs together.
-func (w *worker) train(r request) (*train.Group, answer, error) {
+func (w *worker) train(ctx context.Context, r request) (*train.Group, answer, error) {
 	var specs []train.Spec
 	for i := range r.Runs {
 		specs = append(specs, spec(r, r.Seed+int64(i)))
 	}
 	key := r
-	key.Task, key.Seed = "", 0
+	key.Task, key.Seed, key.Folder = "", 0, ""
 	if w.program == nil || w.compiled != key {
 		images := *w.split.Train
 		images.Pixels = images.Pixels[:r.Images*images.Size()]
@@ -119,7 +119,7 @@ func (w *worker) train(r request) (*train.Group, answer, error) {
 
 	start := time.Now()
 	var last []train.Window
-	for windows, err := range group.Windows(w.ctx) {
+	for windows, err := range group.Windows(ctx) {
 		if err != nil {
 			return nil, answer{}, err
 		}
@@ -132,116 +132,8 @@ func (w *worker) train(r request) (*train.Group, answer, error) {
 	return group, a, nil
 }
 
-func (w *worker) epoch(r request) (answer, error) {
-	_, a, err := w.train(r)
-	return a, err
-}
-
-// Files of an export, float32 in little-endian byte order.
-const (
-	weightsFile = "weights.f32" // each layer's [in, out] and [out]
-	cleanFile   = "clean.f32"   // [images, pixels]
-	noisyFile   = "noisy.f32"   // the same
-)
-
-// export writes what a denoiser needs: the weights after an epoch, and the test images, clean and with noise.
-func (w *worker) export(r request) (answer, error) {
-	group, a, err := w.train(r)
-	if err != nil {
-		return answer{}, err
-	}
-	var weights []float32
-	for _, tensor := range group.Runs[0].Weights() {
-		values, err := tensors.CopyFlatData[float32](tensor)
-		if err != nil {
-			return answer{}, err
-		}
-		weights = append(weights, values...)
-	}
-	clean := make([]float32, len(w.split.Test.Pixels))
-	noisy := random.NewSeed(r.Seed).Normal(len(clean), noiseFactor)
-	for i, pixel := range w.split.Test.Pixels {
-		clean[i] = float32(pixel)/127.5 - 1
-		noisy[i] = min(max(clean[i]+noisy[i], -1), 1)
-	}
-	for name, values := range map[string][]float32{weightsFile: weights, cleanFile: clean, noisyFile: noisy} {
-		data, err := binary.Append(nil, binary.LittleEndian, values)
-		if err != nil {
-			return answer{}, err
-		}
-		if err := os.WriteFile(filepath.Join(r.Folder, name), data, 0o600); err != nil {
-			return answer{}, err
-		}
-	}
-	return a, nil
-}
-
-// readFloats reads a file of an export.
-func readFloats(folder, name string) ([]float32, error) {
-	data, err := os.ReadFile(filepath.Join(folder, name))
-	if err != nil {
-		return nil, err
-	}
-	values := make([]float32, len(data)/4)
-	_, err = binary.Decode(data, binary.LittleEndian, values)
-	return values, err
-}
-
-// denoiseBatch is how many images are denoised in a call.
-const denoiseBatch = 1000
-
-// denoise reconstructs the exported images, denoiseBatch at a time, from host memory to host memory.
-func (w *worker) denoise(r request) (answer, error) {
-	weights, err := readFloats(r.Folder, weightsFile)
-	if err != nil {
-		return answer{}, err
-	}
-	clean, err := readFloats(r.Folder, cleanFile)
-	if err != nil {
-		return answer{}, err
-	}
-	noisy, err := readFloats(r.Folder, noisyFile)
-	if err != nil {
-		return answer{}, err
-	}
-	test := w.split.Test
-	image := model.Image{Height: test.Height, Width: test.Width, Channels: test.Channels}
-	dense := model.Kinds["dense"]()
-	params := model.Params(dense, image)
-	exec, err := NewExec(w.backend.Compute, func(inputs []*Node) *Node {
-		named := model.Weights{}
-		for i, param := range params {
-			named[param.Name] = inputs[1+i]
-		}
-		return dense.Apply(named, inputs[0]).Image
-	})
-	if err != nil {
-		return answer{}, err
-	}
-	args := []any{nil}
-	for _, param := range params {
-		args = append(args, tensors.FromFlatDataAndDimensions(weights[:param.Size()], param.Dims...))
-		weights = weights[param.Size():]
-	}
-	restored := make([]float32, len(noisy))
-	pass := func() error {
-		for first := 0; first < len(noisy); first += denoiseBatch * image.Size() {
-			end := first + denoiseBatch*image.Size()
-			args[0] = tensors.FromFlatDataAndDimensions(noisy[first:end], denoiseBatch, image.Height, image.Width, image.Channels)
-			outputs, err := exec.Call(args...)
-			if err != nil {
-				return err
-			}
-			if err := tensors.ConstFlatData(outputs[0], func(flat []float32) { copy(restored[first:end], flat) }); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	a, err := timed(10, pass)
-	for i := range clean {
-		a.Loss += float64(restored[i]-clean[i]) * float64(restored[i]-clean[i]) / float64(len(clean))
-	}
+func (w *worker) epoch(ctx context.Context, r request) (answer, error) {
+	_, a, err := w.train(ctx, r)
 	return a, err
 }
 
@@ -260,7 +152,7 @@ func timed(passes int, pass func() error) (answer, error) {
 }
 
 // product multiplies two matrices on the device.
-func (w *worker) product(r request) (answer, error) {
+func (w *worker) product(_ context.Context, r request) (answer, error) {
 	shape := shapes.Make(dtypes.Float32, r.Size, r.Size)
 	exec, err := NewExec(w.backend.Compute, func(a, b *Node) *Node {
 		return ReduceAllMax(MatMul(a, b)) // a number, to wait for without copying the product
