@@ -17,7 +17,13 @@ func describeMachine() []string {
 	if _, err := fmt.Sscanf(field("/proc/meminfo", "MemTotal"), "%f", &kilobytes); err == nil {
 		lines = append(lines, fmt.Sprintf("memory: %.0f GiB", kilobytes/(1<<20)))
 	}
-	return append(lines, fmt.Sprintf("system: %s/%s", runtime.GOOS, runtime.GOARCH))
+	lines = append(lines, fmt.Sprintf("system: %s/%s", runtime.GOOS, runtime.GOARCH))
+	var load float64
+	text, _ := os.ReadFile("/proc/loadavg")
+	if _, err := fmt.Sscan(string(text), &load); err == nil {
+		lines = append(lines, fmt.Sprintf("load by others in the minute before: %.1f cores", load))
+	}
+	return lines
 }
 
 // field is the first value of a key in one of Linux's files of "key: value" lines; "unknown" elsewhere.

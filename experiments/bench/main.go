@@ -78,12 +78,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return fmt.Errorf("--peers=%s: want all or none", *peers)
 	}
 
+	machine := describeMachine() // before this program itself is its load
 	b := &bench{setup: setup{rounds: *rounds, images: *images, data: *data, venv: *venv, peers: *peers == "all", log: stderr}}
 	defer func() { os.RemoveAll(b.temp) }()
 	if err := b.prepare(ctx); err != nil {
 		return err
 	}
-	report := &report{machine: describeMachine(), versions: b.versions(), command: command(flags), rounds: *rounds}
+	report := &report{machine: machine, versions: b.versions(), command: command(flags), rounds: *rounds}
 	for _, p := range chosen {
 		b.logf("%s", p.title)
 		result, err := p.run(b, ctx)

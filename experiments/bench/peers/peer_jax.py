@@ -21,8 +21,8 @@ def init(key, sizes):
         limit = fan_in**-0.5
         params.append((random.uniform(weight, (fan_in, fan_out), minval=-limit, maxval=limit),
                        random.uniform(bias, (fan_out,), minval=-limit, maxval=limit)))
-    zeros = jax.tree.map(jnp.zeros_like, params)
-    return params, zeros, jax.tree.map(jnp.copy, zeros), 0
+    # Two arrays of zeros for each: a donated buffer cannot be given twice.
+    return params, jax.tree.map(jnp.zeros_like, params), jax.tree.map(jnp.zeros_like, params), 0
 
 
 def model(params, x):
