@@ -1,0 +1,119 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Names of how contestants start.
+const (
+	nameRun      = "latent run"
+	nameLibrary  = "Latent as a library"
+	nameScanCold = "JAX lax.scan, cold"
+	nameScanWarm = "JAX lax.scan, warm"
+)
+
+// start compares whole processes: the time from their start to the first epoch finished, and the most memory they had.
+func (b *bench) start(ctx context.Context) (result, error) {
+	library := b.worker()
+	library.name = nameLibrary
+	starting := func(c contestant) entry { return b.starting(ctx, c) }
+	entries := []entry{{nameRun, func(round int) (sample, error) { return b.latentRun(ctx, round) }}, starting(library)}
+	if b.peers {
+		cold, warm := b.peer(nameScanCold, "peer_jax.py", "scan"), b.peer(nameScanWarm, "peer_jax.py", "scan")
+		warm.env = []string{
+			"JAX_COMPILATION_CACHE_DIR=" + filepath.Join(b.temp, "jax-cache"),
+			"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0",
+		}
+		entries = append(entries, starting(b.peer(nameFused, "peer_torch.py", "fused")), starting(cold), starting(warm))
+	}
+	all, err := b.alternate(ctx, entries, acrossSeeds(b.rounds))
+	if err != nil {
+		return result{}, err
+	}
+	return result{
+		notes: []string{"`latent run` is the command with its run folder: the time goes from its start to the line that tells of epoch 1, with " +
+			"the first picture drawn and a checkpoint written; memory includes the test and the report after it. The others are asked for " +
+			"an epoch at their start, and the time ends with their answer.",
+			"Warm means that JAX finds what it compiled in its persistent cache, cold that there is no such cache; Latent and PyTorch eager have none, " +
+				"and start the same way always. Files are in the system's cache for all."},
+		tables: []table{
+			compare(all, "s", "%.2f", series.seconds).withLosses(all),
+			compare(all, "peak MiB", "%.0f", func(s series) []float64 { return s.column(func(s sample) float64 { return s.Peak / (1 << 20) }) }),
+		},
+		bars: slices.Concat(
+			against(all, "start, cold: latent run ÷ JAX lax.scan", nameRun, nameScanCold, series.seconds, 1, true),
+			against(all, "start, warm: latent run ÷ JAX lax.scan", nameRun, nameScanWarm, series.seconds, 1, true),
+			against(all, "peak memory: latent run ÷ PyTorch", nameRun, nameFused, series.peaks, 1, true)),
+	}, nil
+}
+
+// starting is an entry that starts a contestant, and ends it after an epoch.
+func (b *bench) starting(ctx context.Context, c contestant) entry {
+	return entry{c.name, func(round int) (sample, error) {
+		r := b.seed()
+		r.Seed = firstSeed(round, 1)
+		begin := time.Now()
+		p, err := c.start(ctx)
+		if err != nil {
+			return sample{}, err
+		}
+		a, err := p.ask(r)
+		if err != nil {
+			return sample{}, err
+		}
+		took := time.Since(begin)
+		peak, err := p.close()
+		return sample{Seconds: took.Seconds(), Loss: a.Loss, Peak: peak}, err
+	}}
+}
+
+// latentRun runs the command for an epoch of the seed.
+func (b *bench) latentRun(ctx context.Context, round int) (sample, error) {
+	out := filepath.Join(b.temp, "runs")
+	defer os.RemoveAll(out)
+	cmd := exec.CommandContext(ctx, b.latent, "run", config, "--out", out, "--json", fmt.Sprintf("seed=%d", firstSeed(round, 1)),
+		"train.epochs=1", "data.validation=0", fmt.Sprintf("data.limit=%d", b.images), "data.dir="+b.data, "backend=xla:cpu")
+	cmd.Env = environment()
+	var stdout strings.Builder
+	cmd.Stdout = &stdout
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return sample{}, err
+	}
+	begin := time.Now()
+	if err := cmd.Start(); err != nil {
+		return sample{}, err
+	}
+	var s sample
+	said := &tail{}
+	for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		if strings.HasPrefix(lines.Text(), "epoch 1/1") {
+			s.Seconds = time.Since(begin).Seconds()
+		}
+		fmt.Fprintln(said, lines.Text())
+	}
+	if err := cmd.Wait(); err != nil || s.Seconds == 0 {
+		return sample{}, fmt.Errorf("%s: no epoch 1/1: %w%s", nameRun, err, said)
+	}
+	var run struct {
+		Manifest struct {
+			Result struct {
+				TrainLoss float64 `json:"train_loss"`
+			} `json:"result"`
+		} `json:"manifest"`
+	}
+	if err := json.Unmarshal([]byte(stdout.String()), &run); err != nil {
+		return sample{}, fmt.Errorf("%s: %w", nameRun, err)
+	}
+	s.Loss, s.Peak = run.Manifest.Result.TrainLoss, peakMemory(cmd.ProcessState)
+	return s, nil
+}
