@@ -89,7 +89,7 @@ func (w *worker) denoise(_ context.Context, r request) (answer, error) {
 		for i, param := range params {
 			named[param.Name] = inputs[1+i]
 		}
-		return dense.Apply(named, inputs[0]).Image
+		return dense.Apply(&model.Pass{Weights: named}, inputs[0]).Image
 	})
 	if err != nil {
 		return answer{}, err

@@ -86,7 +86,7 @@ func spec(r request, seed int64) train.Spec {
 	options := train.Defaults()
 	options.BatchSize, options.Epochs = r.Batch, 1
 	return train.Spec{
-		Model: dense, Corrupt: corrupt.Chain{&corrupt.Gaussian{NoiseFactor: noiseFactor, Clip: true}},
+		Model: dense, Corrupt: corrupt.Chain{&corrupt.Gaussian{NoiseFactor: corrupt.Fixed(noiseFactor), Clip: true}},
 		Options: options, Seed: seed,
 	}
 }
