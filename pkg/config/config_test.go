@@ -285,6 +285,9 @@ func settle(e *Experiment) {
 	if e.Train.Loss == "bce" {
 		e.Train.Loss = "mse"
 	}
+	if vae, ok := e.Model.(*model.VAE); ok {
+		vae.Beta, vae.BetaWarmup = 1, 0
+	}
 	switch data := e.Data.(type) {
 	case *dataset.Folder:
 		data.Dir += "pictures"

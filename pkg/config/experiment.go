@@ -67,7 +67,7 @@ func Default() *Experiment {
 		Data:     dataset.Kinds["mnist"](),
 		Model:    model.Kinds["dense"](),
 		Train:    train.Defaults(),
-		Evaluate: evaluate.Options{Seed: 1, Weights: "best"},
+		Evaluate: evaluate.Options{Seed: 1, Weights: "best", NLLSamples: 5000, NLLImages: 1000},
 		Output:   Output{Dir: "runs", Grid: evaluate.Grid{Rows: 8, Columns: 4, Every: 1}},
 	}
 }

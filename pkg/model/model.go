@@ -56,6 +56,13 @@ var Kinds = map[string]func() Model{
 			Activation: "relu", LatentActivation: "relu", Output: "tanh", Init: "pytorch",
 		}
 	},
+	"vae": func() Model {
+		return &VAE{
+			Encoder: []int{400, 400}, Latent: 50, Decoder: []int{400, 400}, Activation: "tanh", Init: "glorot",
+			Likelihood: "bernoulli", Binarise: "dynamic", Deviation: 0.1,
+			Beta: 1, Bound: "elbo", Samples: 1,
+		}
+	},
 }
 
 // Output is what a model makes of a batch.

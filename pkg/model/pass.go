@@ -30,6 +30,9 @@ type Pass struct {
 	// Key is the source of the pass's draws; see Draw. Only models that draw need it.
 	Key random.Key
 
+	// Places are the images' places in their set, [batch] uint32. Only models that draw once for each image need them.
+	Places *Node
+
 	// Counts is 1 for each image of the batch and 0 for padding, [batch]; nil where all are images. Only models that look
 	// across the batch need it.
 	Counts *Node
@@ -54,6 +57,14 @@ func Numbers(m Model) []float32 {
 		return numbered.Numbers()
 	}
 	return nil
+}
+
+// Started is a model whose first values depend on what it will be trained on.
+type Started interface {
+	// Start returns the first values of some parameters, by name, in the place of those that Layers says.
+	//
+	// mean: the training images' mean, [height · width · channels], pixels in [-1, 1]
+	Start(mean []float32) map[string][]float32
 }
 
 // Weight returns a parameter, in the pass's precision.

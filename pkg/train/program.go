@@ -42,7 +42,8 @@ type Program struct {
 	optimizer optimizer
 	image     model.Image
 	params    []model.Param
-	count     int // training images
+	count     int                  // training images
+	start     map[string][]float32 // first values that the images decide, by parameter
 	devices   int
 	compiled  map[int]bool // the numbers of runs in a call that it was compiled for
 	window    int          // the longest window, in steps
@@ -69,6 +70,9 @@ func Compile(b compute.Backend, loops bool, spec Spec, images *dataset.Images, r
 		backend: b, spec: spec, optimizer: optimizer,
 		image: image, params: model.Params(spec.Model, image), count: images.Len(),
 		devices: spec.Devices, window: 1, loops: loops, compiled: map[int]bool{},
+	}
+	if started, ok := spec.Model.(model.Started); ok {
+		p.start = started.Start(mean(images))
 	}
 	if loops {
 		p.window = min(p.stepsPerEpoch(), longestWindow)
@@ -343,7 +347,7 @@ func (p *Program) step(shared, run []*Node, step *Node) (loss *Node, state []*No
 	damaged := p.spec.Corrupt.Apply(x, numbers.corrupt, key(streamCorrupt)) // the same
 	pass := &model.Pass{
 		Weights: p.weights(values), Numbers: numbers.model, Precision: p.precision(), Training: true,
-		Key: key(streamModel), Counts: counts,
+		Key: key(streamModel), Places: ConvertDType(index, dtypes.Uint32), Counts: counts,
 		Epoch: DivScalar(ConvertDType(step, dtypes.Float32), p.stepsPerEpoch()),
 	}
 	_, terms := model.Learn(p.spec.Model, pass, p.spec.LossFunction(), numbers.loss, x, damaged)
