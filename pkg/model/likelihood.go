@@ -33,6 +33,13 @@ func divergence(mean, logVariance *Node) *Node {
 	return MulScalar(Sub(Add(Square(mean), Exp(logVariance)), OnePlus(logVariance)), 0.5)
 }
 
+// reparameterise returns z = μ + σ ε (Kingma & Welling 2014, section 2.4). mean, logVariance: [batch, latent]; noise and the
+// result: [batch, draws, latent].
+func reparameterise(mean, logVariance, noise *Node) *Node {
+	deviation := Exp(MulScalar(logVariance, 0.5))
+	return Add(ExpandAxes(mean, 1), Mul(ExpandAxes(deviation, 1), noise))
+}
+
 // logMeanExp returns log(1/k Σ e^x) over the last axis, of k values.
 func logMeanExp(x *Node) *Node {
 	// The largest exponent is 0. Whatever is taken out and put back has no gradient.

@@ -207,16 +207,21 @@ func (p *Pass) narrow(x *Node) *Node {
 func (v *VAE) Objective(p *Pass, clean, damaged *Node) (Output, []Term) {
 	key := p.Draw()
 	x, seen := v.observe(p, key, clean), v.observe(p, key, damaged)
+	noise := p.Draw().Normal(x.Shape().Dim(0), v.Samples, v.Latent)
+	return v.Apply(p, seen), v.terms(p, x, seen, noise)
+}
+
+// terms returns the parts of the objective for standard normal noise: [batch, samples, latent].
+func (v *VAE) terms(p *Pass, x, seen, noise *Node) []Term {
 	mean, logVariance := v.posterior(p, seen)
-	noise := v.noise(p, mean, v.Samples)
-	out := v.Apply(p, seen)
 	if v.Bound == "iwae" {
-		weights := v.logWeights(p, x, mean, logVariance, noise)
-		return out, []Term{{Name: "iwae", Value: Neg(logMeanExp(weights))}}
+		return []Term{{Name: "iwae", Value: Neg(logMeanExp(v.logWeights(p, x, mean, logVariance, noise)))}}
 	}
-	cost := ReduceMean(v.cost(p, x, v.reparameterise(mean, logVariance, noise)), 1)
-	kl := ReduceSum(divergence(mean, logVariance), 1)
-	return out, []Term{{Name: reconstruction, Value: cost}, {Name: "kl", Value: kl, Weight: v.beta(p)}}
+	cost := v.cost(p, x, reparameterise(mean, logVariance, noise)) // [batch, samples]
+	return []Term{
+		{Name: reconstruction, Value: ReduceMean(cost, 1)},
+		{Name: "kl", Value: ReduceSum(divergence(mean, logVariance), 1), Weight: v.beta(p)},
+	}
 }
 
 // beta is the divergence's weight at this time: a scalar.
@@ -262,18 +267,6 @@ func (v *VAE) observe(p *Pass, key random.Key, x *Node) *Node {
 	return AddScalar(MulScalar(ConvertDType(white, x.DType()), 2), -1)
 }
 
-// noise draws standard normal numbers for draws of the code: [batch, draws, latent].
-func (v *VAE) noise(p *Pass, like *Node, draws int) *Node {
-	return ConvertDType(p.Draw().Normal(like.Shape().Dim(0), draws, v.Latent), like.DType())
-}
-
-// reparameterise returns z = μ + σ ε (Kingma & Welling 2014, section 2.4). mean, logVariance: [batch, latent]; noise and the
-// result: [batch, draws, latent].
-func (v *VAE) reparameterise(mean, logVariance, noise *Node) *Node {
-	deviation := Exp(MulScalar(logVariance, 0.5))
-	return Add(ExpandAxes(mean, 1), Mul(ExpandAxes(deviation, 1), noise))
-}
-
 // cost returns −log p(x | z), the sum over pixels. x: [batch, height, width, channels], pixels in [-1, 1]; z: [batch, draws,
 // latent]; returns [batch, draws].
 func (v *VAE) cost(p *Pass, x, z *Node) *Node {
@@ -290,7 +283,7 @@ func (v *VAE) cost(p *Pass, x, z *Node) *Node {
 // logWeights returns log p(x | z) + log p(z) − log q(z | x) at z = μ + σ ε. mean, logVariance: [batch, latent]; noise:
 // [batch, draws, latent]; returns [batch, draws].
 func (v *VAE) logWeights(p *Pass, x, mean, logVariance, noise *Node) *Node {
-	z := v.reparameterise(mean, logVariance, noise)
+	z := reparameterise(mean, logVariance, noise)
 	// log p(z) − log q(z | x) is ½ Σ (ε² + log σ² − z²): the constants of the two cancel.
 	ratio := MulScalar(ReduceSum(Sub(Add(Square(noise), ExpandAxes(logVariance, 1)), Square(z)), 2), 0.5)
 	return Sub(ratio, v.cost(p, x, z))
@@ -299,12 +292,12 @@ func (v *VAE) logWeights(p *Pass, x, mean, logVariance, noise *Node) *Node {
 // Evidence returns the parts of the evidence bound, with β = 1.
 func (v *VAE) Evidence(p *Pass, x *Node) Evidence {
 	mean, logVariance := v.posterior(p, x)
-	z := v.reparameterise(mean, logVariance, v.noise(p, mean, 1))
+	z := reparameterise(mean, logVariance, p.Draw().Normal(x.Shape().Dim(0), 1, v.Latent))
 	return Evidence{Mean: mean, Cost: Squeeze(v.cost(p, x, z), 1), Divergence: divergence(mean, logVariance)}
 }
 
 // LogWeights returns the log of the importance weights of draws from the posterior.
 func (v *VAE) LogWeights(p *Pass, x *Node, draws int) *Node {
 	mean, logVariance := v.posterior(p, x)
-	return v.logWeights(p, x, mean, logVariance, v.noise(p, mean, draws))
+	return v.logWeights(p, x, mean, logVariance, p.Draw().Normal(x.Shape().Dim(0), draws, v.Latent))
 }

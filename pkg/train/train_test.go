@@ -310,7 +310,64 @@ func TestBackendsAgree(t *testing.T) {
 	}
 }
 
-// The epoch's loss is the mean over images, the short last batch with its true size.
+// A model that draws gives the same bits in windows of any length, and on several devices the same losses: what is drawn for
+// an image does not depend on where its row is computed. Its first values are those that the images decide.
+func TestVAE(t *testing.T) {
+	vae := func(binarise string) Spec {
+		s := spec()
+		s.Corrupt, s.Epochs = nil, 2
+		s.Model = &model.VAE{Encoder: []int{16}, Latent: 4, Decoder: []int{16}, Activation: "tanh", Init: "glorot",
+			Likelihood: "bernoulli", Binarise: binarise, Deviation: 1, Beta: 1, BetaWarmup: 0.5, Bound: "elbo", Samples: 2}
+		return s
+	}
+	losses := map[string][]float32{}
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		for _, binarise := range []string{"dynamic", "static"} {
+			program, err := Compile(b.Compute, b.Loops, vae(binarise), blobs(blobCount), 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			start := func() *Group {
+				group, err := program.Start(vae(binarise))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return group
+			}
+			steps, want := start(), start()
+			if bias := stateOf(t, want.Runs[0]).Tensors[9]; bias.Name != "decoder.pixels.bias" || !slices.Equal(bias.Values, program.start[bias.Name]) {
+				t.Errorf("%s starts with %v, want %v", bias.Name, bias.Values, program.start)
+			}
+			losses[binarise] = finish(t, want)[0]
+			for i, loss := range losses[binarise] {
+				windows, err := steps.Advance(1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if windows[0].Losses[0] != loss {
+					t.Errorf("%s: in windows of one step, the loss of step %d is %g, want %g", binarise, i+1, windows[0].Losses[0], loss)
+				}
+			}
+		}
+	})
+	devices := backendtest.Devices(t, 4)
+	defer devices.Close()
+	for binarise, want := range losses {
+		split := vae(binarise)
+		split.Devices = 4
+		agree(t, binarise+", four devices", finish(t, alone(t, devices, split))[0], want, 1e-4)
+	}
+}
+
+// The mean of images is that of each pixel, in [-1, 1].
+func TestMean(t *testing.T) {
+	images := &dataset.Images{Height: 1, Width: 2, Channels: 1, Pixels: []uint8{0, 255, 255, 255, 0, 0, 255, 51}}
+	if got, want := mean(images), []float32{0, 0.1}; math.Abs(float64(got[0]-want[0])) > 1e-6 || math.Abs(float64(got[1]-want[1])) > 1e-6 {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// The epoch's loss is the mean// The epoch's loss is the mean over images, the short last batch with its true size.
 func TestEpochLoss(t *testing.T) {
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
 		sum, images := 0.0, 0
