@@ -33,10 +33,11 @@ type Mixture struct {
 	ridge float64 // added to each variance in a step
 }
 
-// A fit ends after mostSteps, or when a step raises the mean log-likelihood of a code by less than leastGain nats.
+// A fit ends after mostSteps, or when a step raises the mean log-likelihood of a code by less than leastGain nats: the limits of
+// scikit-learn.
 const (
-	mostSteps = 200
-	leastGain = 1e-4
+	mostSteps = 100
+	leastGain = 1e-3
 )
 
 // relativeRidge is what is added to each variance, as a part of the codes' mean variance: dimensions that are always the same

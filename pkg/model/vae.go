@@ -166,7 +166,7 @@ func (v *VAE) OutputActivation() string {
 // Apply encodes x to the mean of its posterior, and decodes that. x: [batch, height, width, channels].
 func (v *VAE) Apply(p *Pass, x *Node) Output {
 	mean, _ := v.posterior(p, x)
-	logits := Reshape(v.decode(p, mean), x.Shape().Dimensions...)
+	logits := Reshape(v.Decode(p, mean), x.Shape().Dimensions...)
 	return Output{Latent: mean, Logits: logits, Image: pixels(v.OutputActivation(), logits)}
 }
 
@@ -181,14 +181,17 @@ func (v *VAE) posterior(p *Pass, x *Node) (mean, logVariance *Node) {
 	return ConvertDType(meanLayer.apply(p, h), x.DType()), ConvertDType(logVarianceLayer.apply(p, h), x.DType())
 }
 
-// decode returns the logits or means of the flattened image: [batch, latent] → [batch, height · width · channels].
-func (v *VAE) decode(p *Pass, z *Node) *Node {
+// Decode returns the logits, or for gaussian the means, of the flattened image: [batch, latent] → [batch, height · width · channels].
+func (v *VAE) Decode(p *Pass, z *Node) *Node {
 	h := p.narrow(z)
 	for _, layer := range v.decoder(p.Weights[pixelLayer+".bias"].Shape().Size()) {
 		h = layer.apply(p, h)
 	}
 	return ConvertDType(h, z.DType())
 }
+
+// PriorSize returns the size of the code.
+func (v *VAE) PriorSize() int { return v.Latent }
 
 // narrow converts x to the precision that the pass computes in.
 func (p *Pass) narrow(x *Node) *Node {
@@ -271,7 +274,7 @@ func (v *VAE) observe(p *Pass, key random.Key, x *Node) *Node {
 // latent]; returns [batch, draws].
 func (v *VAE) cost(p *Pass, x, z *Node) *Node {
 	batch, draws := z.Shape().Dim(0), z.Shape().Dim(1)
-	logits := Reshape(v.decode(p, Reshape(z, batch*draws, v.Latent)), batch, draws, -1)
+	logits := Reshape(v.Decode(p, Reshape(z, batch*draws, v.Latent)), batch, draws, -1)
 	x = Reshape(x, batch, 1, -1)
 	if v.Likelihood == "bernoulli" {
 		// Σ softplus(ℓ) − t ℓ (Kingma & Welling 2014, appendix C.1).
