@@ -1,7 +1,7 @@
 package evaluate
 
 import (
-	"bytes"
+	stdbytes "bytes"
 	"context"
 	"image/png"
 	"slices"
@@ -45,7 +45,7 @@ func TestDrawSheet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	picture, err := png.Decode(bytes.NewReader(data))
+	picture, err := png.Decode(stdbytes.NewReader(data))
 	if err != nil {
 		t.Fatal(err)
 	}
