@@ -126,6 +126,7 @@ const (
 const (
 	inputImages  = iota // [images, pixels] uint8
 	inputFirst          // uint32: place of the first image
+	inputCount          // uint32: how many there are, the rest being padding
 	inputCall           // uint32: number of the call among those with the same images
 	inputScalars        // [1 + strengths] float32: the number 1, see [Evaluator.build]; the loss's; the corruptions'
 	inputSeed           // [2] uint32
@@ -136,6 +137,7 @@ func (e *Evaluator) inputShapes(images int) []shapes.Shape {
 	list := []shapes.Shape{
 		inputImages:  shapes.Make(dtypes.Uint8, images, e.image.Size()),
 		inputFirst:   shapes.Make(dtypes.Uint32),
+		inputCount:   shapes.Make(dtypes.Uint32),
 		inputCall:    shapes.Make(dtypes.Uint32),
 		inputScalars: shapes.Make(dtypes.Float32, len(e.spec.scalars())),
 		inputSeed:    shapes.Make(dtypes.Uint32, 2),
@@ -149,7 +151,7 @@ func (e *Evaluator) inputShapes(images int) []shapes.Shape {
 // input is what the inputs of a program say.
 type input struct {
 	images               *Node // [images, height, width, channels], pixels in [-1, 1]
-	first, call          *Node // uint32 scalars
+	first, count, call   *Node // uint32 scalars
 	root                 random.Key
 	loss, model, corrupt []*Node // numbers, scalars
 	weights              model.Weights
@@ -167,7 +169,7 @@ func (e *Evaluator) read(inputs []*Node) input {
 	}
 	one := take(1)[0]
 	in := input{
-		images: model.Pixels(inputs[inputImages], e.image), first: inputs[inputFirst], call: inputs[inputCall],
+		images: model.Pixels(inputs[inputImages], e.image), first: inputs[inputFirst], count: inputs[inputCount], call: inputs[inputCall],
 		root: random.KeyFromNode(inputs[inputSeed]),
 		loss: take(len(e.spec.Loss.Strengths())), model: take(len(model.Numbers(e.spec.Model))), corrupt: scalars,
 		weights: model.Weights{},
@@ -183,10 +185,10 @@ func (e *Evaluator) read(inputs []*Node) input {
 
 // pass returns a pass that draws from a stream, for each image by its place.
 func (in input) pass(stream int) *model.Pass {
-	count := in.images.Shape().Dim(0)
+	row := Iota(in.first.Graph(), shapes.Make(dtypes.Uint32, in.images.Shape().Dim(0)), 0)
 	return &model.Pass{
 		Weights: in.weights, Numbers: in.model, Key: in.root.Child(stream).From(in.first),
-		Places: Add(in.first, Iota(in.first.Graph(), shapes.Make(dtypes.Uint32, count), 0)),
+		Places: Add(in.first, row), Counts: ConvertDType(LessThan(row, in.count), dtypes.Float32),
 	}
 }
 
@@ -237,6 +239,7 @@ func (e *Evaluator) call(exec *Exec, count int, weights []*tensors.Tensor, image
 	args := []any{
 		inputImages:  tensors.FromFlatDataAndDimensions(pixels, count, size),
 		inputFirst:   uint32(first),
+		inputCount:   uint32(min(count, images.Len()-first)),
 		inputCall:    uint32(number),
 		inputScalars: e.spec.scalars(),
 		inputSeed:    seedOf(e.spec.Seed),

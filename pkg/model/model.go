@@ -56,9 +56,23 @@ var Kinds = map[string]func() Model{
 			Activation: "relu", LatentActivation: "relu", Output: "tanh", Init: "pytorch",
 		}
 	},
+	"rae": func() Model {
+		return &RAE{
+			Dense: Dense{Encoder: []int{400, 400, 16}, Decoder: []int{400, 400}, Activation: "relu", LatentActivation: "linear",
+				Output: "tanh", Init: "pytorch"},
+			Beta: 0.01, Lambda: 1e-5,
+		}
+	},
+	"wae": func() Model {
+		return &WAE{
+			Dense: Dense{Encoder: []int{400, 400, 8}, Decoder: []int{400, 400}, Activation: "relu", LatentActivation: "linear",
+				Output: "tanh", Init: "pytorch"},
+			Lambda: 40,
+		}
+	},
 	"vae": func() Model {
 		return &VAE{
-			Encoder: []int{400, 400}, Latent: 50, Decoder: []int{400, 400}, Activation: "tanh", Init: "glorot",
+			Encoder: []int{400, 400}, Latent: 50, Decoder: []int{400, 400}, Activation: "tanh", Init: "pytorch",
 			Likelihood: "bernoulli", Binarise: "dynamic", Deviation: 0.1,
 			Beta: 1, Bound: "elbo", Samples: 1,
 		}
