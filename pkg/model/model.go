@@ -56,27 +56,23 @@ var Kinds = map[string]func() Model{
 			Activation: "relu", LatentActivation: "relu", Output: "tanh", Init: "pytorch",
 		}
 	},
-	"rae": func() Model {
-		return &RAE{
-			Dense: Dense{Encoder: []int{400, 400, 16}, Decoder: []int{400, 400}, Activation: "relu", LatentActivation: "linear",
-				Output: "tanh", Init: "pytorch"},
-			Beta: 0.01, Lambda: 1e-5,
-		}
-	},
-	"wae": func() Model {
-		return &WAE{
-			Dense: Dense{Encoder: []int{400, 400, 8}, Decoder: []int{400, 400}, Activation: "relu", LatentActivation: "linear",
-				Output: "tanh", Init: "pytorch"},
-			Lambda: 40,
-		}
-	},
 	"vae": func() Model {
 		return &VAE{
-			Encoder: []int{400, 400}, Latent: 50, Decoder: []int{400, 400}, Activation: "tanh", Init: "pytorch",
+			MLP:        MLP{Encoder: []int{400, 400}, Latent: 50, Decoder: []int{400, 400}, Activation: "tanh", Init: "pytorch"},
 			Likelihood: "bernoulli", Binarise: "dynamic", Deviation: 0.1,
 			Beta: 1, Bound: "elbo", Samples: 1,
 		}
 	},
+	"rae": func() Model { return &RAE{Coder: coder(16), Beta: 0.01, Lambda: 1e-5} },
+	"wae": func() Model { return &WAE{Coder: coder(8), Lambda: 40} },
+}
+
+// coder is the layers of the autoencoders with losses of their own.
+func coder(latent int) Coder {
+	return Coder{
+		MLP:    MLP{Encoder: []int{400, 400}, Latent: latent, Decoder: []int{400, 400}, Activation: "relu", Init: "pytorch"},
+		Output: "tanh",
+	}
 }
 
 // Output is what a model makes of a batch.

@@ -1,10 +1,8 @@
 package model
 
 import (
-	"fmt"
 	"math"
 
-	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 
 	"latent/pkg/random"
@@ -14,21 +12,7 @@ import (
 // and a variance for each dimension, and a likelihood of the pixels. Its loss is −bound, in nats for each image, and
 // train.loss is not used.
 type VAE struct {
-	// Encoder lists the sizes of the encoder's hidden layers, from the image to the code.
-	Encoder []int `yaml:"encoder,flow" min:"1" max:"65536" maxitems:"64"`
-
-	// Latent is the size of the code.
-	Latent int `yaml:"latent" min:"1" max:"65536"`
-
-	// Decoder lists the sizes of the decoder's hidden layers, from the code to the image.
-	Decoder []int `yaml:"decoder,flow" min:"1" max:"65536" maxitems:"64"`
-
-	// Activation follows every hidden layer.
-	Activation string `yaml:"activation" enum:"relu,leaky_relu,gelu,silu,elu,tanh,sigmoid,linear"`
-
-	// Init draws the first weights: pytorch, glorot or he, as for dense. The last layer's bias starts where the training
-	// images' mean is the model's.
-	Init string `yaml:"init" enum:"pytorch,glorot,he"`
+	MLP `yaml:",inline"`
 
 	// Likelihood is that of a pixel, given the code: bernoulli, black or white; or gaussian, of a fixed deviation.
 	Likelihood string `yaml:"likelihood" enum:"bernoulli,gaussian"`
@@ -80,65 +64,14 @@ const (
 	numberDeviation
 )
 
-// Names of layers that the code looks up.
+// Names of the layers that end the encoder.
 const (
 	meanLayer        = "encoder.mean"
 	logVarianceLayer = "encoder.log_variance"
-	pixelLayer       = "decoder.pixels"
 )
 
-// encoder lists the encoder's hidden layers, and the two that give the posterior's mean and log variance.
-func (v *VAE) encoder(size int) (hidden []denseLayer, mean, logVariance denseLayer) {
-	hidden = chain("encoder", size, v.Encoder, v.Activation)
-	if n := len(v.Encoder); n > 0 {
-		size = v.Encoder[n-1]
-	}
-	return hidden, denseLayer{meanLayer, size, v.Latent, "linear"}, denseLayer{logVarianceLayer, size, v.Latent, "linear"}
-}
-
-// decoder lists the decoder's layers.
-func (v *VAE) decoder(size int) []denseLayer {
-	in := v.Latent
-	if n := len(v.Decoder); n > 0 {
-		in = v.Decoder[n-1]
-	}
-	return append(chain("decoder", v.Latent, v.Decoder, v.Activation), denseLayer{pixelLayer, in, size, "linear"})
-}
-
-// chain lists layers of these sizes, one after another.
-func chain(part string, in int, sizes []int, activation string) []denseLayer {
-	var layers []denseLayer
-	for i, out := range sizes {
-		layers = append(layers, denseLayer{fmt.Sprintf("%s.layer_%d", part, i+1), in, out, activation})
-		in = out
-	}
-	return layers
-}
-
 // Layers lists the layers for images of this size.
-func (v *VAE) Layers(image Image) []Layer {
-	hidden, mean, logVariance := v.encoder(image.Size())
-	var layers []Layer
-	for _, l := range append(append(hidden, mean, logVariance), v.decoder(image.Size())...) {
-		layers = append(layers, l.layer(v.Init))
-	}
-	return layers
-}
-
-// layer describes the layer, with weights that start as a kind of init says.
-func (l denseLayer) layer(init string) Layer {
-	weight, bias := denseInit(init, l.in, l.out)
-	return Layer{
-		Name:        l.name,
-		Description: fmt.Sprintf("dense %d → %d, %s", l.in, l.out, l.activation),
-		Values:      l.out,
-		Products:    l.in * l.out,
-		Params: []Param{
-			{Name: l.name + ".weight", Dims: []int{l.in, l.out}, Init: weight, Decays: true},
-			{Name: l.name + ".bias", Dims: []int{l.out}, Init: bias},
-		},
-	}
-}
+func (v *VAE) Layers(image Image) []Layer { return v.layers(image.Size(), meanLayer, logVarianceLayer) }
 
 // Start puts the mean of the training images into the bias of the last layer: without it, the first epochs learn nothing
 // else.
@@ -172,34 +105,12 @@ func (v *VAE) Apply(p *Pass, x *Node) Output {
 
 // posterior returns the mean and the log variance of q(z | x): [batch, latent] each.
 func (v *VAE) posterior(p *Pass, x *Node) (mean, logVariance *Node) {
-	h := Reshape(x, x.Shape().Dim(0), -1)
-	hidden, meanLayer, logVarianceLayer := v.encoder(h.Shape().Dim(1))
-	h = p.narrow(h)
-	for _, layer := range hidden {
-		h = layer.apply(p, h)
-	}
-	return ConvertDType(meanLayer.apply(p, h), x.DType()), ConvertDType(logVarianceLayer.apply(p, h), x.DType())
-}
-
-// Decode returns the logits, or for gaussian the means, of the flattened image: [batch, latent] → [batch, height · width · channels].
-func (v *VAE) Decode(p *Pass, z *Node) *Node {
-	h := p.narrow(z)
-	for _, layer := range v.decoder(p.Weights[pixelLayer+".bias"].Shape().Size()) {
-		h = layer.apply(p, h)
-	}
-	return ConvertDType(h, z.DType())
+	ends := v.encode(p, x, meanLayer, logVarianceLayer)
+	return ends[0], ends[1]
 }
 
 // PriorSize returns the size of the code.
 func (v *VAE) PriorSize() int { return v.Latent }
-
-// narrow converts x to the precision that the pass computes in.
-func (p *Pass) narrow(x *Node) *Node {
-	if p.Precision == dtypes.InvalidDType {
-		return x
-	}
-	return ConvertDType(x, p.Precision)
-}
 
 // Objective is −bound of each image, in nats, the sum over pixels and over the dimensions of the code:
 //

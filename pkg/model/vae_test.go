@@ -39,7 +39,7 @@ func readVAE(t *testing.T) (vaeGolden, *VAE) {
 		t.Fatal(err)
 	}
 	return g, &VAE{
-		Encoder: []int{g.Hidden}, Latent: g.Latent, Decoder: []int{g.Hidden}, Activation: "tanh", Init: "glorot",
+		MLP:        MLP{Encoder: []int{g.Hidden}, Latent: g.Latent, Decoder: []int{g.Hidden}, Activation: "tanh", Init: "glorot"},
 		Likelihood: "bernoulli", Binarise: "none", Deviation: g.Deviation, Beta: g.Beta, Bound: "elbo", Samples: g.Samples,
 	}
 }

@@ -2,10 +2,10 @@ package model
 
 import . "github.com/gomlx/gomlx/core/graph"
 
-// WAE is a Wasserstein autoencoder with the penalty MMD (Tolstikhin et al. 2018): a dense one whose codes, as a whole, are
+// WAE is a Wasserstein autoencoder with dense layers and the penalty MMD (Tolstikhin et al. 2018): its codes, as a whole, are
 // drawn to a standard normal distribution. Its loss is a sum over pixels, for each image, and train.loss is not used.
 type WAE struct {
-	Dense `yaml:",inline"`
+	Coder `yaml:",inline"`
 
 	// Lambda weighs the distance between the codes and the prior. The paper's 10 on MNIST, for pixels in [0, 1], is 40 for ours
 	// in [-1, 1].
@@ -16,15 +16,15 @@ type WAE struct {
 func (w *WAE) Numbers() []float32 { return []float32{float32(w.Lambda)} }
 
 // PriorSize returns the size of the code.
-func (w *WAE) PriorSize() int { return w.Encoder[len(w.Encoder)-1] }
+func (w *WAE) PriorSize() int { return w.Latent }
 
 // Objective is ‖x − y‖² + λ MMD of each image, where the second part is one number for the whole batch (Tolstikhin et al.
 // 2018, algorithm 2): that between its codes and as many draws from the prior. A batch that devices share has a number for
 // each part.
 func (w *WAE) Objective(p *Pass, clean, damaged *Node) (Output, []Term) {
-	out := w.Apply(p, p.narrow(damaged)).in(clean.DType())
+	out := w.Apply(p, damaged)
 	batch := clean.Shape().Dim(0)
-	drawn := ConvertDType(p.Draw().Normal(batch, w.PriorSize()), clean.DType())
+	drawn := ConvertDType(p.Draw().Normal(batch, w.Latent), clean.DType())
 	counts := p.Counts
 	if counts == nil {
 		counts = OnesLike(ReduceSum(out.Latent, 1))
