@@ -64,6 +64,9 @@ var Kinds = map[string]func() Model{
 		}
 	},
 	"rae": func() Model { return &RAE{Coder: coder(16), Beta: 0.01, Lambda: 1e-5} },
+	"vqvae": func() Model {
+		return &VQVAE{Coder: coder(64), EntrySize: 4, Entries: 128, Commitment: 0.25, Decay: 0.99}
+	},
 	"wae": func() Model { return &WAE{Coder: coder(8), Lambda: 40} },
 }
 

@@ -59,6 +59,12 @@ func Numbers(m Model) []float32 {
 	return nil
 }
 
+// Collective is a model that may look at all images of a batch together, so that a batch cannot be split over devices.
+type Collective interface {
+	// AcrossBatch names the model's key that asks for it, or is "" where none does.
+	AcrossBatch() string
+}
+
 // Started is a model whose first values depend on what it will be trained on.
 type Started interface {
 	// Start returns the first values of some parameters, by name, in the place of those that Layers says.

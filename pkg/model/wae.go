@@ -19,8 +19,7 @@ func (w *WAE) Numbers() []float32 { return []float32{float32(w.Lambda)} }
 func (w *WAE) PriorSize() int { return w.Latent }
 
 // Objective is ‖x − y‖² + λ MMD of each image, where the second part is one number for the whole batch (Tolstikhin et al.
-// 2018, algorithm 2): that between its codes and as many draws from the prior. A batch that devices share has a number for
-// each part.
+// 2018, algorithm 2): that between its codes and as many draws from the prior.
 func (w *WAE) Objective(p *Pass, clean, damaged *Node) (Output, []Term) {
 	out := w.Apply(p, damaged)
 	batch := clean.Shape().Dim(0)
@@ -34,6 +33,9 @@ func (w *WAE) Objective(p *Pass, clean, damaged *Node) (Output, []Term) {
 		{Name: "mmd", Value: BroadcastToDims(discrepancy(out.Latent, drawn, counts), batch), Weight: p.Numbers[0]},
 	}
 }
+
+// AcrossBatch says that the penalty is that of a whole batch.
+func (w *WAE) AcrossBatch() string { return "kind" }
 
 // discrepancy returns the unbiased estimate of the squared maximum mean discrepancy between two sets of n points each,
 //

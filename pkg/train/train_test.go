@@ -359,6 +359,55 @@ func TestVAE(t *testing.T) {
 	}
 }
 
+// A model with statistics learns, moves them without gradients, and gives the same bits in windows of any length.
+func TestVQVAE(t *testing.T) {
+	s := spec()
+	s.Corrupt, s.Epochs, s.LearningRate = nil, 40, 0.003
+	m := model.Kinds["vqvae"]().(*model.VQVAE)
+	m.Encoder, m.Decoder, m.Latent, m.Entries = []int{24}, []int{24}, 8, 16
+	s.Model = m
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		program, err := Compile(b.Compute, b.Loops, s, blobs(blobCount), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		run := func(n int) ([]float32, State) {
+			group, err := program.Start(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var losses []float32
+			for group.Runs[0].Step() < group.Runs[0].Steps() {
+				windows, err := group.Advance(n)
+				if err != nil {
+					t.Fatal(err)
+				}
+				losses = append(losses, windows[0].Losses...)
+			}
+			return losses, stateOf(t, group.Runs[0])
+		}
+		losses, state := run(100)
+		if again, other := run(1); !slices.Equal(losses, again) || !reflect.DeepEqual(state, other) {
+			t.Error("windows of one step give another run")
+		}
+		if first, last := losses[0], losses[len(losses)-1]; last > first/2 {
+			t.Errorf("loss %g at first, %g at last", first, last)
+		}
+		for _, tensor := range state.Tensors {
+			if tensor.Name != "codebook.shares" {
+				continue
+			}
+			sum := float32(0)
+			for _, share := range tensor.Values {
+				sum += share
+			}
+			if math.Abs(float64(sum)-1) > 1e-4 {
+				t.Errorf("the entries' shares are %v: their sum is %g, want 1", tensor.Values, sum)
+			}
+		}
+	})
+}
+
 // The mean of images is that of each pixel, in [-1, 1].
 func TestMean(t *testing.T) {
 	images := &dataset.Images{Height: 1, Width: 2, Channels: 1, Pixels: []uint8{0, 255, 255, 255, 0, 0, 255, 51}}
