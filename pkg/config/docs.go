@@ -67,6 +67,7 @@ var docs = map[string]string{
 	"model.VAE.BetaWarmup":          "BetaWarmup lets beta rise linearly from zero over so many epochs; parts of an epoch count.",
 	"model.VAE.Binarise":            "Binarise makes black and white of grey pixels for likelihood bernoulli, with the pixel in [0, 1] as the probability of white: dynamic draws for each batch anew; static once for each image; none leaves them grey, and then the loss is no likelihood. Held-out images are drawn once. Likelihood gaussian takes pixels as they are.",
 	"model.VAE.Bound":               "Bound is what is maximised: elbo, the evidence bound, with the divergence in closed form; or iwae, the tighter bound by importance weights (Burda et al. 2016).",
+	"model.VAE.Classes":             "Classes makes a conditional VAE (Sohn et al. 2015): encoder and decoder are given the image's label, one of so many, and the likelihood is that of an image given its label. 0 is none.",
 	"model.VAE.Deviation":           "Deviation is the standard deviation of likelihood gaussian, of pixels in [-1, 1]. It is fixed: a learned one shrinks without bound on pixels that never change, such as the black border of digits (Mattei & Frellsen 2018).",
 	"model.VAE.Likelihood":          "Likelihood is that of a pixel, given the code: bernoulli, black or white; or gaussian, of a fixed deviation.",
 	"model.VAE.Samples":             "Samples is the number of codes that are drawn for each image: elbo takes the mean of their reconstructions, iwae's bound rises with it. The decoder's time grows with it.",

@@ -125,6 +125,7 @@ const (
 // Inputs of a program, before the parameters.
 const (
 	inputImages  = iota // [images, pixels] uint8
+	inputLabels         // [images] uint8, all 0 where the images have none
 	inputFirst          // uint32: place of the first image
 	inputCount          // uint32: how many there are, the rest being padding
 	inputCall           // uint32: number of the call among those with the same images
@@ -136,6 +137,7 @@ const (
 func (e *Evaluator) inputShapes(images int) []shapes.Shape {
 	list := []shapes.Shape{
 		inputImages:  shapes.Make(dtypes.Uint8, images, e.image.Size()),
+		inputLabels:  shapes.Make(dtypes.Uint8, images),
 		inputFirst:   shapes.Make(dtypes.Uint32),
 		inputCount:   shapes.Make(dtypes.Uint32),
 		inputCall:    shapes.Make(dtypes.Uint32),
@@ -151,6 +153,7 @@ func (e *Evaluator) inputShapes(images int) []shapes.Shape {
 // input is what the inputs of a program say.
 type input struct {
 	images               *Node // [images, height, width, channels], pixels in [-1, 1]
+	labels               *Node // [images] uint8
 	first, count, call   *Node // uint32 scalars
 	root                 random.Key
 	loss, model, corrupt []*Node // numbers, scalars
@@ -169,7 +172,7 @@ func (e *Evaluator) read(inputs []*Node) input {
 	}
 	one := take(1)[0]
 	in := input{
-		images: model.Pixels(inputs[inputImages], e.image), first: inputs[inputFirst], count: inputs[inputCount], call: inputs[inputCall],
+		images: model.Pixels(inputs[inputImages], e.image), labels: inputs[inputLabels], first: inputs[inputFirst], count: inputs[inputCount], call: inputs[inputCall],
 		root: random.KeyFromNode(inputs[inputSeed]),
 		loss: take(len(e.spec.Loss.Strengths())), model: take(len(model.Numbers(e.spec.Model))), corrupt: scalars,
 		weights: model.Weights{},
@@ -188,7 +191,7 @@ func (in input) pass(stream int) *model.Pass {
 	row := Iota(in.first.Graph(), shapes.Make(dtypes.Uint32, in.images.Shape().Dim(0)), 0)
 	return &model.Pass{
 		Weights: in.weights, Numbers: in.model, Key: in.root.Child(stream).From(in.first),
-		Places: Add(in.first, row), Counts: ConvertDType(LessThan(row, in.count), dtypes.Float32),
+		Places: Add(in.first, row), Labels: in.labels, Counts: ConvertDType(LessThan(row, in.count), dtypes.Float32),
 	}
 }
 
@@ -236,8 +239,13 @@ func (e *Evaluator) call(exec *Exec, count int, weights []*tensors.Tensor, image
 	size := e.image.Size()
 	pixels := make([]uint8, count*size)
 	copy(pixels, images.Pixels[first*size:])
+	labels := make([]uint8, count)
+	if images.Labels != nil {
+		copy(labels, images.Labels[first:])
+	}
 	args := []any{
 		inputImages:  tensors.FromFlatDataAndDimensions(pixels, count, size),
+		inputLabels:  tensors.FromFlatDataAndDimensions(labels, count),
 		inputFirst:   uint32(first),
 		inputCount:   uint32(min(count, images.Len()-first)),
 		inputCall:    uint32(number),

@@ -17,6 +17,8 @@ import (
 type Codes struct {
 	Size   int
 	Values []float32
+	// Labels are the classes of the images to come, for a model that is given them; see model.Conditional.
+	Labels []uint8
 }
 
 // Len is the number of codes.
@@ -58,16 +60,16 @@ func (e *Evaluator) Decode(ctx context.Context, weights []*tensors.Tensor, codes
 		return nil, fmt.Errorf("%T makes no images of codes alone", e.spec.Model)
 	}
 	exec, err := NewExec(e.backend, func(inputs []*Node) []*Node {
-		pass := &model.Pass{Weights: model.Weights{}}
+		pass := &model.Pass{Weights: model.Weights{}, Labels: inputs[1]}
 		for i, param := range e.params {
-			pass.Weights[param.Name] = inputs[1+i]
+			pass.Weights[param.Name] = inputs[2+i]
 		}
 		return []*Node{bytes(model.Generate(decoder, pass, inputs[0], e.image))}
 	})
 	if err != nil {
 		return nil, fmt.Errorf("build the decoder: %w", err)
 	}
-	input := []shapes.Shape{shapes.Make(dtypes.Float32, batch, codes.Size)}
+	input := []shapes.Shape{shapes.Make(dtypes.Float32, batch, codes.Size), shapes.Make(dtypes.Uint8, batch)}
 	for _, param := range e.params {
 		input = append(input, shapes.Make(dtypes.Float32, param.Dims...))
 	}
@@ -81,7 +83,11 @@ func (e *Evaluator) Decode(ctx context.Context, weights []*tensors.Tensor, codes
 		}
 		part := make([]float32, batch*codes.Size)
 		copy(part, codes.Values[first*codes.Size:])
-		args := []any{tensors.FromFlatDataAndDimensions(part, batch, codes.Size)}
+		labels := make([]uint8, batch)
+		if codes.Labels != nil {
+			copy(labels, codes.Labels[first:])
+		}
+		args := []any{tensors.FromFlatDataAndDimensions(part, batch, codes.Size), tensors.FromFlatDataAndDimensions(labels, batch)}
 		for _, weight := range weights {
 			args = append(args, weight)
 		}

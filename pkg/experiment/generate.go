@@ -38,7 +38,8 @@ const (
 	streamDraw
 )
 
-// Generate draws images of the model that a run trained, and returns them with a picture of them, a PNG.
+// Generate draws images of the model that a run trained, and returns them with a picture of them, a PNG. The images of a model
+// that is given labels have all of them in turn.
 func Generate(ctx context.Context, path string, g Generation, options Options) (*dataset.Images, []byte, error) {
 	folder, e, manifest, err := openTrained(path)
 	if err != nil {
@@ -75,6 +76,11 @@ func Generate(ctx context.Context, path string, g Generation, options Options) (
 		caption += fmt.Sprintf(" · codes from a mixture of %d", g.Components)
 		if codes, err = s.mixtureCodes(ctx, weights, g); err != nil {
 			return nil, nil, err
+		}
+	}
+	if classes := model.Conditions(e.Model); classes > 0 {
+		for i := range g.Images {
+			codes.Labels = append(codes.Labels, uint8(i%classes))
 		}
 	}
 	images, err := s.evaluator.Decode(ctx, weights, codes)

@@ -38,9 +38,9 @@ func (m *MLP) encoder(size int, names []string) (hidden, ends []denseLayer) {
 	return hidden, ends
 }
 
-// decoder lists the layers from the code to flattened images of size values.
-func (m *MLP) decoder(size int) []denseLayer {
-	hidden, in := chain("decoder", m.Latent, m.Decoder, m.Activation)
+// decoder lists the layers from the code, and so many values beside it, to flattened images of size values.
+func (m *MLP) decoder(beside, size int) []denseLayer {
+	hidden, in := chain("decoder", m.Latent+beside, m.Decoder, m.Activation)
 	return append(hidden, denseLayer{pixelLayer, in, size, "linear"})
 }
 
@@ -54,11 +54,12 @@ func chain(part string, in int, sizes []int, activation string) ([]denseLayer, i
 	return layers, in
 }
 
-// layers describes all layers, with an encoder that ends in layers of these names.
-func (m *MLP) layers(size int, ends ...string) []Layer {
-	hidden, last := m.encoder(size, ends)
+// layers describes all layers, with an encoder that ends in layers of these names. Beside the image and the code, encoder and
+// decoder are given so many values.
+func (m *MLP) layers(size, beside int, ends ...string) []Layer {
+	hidden, last := m.encoder(size+beside, ends)
 	var layers []Layer
-	for _, l := range append(append(hidden, last...), m.decoder(size)...) {
+	for _, l := range append(append(hidden, last...), m.decoder(beside, size)...) {
 		layers = append(layers, l.described(m.Init))
 	}
 	return layers
@@ -79,11 +80,10 @@ func (l denseLayer) described(init string) Layer {
 	}
 }
 
-// encode returns what the encoder's ends give: [batch, height, width, channels] → [batch, latent] each.
+// encode returns what the encoder's ends give: [batch, values] → [batch, latent] each.
 func (m *MLP) encode(p *Pass, x *Node, names ...string) []*Node {
-	h := Reshape(x, x.Shape().Dim(0), -1)
-	hidden, ends := m.encoder(h.Shape().Dim(1), names)
-	h = p.narrow(h)
+	hidden, ends := m.encoder(x.Shape().Dim(1), names)
+	h := p.narrow(x)
 	for _, layer := range hidden {
 		h = layer.apply(p, h)
 	}
@@ -95,9 +95,10 @@ func (m *MLP) encode(p *Pass, x *Node, names ...string) []*Node {
 }
 
 // Decode returns what the flattened image is before its activation: [batch, latent] → [batch, height · width · channels].
+// Beside the code, z may have other values.
 func (m *MLP) Decode(p *Pass, z *Node) *Node {
 	h := p.narrow(z)
-	for _, layer := range m.decoder(p.Weights[pixelLayer+".bias"].Shape().Size()) {
+	for _, layer := range m.decoder(z.Shape().Dim(1)-m.Latent, p.Weights[pixelLayer+".bias"].Shape().Size()) {
 		h = layer.apply(p, h)
 	}
 	return ConvertDType(h, z.DType())
@@ -124,7 +125,7 @@ type Coder struct {
 const codeLayer = "encoder.code"
 
 // Layers lists the layers for images of this size.
-func (c *Coder) Layers(image Image) []Layer { return c.layers(image.Size(), codeLayer) }
+func (c *Coder) Layers(image Image) []Layer { return c.layers(image.Size(), 0, codeLayer) }
 
 // OutputActivation returns Output.
 func (c *Coder) OutputActivation() string { return c.Output }
@@ -133,13 +134,16 @@ func (c *Coder) OutputActivation() string { return c.Output }
 func (c *Coder) Apply(p *Pass, x *Node) Output { return c.decoded(p, c.code(p, x), x) }
 
 // code returns the code of x: [batch, latent].
-func (c *Coder) code(p *Pass, x *Node) *Node { return c.encode(p, x, codeLayer)[0] }
+func (c *Coder) code(p *Pass, x *Node) *Node { return c.encode(p, flat(x), codeLayer)[0] }
 
 // decoded is the output of codes z for images of the shape of x.
 func (c *Coder) decoded(p *Pass, z, x *Node) Output {
 	logits := Reshape(c.Decode(p, z), x.Shape().Dimensions...)
 	return Output{Latent: z, Logits: logits, Image: pixels(c.Output, logits)}
 }
+
+// flat puts the values of each image in a row: [batch, height, width, channels] → [batch, values].
+func flat(x *Node) *Node { return Reshape(x, x.Shape().Dim(0), -1) }
 
 // squaredDistance returns ‖x − y‖² of each image: [batch, height, width, channels] → [batch].
 func squaredDistance(x, y *Node) *Node { return ReduceSum(Square(Sub(x, y)), 1, 2, 3) }

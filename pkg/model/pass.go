@@ -33,6 +33,9 @@ type Pass struct {
 	// Places are the images' places in their set, [batch] uint32. Only models that draw once for each image need them.
 	Places *Node
 
+	// Labels are the images' classes, [batch] uint8. Only a [Conditional] model has them.
+	Labels *Node
+
 	// Counts is 1 for each image of the batch and 0 for padding, [batch]; nil where all are images. Only models that look
 	// across the batch need it.
 	Counts *Node
@@ -57,6 +60,20 @@ func Numbers(m Model) []float32 {
 		return numbered.Numbers()
 	}
 	return nil
+}
+
+// Conditional is a model that may be given the images' classes.
+type Conditional interface {
+	// Conditions is the number of classes, or 0 where it is given none.
+	Conditions() int
+}
+
+// Conditions is the number of classes that a model is given; see [Conditional].
+func Conditions(m Model) int {
+	if conditional, ok := m.(Conditional); ok {
+		return conditional.Conditions()
+	}
+	return 0
 }
 
 // Collective is a model that may look at all images of a batch together, so that a batch cannot be split over devices.

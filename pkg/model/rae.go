@@ -25,7 +25,7 @@ func (r *RAE) Objective(p *Pass, clean, damaged *Node) (Output, []Term) {
 	out := r.Apply(p, damaged)
 	batch := clean.Shape().Dim(0)
 	parameters := ScalarZero(clean.Graph(), clean.DType())
-	for _, layer := range r.decoder(clean.Shape().Size() / batch) {
+	for _, layer := range r.decoder(0, clean.Shape().Size()/batch) {
 		for _, name := range []string{layer.name + ".weight", layer.name + ".bias"} {
 			parameters = Add(parameters, ReduceAllSum(Square(p.Weights[name])))
 		}

@@ -3,6 +3,7 @@ package model
 import (
 	"math"
 
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 
 	"latent/pkg/random"
@@ -13,6 +14,10 @@ import (
 // train.loss is not used.
 type VAE struct {
 	MLP `yaml:",inline"`
+
+	// Classes makes a conditional VAE (Sohn et al. 2015): encoder and decoder are given the image's label, one of so many, and
+	// the likelihood is that of an image given its label. 0 is none.
+	Classes int `yaml:"classes" min:"0" max:"256"`
 
 	// Likelihood is that of a pixel, given the code: bernoulli, black or white; or gaussian, of a fixed deviation.
 	Likelihood string `yaml:"likelihood" enum:"bernoulli,gaussian"`
@@ -71,7 +76,9 @@ const (
 )
 
 // Layers lists the layers for images of this size.
-func (v *VAE) Layers(image Image) []Layer { return v.layers(image.Size(), meanLayer, logVarianceLayer) }
+func (v *VAE) Layers(image Image) []Layer {
+	return v.layers(image.Size(), v.Classes, meanLayer, logVarianceLayer)
+}
 
 // Start puts the mean of the training images into the bias of the last layer: without it, the first epochs learn nothing
 // else.
@@ -105,8 +112,26 @@ func (v *VAE) Apply(p *Pass, x *Node) Output {
 
 // posterior returns the mean and the log variance of q(z | x): [batch, latent] each.
 func (v *VAE) posterior(p *Pass, x *Node) (mean, logVariance *Node) {
-	ends := v.encode(p, x, meanLayer, logVarianceLayer)
+	ends := v.encode(p, v.beside(p, flat(x)), meanLayer, logVarianceLayer)
 	return ends[0], ends[1]
+}
+
+// Conditions returns Classes.
+func (v *VAE) Conditions() int { return v.Classes }
+
+// Decode returns the logits, or for gaussian the means, of the flattened image: [batch, latent] → [batch, values].
+func (v *VAE) Decode(p *Pass, z *Node) *Node { return v.MLP.Decode(p, v.beside(p, z)) }
+
+// beside puts the label beside rows of values, as a 1 among zeros: [batch · n, values] → [batch · n, values + classes], n rows for
+// each image, one after another.
+func (v *VAE) beside(p *Pass, x *Node) *Node {
+	if v.Classes == 0 {
+		return x
+	}
+	label := OneHot(ConvertDType(p.Labels, dtypes.Int32), v.Classes, x.DType()) // [batch, classes]
+	batch, rows := label.Shape().Dim(0), x.Shape().Dim(0)
+	label = BroadcastToDims(ExpandAxes(label, 1), batch, rows/batch, v.Classes)
+	return Concatenate([]*Node{x, Reshape(label, rows, v.Classes)}, 1)
 }
 
 // PriorSize returns the size of the code.

@@ -291,6 +291,19 @@ func TestBeta(t *testing.T) {
 	})
 }
 
+// Each row of an image has the image's label beside it.
+func TestBeside(t *testing.T) {
+	v := &VAE{Classes: 3}
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		got, err := ExecOnce(b.Compute, func(x, labels *Node) *Node { return v.beside(&Pass{Labels: labels}, x) },
+			[][]float32{{7}, {8}, {9}, {10}}, []uint8{2, 0})
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "rows", tensors.MustCopyFlatData[float32](got), []float64{7, 0, 0, 1, 8, 0, 0, 1, 9, 1, 0, 0, 10, 1, 0, 0})
+	})
+}
+
 // The last layer starts at the images' mean: its sigmoid is the mean of pixels in [0, 1], its linear output that in [-1, 1].
 func TestVAEStart(t *testing.T) {
 	v := &VAE{Likelihood: "bernoulli"}
