@@ -112,7 +112,7 @@ func newRoot(c *console) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newRun(c), newEval(c), newDenoise(c), newVerify(c), newConfig(c), newData(c), newBackend(c))
+	root.AddCommand(newRun(c), newEval(c), newDenoise(c), newGenerate(c), newVerify(c), newConfig(c), newData(c), newBackend(c))
 	requireArgs(root)
 	return root
 }

@@ -305,6 +305,12 @@ func settle(e *Experiment) {
 			}
 		}
 	}
+	if vae, ok := e.Model.(*model.VAE); ok {
+		vae.Beta, vae.BetaWarmup = 1, 0
+	}
+	if vqvae, ok := e.Model.(*model.VQVAE); ok {
+		vqvae.EntrySize = 1
+	}
 	switch data := e.Data.(type) {
 	case *dataset.Folder:
 		data.Dir += "pictures"

@@ -68,7 +68,7 @@ func Default() *Experiment {
 		Data:     dataset.Kinds["mnist"](),
 		Model:    model.Kinds["dense"](),
 		Train:    train.Defaults(),
-		Evaluate: evaluate.Options{Seed: 1, Weights: "best"},
+		Evaluate: evaluate.Options{Seed: 1, Weights: "best", NLLSamples: 5000, NLLImages: 1000},
 		Output:   Output{Dir: "runs", Grid: evaluate.Grid{Rows: 8, Columns: 4, Every: 1}},
 	}
 }
@@ -98,6 +98,11 @@ func (e *Experiment) check(report func(problem string, keys ...string)) {
 	if t.BatchSize%t.Devices != 0 {
 		report(fmt.Sprintf("%d devices cannot share a batch of %d evenly; choose a divisor", t.Devices, t.BatchSize),
 			"train.devices", "train.batch_size")
+	}
+	if collective, ok := e.Model.(model.Collective); ok && t.Devices > 1 && collective.AcrossBatch() != "" {
+		key := "model." + collective.AcrossBatch()
+		report(fmt.Sprintf("%d devices see a part of each batch, and %s looks across all of it; write 1, or change it", t.Devices, key),
+			"train.devices", key)
 	}
 	if images := e.Data.TrainImages(); images > 0 && t.BatchSize > images {
 		report(fmt.Sprintf("a batch of %d images, but there are only %d to train on; lower it", t.BatchSize, images),

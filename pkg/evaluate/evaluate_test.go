@@ -229,6 +229,7 @@ func TestFigureText(t *testing.T) {
 		{Figure{21.20384, 0}, "21.20", ""},
 		{Figure{0.0363, 0}, "0.03630", ""},
 		{Figure{0, 0}, "0.0000000", ""},
+		{Figure{50, 0}, "50", ""},
 		{Figure{math.NaN(), 0.1}, "—", ""},
 		{Figure{math.Inf(1), 0}, "—", ""},
 		{Figure{0.5, math.NaN()}, "0.5000", ""},

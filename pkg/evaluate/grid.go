@@ -7,6 +7,7 @@ import (
 	"image/color"
 	"image/draw"
 	"image/png"
+	"math"
 	"strings"
 	"sync"
 
@@ -119,6 +120,40 @@ func (g Grid) Draw(samples Samples, caption, damage string) ([]byte, error) {
 				top+i/columns*(tile.Y+tileGap))
 			paint(canvas, corner, part, i, scale)
 		}
+	}
+	var out stdbytes.Buffer
+	if err := png.Encode(&out, canvas); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// DrawSheet renders images as a PNG, in rows of as many as there are rows, with a caption above.
+func DrawSheet(images *dataset.Images, caption string) ([]byte, error) {
+	parsed, err := loadFonts()
+	if err != nil {
+		return nil, fmt.Errorf("parse the built-in font: %w", err)
+	}
+	face, err := opentype.NewFace(parsed, &opentype.FaceOptions{Size: captionSize, DPI: 72, Hinting: font.HintingFull})
+	if err != nil {
+		return nil, err
+	}
+	n := images.Len()
+	columns := int(math.Ceil(math.Sqrt(float64(n))))
+	rows := (n + columns - 1) / columns
+	scale := max(1, (tileWidth/2+images.Width/2)/images.Width)
+	tile := image.Pt(images.Width*scale+tileGap, images.Height*scale+tileGap)
+	width := columns*tile.X - tileGap
+	lines := wrap(face, caption, width)
+	top := gridMargin + len(lines)*(captionSize+lineGap)
+
+	canvas := image.NewRGBA(image.Rect(0, 0, width+2*gridMargin, top+rows*tile.Y-tileGap+gridMargin))
+	draw.Draw(canvas, canvas.Bounds(), image.NewUniform(paper), image.Point{}, draw.Src)
+	for i, line := range lines {
+		write(canvas, face, ink, gridMargin, gridMargin+i*(captionSize+lineGap)+captionSize, line)
+	}
+	for i := range n {
+		paint(canvas, image.Pt(gridMargin+i%columns*tile.X, top+i/columns*tile.Y), images, i, scale)
 	}
 	var out stdbytes.Buffer
 	if err := png.Encode(&out, canvas); err != nil {

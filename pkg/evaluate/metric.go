@@ -22,6 +22,15 @@ type Metric struct {
 	Smallest int
 }
 
+// Label is the metric's name in tables: abbreviations in capitals, and what the figure is of behind it.
+func (m Metric) Label() string {
+	if m.Name == "active_units" {
+		return "active units"
+	}
+	name, of, _ := strings.Cut(m.Name, "_")
+	return strings.TrimSpace(strings.ToUpper(name) + " " + of)
+}
+
 // Metrics holds every metric, in the order of tables.
 var Metrics = []Metric{
 	{Name: "mse", PerImage: mse},
@@ -63,6 +72,9 @@ type Figure struct {
 func (f Figure) Text() (mean, interval string) {
 	if math.IsNaN(f.Mean) || math.IsInf(f.Mean, 0) {
 		return "—", ""
+	}
+	if f.Interval == 0 && f.Mean >= 1 && f.Mean == math.Trunc(f.Mean) {
+		return withDecimals(f.Mean, 0), "" // a count
 	}
 	if f.Interval <= 1e-7*math.Abs(f.Mean) || math.IsNaN(f.Interval) || math.IsInf(f.Interval, 0) {
 		return withDecimals(f.Mean, 3-math.Floor(math.Log10(max(math.Abs(f.Mean), 1e-4)))), ""

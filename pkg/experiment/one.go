@@ -137,6 +137,7 @@ func (r *run) validate(ctx context.Context, w train.Window) (rundir.Epoch, train
 			return rundir.Epoch{}, train.State{}, err
 		}
 		epoch.ValLoss = number(result.Loss.Mean)
+		epoch.ValTerms = means(result.Terms)
 		epoch.ValPSNR = figure(result.Reconstructed, "psnr")
 		epoch.ValSSIM = figure(result.Reconstructed, "ssim")
 		epoch.CorruptedPSNR = figure(result.Corrupted, "psnr")
@@ -208,13 +209,12 @@ func (r *run) conclude(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	result, err := r.measure(ctx, weights, r.session.split.Test)
+	m := &r.manifest.Result
+	m.Weights, m.Epoch = name, epoch
+	result, err := r.test(ctx, weights, m)
 	if err != nil {
 		return r.session.stopped(ctx, err)
 	}
-	m := &r.manifest.Result
-	m.Weights, m.Epoch = name, epoch
-	setFigures(m, result)
 	caption := fmt.Sprintf("epoch %d · test PSNR %.2f dB", epoch, result.Reconstructed["psnr"].Mean)
 	if result.Corrupted != nil {
 		caption += fmt.Sprintf(" (corrupted input %.2f dB)", result.Corrupted["psnr"].Mean)
@@ -254,6 +254,23 @@ func (r *run) chosen() (weights []*tensors.Tensor, name string, epoch int, err e
 func (r *run) measure(ctx context.Context, weights []*tensors.Tensor, images *dataset.Images) (evaluate.Result, error) {
 	defer r.spend("evaluate", time.Now())
 	return r.session.evaluator.Measure(ctx, weights, images)
+}
+
+// test measures weights on the test images, and enters the figures.
+func (r *run) test(ctx context.Context, weights []*tensors.Tensor, into *rundir.Result) (evaluate.Result, error) {
+	images := r.session.split.Test
+	result, err := r.measure(ctx, weights, images)
+	if err != nil {
+		return result, err
+	}
+	defer r.spend("evaluate", time.Now())
+	options := r.experiment.Evaluate
+	likelihood, err := r.session.evaluator.Likelihood(ctx, weights, images, options.NLLSamples, options.NLLImages)
+	if err != nil {
+		return result, err
+	}
+	setFigures(into, result, likelihood)
+	return result, nil
 }
 
 // draw saves a picture of the first held-out images: validation images during training, test images at its end.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -142,26 +143,43 @@ func (s *session) describeBackend() rundir.Backend {
 		PluginSHA256: s.backend.PluginSHA256, XLAFlags: s.backend.XLAFlags, Reason: s.backend.Reason}
 }
 
-// setFigures enters what was measured on the test images.
-func setFigures(r *rundir.Result, result evaluate.Result) {
+// setFigures enters what was measured on the test images. likelihood is nil for a model without one.
+func setFigures(r *rundir.Result, result evaluate.Result, likelihood *evaluate.Likelihood) {
 	r.Interval = map[string]map[string]rundir.Number{}
 	enter := func(part string, figures map[string]evaluate.Figure) map[string]rundir.Number {
 		if figures == nil {
 			return nil
 		}
-		means := map[string]rundir.Number{}
 		r.Interval[part] = map[string]rundir.Number{}
 		for name, figure := range figures {
-			means[name] = rundir.Number(figure.Mean)
 			if figure.Interval > 0 {
 				r.Interval[part][name] = rundir.Number(figure.Interval)
 			}
 		}
-		return means
+		return means(figures)
 	}
-	r.Test, r.Corrupted = enter("test", result.Reconstructed), enter("corrupted", result.Corrupted)
-	r.Test["loss"] = rundir.Number(result.Loss.Mean)
-	r.Interval["test"]["loss"] = rundir.Number(result.Loss.Interval)
+	test := maps.Clone(result.Reconstructed)
+	test["loss"] = result.Loss
+	if likelihood != nil {
+		maps.Copy(test, likelihood.Figures)
+		r.Likelihood = &rundir.Likelihood{Observed: likelihood.Observed, Draws: likelihood.Draws, Images: likelihood.Images}
+		for _, value := range likelihood.Divergence {
+			r.Likelihood.Divergence = append(r.Likelihood.Divergence, rundir.Number(value))
+		}
+	}
+	r.Test, r.Corrupted = enter("test", test), enter("corrupted", result.Corrupted)
+}
+
+// means returns the figures' means for a record; nil of none.
+func means(figures map[string]evaluate.Figure) map[string]rundir.Number {
+	var all map[string]rundir.Number
+	for name, figure := range figures {
+		if all == nil {
+			all = map[string]rundir.Number{}
+		}
+		all[name] = rundir.Number(figure.Mean)
+	}
+	return all
 }
 
 // number returns a metric for a record, and figure one of several by name, nil where it is not defined.

@@ -176,6 +176,8 @@ func (s *session) checkAgainstData() error {
 	switch {
 	case e.Train.BatchSize > train:
 		return InputError{e.Problem("train.batch_size", "%d is more than the %d training images", e.Train.BatchSize, train)}
+	case model.Conditions(e.Model) > 0 && model.Conditions(e.Model) != len(s.split.Classes):
+		return InputError{e.Problem("model.classes", "%d classes, but the dataset has %d", model.Conditions(e.Model), len(s.split.Classes))}
 	case e.Train.EarlyStopping > 0 && validation == 0:
 		return InputError{e.Problem("train.early_stopping", "needs held-out images; set data.validation")}
 	case e.Train.Devices > s.backend.Compute.NumDevices():

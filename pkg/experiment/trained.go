@@ -97,7 +97,12 @@ func (t *Trained) Evaluate(ctx context.Context, dir string, options Options) (ru
 		return rundir.Result{}, 0, err
 	}
 	result := rundir.Result{Weights: t.Manifest.Result.Weights, Epoch: t.Manifest.Result.Epoch}
-	setFigures(&result, measured)
+	e := t.Experiment.Evaluate
+	likelihood, err := evaluator.Likelihood(ctx, t.Weights, images, e.NLLSamples, e.NLLImages)
+	if err != nil {
+		return rundir.Result{}, 0, err
+	}
+	setFigures(&result, measured, likelihood)
 	p := &progress{out: options.Log}
 	p.figures(result, fmt.Sprintf("%s images", thousands(images.Len())))
 	return result, images.Len(), nil
@@ -111,6 +116,15 @@ func (t *Trained) images(ctx context.Context, dir string, options Options) (*dat
 		}
 		return folder.All(ctx)
 	}
+	split, err := t.load(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	return split.Test, nil
+}
+
+// load loads the images that the run was trained on.
+func (t *Trained) load(ctx context.Context, options Options) (*dataset.Split, error) {
 	var bar io.Writer
 	if options.Terminal {
 		bar = options.Log
@@ -122,7 +136,7 @@ func (t *Trained) images(ctx context.Context, dir string, options Options) (*dat
 	if got := imageOf(split.Test); got != t.Image {
 		return nil, fmt.Errorf("the images are %v, the model's %v", got, t.Image)
 	}
-	return split.Test, nil
+	return split, nil
 }
 
 // Close releases the backend.

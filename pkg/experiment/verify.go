@@ -213,16 +213,17 @@ func (c *check) test(ctx context.Context) error {
 	for _, tensor := range c.measure.Tensors[:len(c.run.trainer.Weights())] {
 		weights = append(weights, tensors.FromFlatDataAndDimensions(tensor.Values, tensor.Dims...))
 	}
-	result, err := c.run.measure(ctx, weights, c.run.session.split.Test)
-	if err != nil {
+	var now rundir.Result
+	if _, err := c.run.test(ctx, weights, &now); err != nil {
 		return err
 	}
-	var now rundir.Result
-	setFigures(&now, result)
 	c.compare("test images", recorded.Test, now.Test)
 	c.compare("corrupted test images", recorded.Corrupted, now.Corrupted)
 	for _, part := range slices.Sorted(maps.Keys(recorded.Interval)) {
 		c.compare("interval of "+part, recorded.Interval[part], now.Interval[part])
+	}
+	if recorded.Likelihood != nil {
+		c.compare("likelihood", recorded.Likelihood, now.Likelihood)
 	}
 	c.Test = true
 	return nil

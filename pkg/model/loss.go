@@ -48,10 +48,7 @@ func (l Loss) perPixel(x *Node, out Output, strengths []*Node) *Node {
 		c := Min(size, strengths[0])
 		return Mul(c, Sub(size, MulScalar(c, 0.5)))
 	case "bce":
-		// softplus(ℓ) − t ℓ, with softplus(ℓ) = max(ℓ, 0) + log(1 + e^−|ℓ|): no exponent is positive, so none overflows.
-		t := MulScalar(OnePlus(x), 0.5)
-		softplus := Add(MaxScalar(out.Logits, 0), Log1P(Exp(Neg(Abs(out.Logits)))))
-		return Sub(softplus, Mul(t, out.Logits))
+		return crossEntropy(MulScalar(OnePlus(x), 0.5), out.Logits)
 	}
 	panic(fmt.Errorf("train.loss: unknown kind %q", l.Kind))
 }

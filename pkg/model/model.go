@@ -56,6 +56,26 @@ var Kinds = map[string]func() Model{
 			Activation: "relu", LatentActivation: "relu", Output: "tanh", Init: "pytorch",
 		}
 	},
+	"vae": func() Model {
+		return &VAE{
+			MLP:        MLP{Encoder: []int{400, 400}, Latent: 50, Decoder: []int{400, 400}, Activation: "tanh", Init: "pytorch"},
+			Likelihood: "bernoulli", Binarise: "dynamic", Deviation: 0.1,
+			Beta: 1, Bound: "elbo", Samples: 1,
+		}
+	},
+	"rae": func() Model { return &RAE{Coder: coder(16), Beta: 0.01, Lambda: 1e-5} },
+	"vqvae": func() Model {
+		return &VQVAE{Coder: coder(64), EntrySize: 4, Entries: 128, Commitment: 0.25, Decay: 0.99}
+	},
+	"wae": func() Model { return &WAE{Coder: coder(8), Lambda: 40} },
+}
+
+// coder is the layers of the autoencoders with losses of their own.
+func coder(latent int) Coder {
+	return Coder{
+		MLP:    MLP{Encoder: []int{400, 400}, Latent: latent, Decoder: []int{400, 400}, Activation: "relu", Init: "pytorch"},
+		Output: "tanh",
+	}
 }
 
 // Output is what a model makes of a batch.

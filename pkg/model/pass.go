@@ -30,6 +30,12 @@ type Pass struct {
 	// Key is the source of the pass's draws; see Draw. Only models that draw need it.
 	Key random.Key
 
+	// Places are the images' places in their set, [batch] uint32. Only models that draw once for each image need them.
+	Places *Node
+
+	// Labels are the images' classes, [batch] uint8. Only a [Conditional] model has them.
+	Labels *Node
+
 	// Counts is 1 for each image of the batch and 0 for padding, [batch]; nil where all are images. Only models that look
 	// across the batch need it.
 	Counts *Node
@@ -54,6 +60,34 @@ func Numbers(m Model) []float32 {
 		return numbered.Numbers()
 	}
 	return nil
+}
+
+// Conditional is a model that may be given the images' classes.
+type Conditional interface {
+	// Conditions is the number of classes, or 0 where it is given none.
+	Conditions() int
+}
+
+// Conditions is the number of classes that a model is given; see [Conditional].
+func Conditions(m Model) int {
+	if conditional, ok := m.(Conditional); ok {
+		return conditional.Conditions()
+	}
+	return 0
+}
+
+// Collective is a model that may look at all images of a batch together, so that a batch cannot be split over devices.
+type Collective interface {
+	// AcrossBatch names the model's key that asks for it, or is "" where none does.
+	AcrossBatch() string
+}
+
+// Started is a model whose first values depend on what it will be trained on.
+type Started interface {
+	// Start returns the first values of some parameters, by name, in the place of those that Layers says.
+	//
+	// mean: the training images' mean, [height · width · channels], pixels in [-1, 1]
+	Start(mean []float32) map[string][]float32
 }
 
 // Weight returns a parameter, in the pass's precision.

@@ -12,7 +12,7 @@ import (
 // Key is a [Seed] inside a graph. The zero Key is not valid; see [KeyFromNode].
 type Key struct {
 	k0, k1 *Node // uint32 scalars
-	row    *Node // uint32 scalar, the first row of draws; nil for 0
+	row    *Node // uint32, the first row of draws, a scalar; or each row, a vector; nil for the rows from 0 on
 }
 
 // KeyFromNode returns the key held by a node: [2] uint32, as Seed holds it. A key that enters the program as an input
@@ -37,6 +37,14 @@ func (k Key) At(i *Node) Key {
 // batch that is split over devices so gets the noise of the whole one. first: uint32 scalar.
 func (k Key) From(first *Node) Key {
 	k.row = first
+	return k
+}
+
+// Rows returns the key for draws of these rows, in this order: row r of a draw is the same wherever it is drawn.
+// rows: [rows] uint32, as many as the first axis of the draws to come.
+func (k Key) Rows(rows *Node) Key {
+	rows.AssertRank(1)
+	k.row = rows
 	return k
 }
 
@@ -69,8 +77,12 @@ func (k Key) Bits(dims ...int) *Node {
 	rows, words := dims[0], shape.Size()/dims[0]
 	pairs := (words + 1) / 2
 	counter := Iota(k.k0.Graph(), shapes.Make(dtypes.Uint32, rows*pairs), 0)
-	if k.row != nil {
+	switch {
+	case k.row != nil && k.row.IsScalar():
 		counter = Add(counter, MulScalar(k.row, uint32(pairs)))
+	case k.row != nil:
+		pair := Iota(k.k0.Graph(), shapes.Make(dtypes.Uint32, rows, pairs), 1)
+		counter = Add(pair, MulScalar(ExpandAxes(k.row, -1), uint32(pairs)))
 	}
 	counter = Reshape(counter, rows, pairs)
 	x0, x1 := k.block(counter, ZerosLike(counter))

@@ -78,6 +78,23 @@ func TestUniformAndBelow(t *testing.T) {
 	})
 }
 
+// Rows in any order are those rows of the whole draw.
+func TestRows(t *testing.T) {
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		const words = 5
+		places := []uint32{7, 0, 7, 3}
+		whole := draw[float32](t, b.Compute, random.NewSeed(9), func(k random.Key) *Node { return k.Uniform(8, words) })
+		got := draw[float32](t, b.Compute, random.NewSeed(9), func(k random.Key) *Node {
+			return k.Rows(Const(k.Bits(1).Graph(), places)).Uniform(len(places), words)
+		})
+		for i, place := range places {
+			if want := whole[place*words:][:words]; !slices.Equal(got[i*words:][:words], want) {
+				t.Errorf("row %d: got %v, want %v", place, got[i*words:][:words], want)
+			}
+		}
+	})
+}
+
 // The moments and tail quantiles of a million draws lie within five standard errors of the normal distribution's, and
 // neighbouring elements, steps, streams and seeds are not correlated.
 func TestNormal(t *testing.T) {

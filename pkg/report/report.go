@@ -133,17 +133,17 @@ type Row struct {
 	Better bool
 }
 
-// Figures returns the rows of a result's table, in the order of evaluate.Metrics. A metric that is not defined for the run
+// Figures returns the rows of a result's table, in the order of evaluate.Metrics and evaluate.LikelihoodMetrics. A metric that is not defined for the run
 // has none.
 func Figures(r rundir.Result) []Row {
 	var rows []Row
-	for _, metric := range evaluate.Metrics {
+	for _, metric := range slices.Concat(evaluate.Metrics, evaluate.LikelihoodMetrics) {
 		value, found := r.Test[metric.Name]
 		if !found {
 			continue
 		}
 		test := evaluate.Figure{Mean: float64(value), Interval: float64(r.Interval["test"][metric.Name])}
-		row := Row{Name: strings.ToUpper(metric.Name), Unit: metric.Unit}
+		row := Row{Name: metric.Label(), Unit: metric.Unit}
 		row.Value, row.Interval = test.Text()
 		if value, found := r.Corrupted[metric.Name]; found {
 			corrupted := evaluate.Figure{Mean: float64(value), Interval: float64(r.Interval["corrupted"][metric.Name])}

@@ -10,6 +10,7 @@
 package restore
 
 import (
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -43,6 +44,9 @@ const batch = 64
 
 // New compiles a model for images of its size. weights are in the order of [model.Params].
 func New(b compute.Backend, m model.Model, weights []*tensors.Tensor, image model.Image) (*Restorer, error) {
+	if model.Conditions(m) > 0 {
+		return nil, errors.New("this model is given the label of each image, which a picture does not have")
+	}
 	r := &Restorer{model: m, image: image, params: model.Params(m, image), weights: weights}
 	exec, err := NewExec(b, r.build)
 	if err != nil {

@@ -110,12 +110,15 @@ type Progress struct {
 
 // Result is what came out. A metric that is not defined for the run is absent.
 type Result struct {
-	// Test are the test images' figures: mse, mae, psnr (dB), psnr_pooled (dB), ssim, loss.
+	// Test are the test images' figures: mse, mae, psnr (dB), psnr_pooled (dB), ssim, loss; of models with a likelihood also
+	// nll_dyn, elbo_dyn, kl (nats) and active_units, see [Likelihood].
 	Test map[string]Number `json:"test,omitempty"`
 	// Corrupted are the same figures of the corrupted input, where the input is corrupted.
 	Corrupted map[string]Number `json:"corrupted,omitempty"`
 	// Interval holds half the width of the 95 % confidence interval over images for each figure of each part.
 	Interval map[string]map[string]Number `json:"interval,omitempty"`
+	// Likelihood says what the figures of a model with a likelihood rest on.
+	Likelihood *Likelihood `json:"likelihood,omitempty"`
 	// Weights says which weights were measured: "best" or "last", and after which epoch.
 	Weights string `json:"weights,omitempty"`
 	Epoch   int    `json:"epoch,omitempty"`
@@ -123,6 +126,17 @@ type Result struct {
 	BestEpoch          int    `json:"best_epoch,omitempty"`
 	BestValidationLoss Number `json:"best_validation_loss,omitempty"`
 	TrainLoss          Number `json:"train_loss,omitempty"`
+}
+
+// Likelihood is what nll_dyn, elbo_dyn and the like of a result rest on.
+type Likelihood struct {
+	// Observed says what the likelihood is of: dyn, static or grey (see model.Density); "" where the loss is none.
+	Observed string `json:"observed"`
+	// Draws and Images are the codes drawn for each image, and the number of test images, of the log-likelihood.
+	Draws  int `json:"draws"`
+	Images int `json:"images"`
+	// Divergence is that of each dimension of the code from the prior, in nats, the mean over all test images.
+	Divergence []Number `json:"kl_per_dimension"`
 }
 
 // Number is a float64 that JSON writes as null where it is not finite.

@@ -32,6 +32,8 @@ type Epoch struct {
 	ValLoss      *Number `json:"val_loss,omitempty"` // nil where no images are held out, like the next two
 	ValPSNR      *Number `json:"val_psnr,omitempty"` // dB
 	ValSSIM      *Number `json:"val_ssim,omitempty"`
+	// ValTerms are the parts of the validation loss, without their weights, by name; nil where it has only one.
+	ValTerms map[string]Number `json:"val_terms,omitempty"`
 	// CorruptedPSNR is the corrupted validation images' own, in dB; nil where nothing is corrupted.
 	CorruptedPSNR *Number `json:"corrupted_val_psnr,omitempty"`
 	// StateSHA256 is the checksum of the parameters and the optimizer's state; see [train.State.Checksum].

@@ -114,7 +114,7 @@ func (p *Program) call(runs []*Trainer, n int) ([][]float32, error) {
 	var args []any
 	for device := range p.devices {
 		row := device * p.local()
-		args = append(args, p.images[device], []int32{int32(epochStart), int32(lead.step), int32(lead.step + n), int32(row)})
+		args = append(args, p.images[device], p.labels[device], []int32{int32(epochStart), int32(lead.step), int32(lead.step + n), int32(row)})
 		for _, run := range runs {
 			inputs, err := run.inputs(device, n)
 			if err != nil {

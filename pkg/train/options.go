@@ -27,7 +27,7 @@ type Options struct {
 	MaxSteps int `yaml:"max_steps" min:"0"`
 
 	// Loss compares the reconstruction with the clean image, averaged over pixels and images: mse, mae, bce (binary
-	// cross entropy in nats; needs model.output sigmoid) or huber.
+	// cross entropy in nats; needs model.output sigmoid) or huber. Models with a loss of their own, such as vae, do not use it.
 	Loss string `yaml:"loss" enum:"mse,mae,bce,huber"`
 
 	// HuberDelta is the error at which loss huber turns from squared to linear, on pixels in [-1, 1].

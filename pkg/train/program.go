@@ -37,12 +37,14 @@ type Program struct {
 	backend compute.Backend
 	exec    *Exec
 	images  []*tensors.Tensor // one for each device
+	labels  []*tensors.Tensor // the same
 
 	spec      Spec // what it was compiled for; inputs are read from the spec of each run
 	optimizer optimizer
 	image     model.Image
 	params    []model.Param
-	count     int // training images
+	count     int                  // training images
+	start     map[string][]float32 // first values that the images decide, by parameter
 	devices   int
 	compiled  map[int]bool // the numbers of runs in a call that it was compiled for
 	window    int          // the longest window, in steps
@@ -70,14 +72,25 @@ func Compile(b compute.Backend, loops bool, spec Spec, images *dataset.Images, r
 		image: image, params: model.Params(spec.Model, image), count: images.Len(),
 		devices: spec.Devices, window: 1, loops: loops, compiled: map[int]bool{},
 	}
+	if started, ok := spec.Model.(model.Started); ok {
+		p.start = started.Start(mean(images))
+	}
 	if loops {
 		p.window = min(p.stepsPerEpoch(), longestWindow)
 	}
 	if available := b.NumDevices(); p.devices > available {
 		return nil, fmt.Errorf("train.devices=%d: this backend has %d", p.devices, available)
 	}
+	labels := make([]uint8, 1)
+	if model.Conditions(spec.Model) > 0 {
+		if images.Labels == nil {
+			return nil, errors.New("train: the model wants labels, and the training images have none")
+		}
+		labels = images.Labels
+	}
 	for range p.devices {
 		p.images = append(p.images, tensors.FromFlatDataAndDimensions(images.Pixels, images.Len(), image.Size()))
+		p.labels = append(p.labels, tensors.FromFlatDataAndDimensions(labels, len(labels)))
 	}
 
 	exec, err := NewExec(b, p.build)
@@ -188,6 +201,7 @@ func (p *Program) local() int { return p.spec.BatchSize / p.devices }
 // Inputs of the program that all runs share, and then for each run its own.
 const (
 	inputImages = iota // [images, pixels] uint8, resident
+	inputLabels        // [images] uint8, resident; a single 0 for a model that is given none
 	inputCursor        // [4] int32, see below
 	inputRuns          // the first run's inputs
 )
@@ -215,6 +229,7 @@ const (
 func (p *Program) inputShapes(runs int) []shapes.Shape {
 	list := []shapes.Shape{
 		inputImages: shapes.Make(dtypes.Uint8, p.count, p.image.Size()),
+		inputLabels: p.labels[0].Shape(),
 		inputCursor: shapes.Make(dtypes.Int32, cursorCount),
 	}
 	for range runs {
@@ -343,8 +358,11 @@ func (p *Program) step(shared, run []*Node, step *Node) (loss *Node, state []*No
 	damaged := p.spec.Corrupt.Apply(x, numbers.corrupt, key(streamCorrupt)) // the same
 	pass := &model.Pass{
 		Weights: p.weights(values), Numbers: numbers.model, Precision: p.precision(), Training: true,
-		Key: key(streamModel), Counts: counts,
+		Key: key(streamModel), Places: ConvertDType(index, dtypes.Uint32), Counts: counts,
 		Epoch: DivScalar(ConvertDType(step, dtypes.Float32), p.stepsPerEpoch()),
+	}
+	if model.Conditions(p.spec.Model) > 0 {
+		pass.Labels = Gather(shared[inputLabels], ExpandAxes(index, -1))
 	}
 	_, terms := model.Learn(p.spec.Model, pass, p.spec.LossFunction(), numbers.loss, x, damaged)
 	loss = Div(ReduceAllSum(Mul(model.Sum(terms), counts)), whole)

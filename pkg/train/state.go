@@ -10,6 +10,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"latent/pkg/dataset"
 	"latent/pkg/random"
 )
 
@@ -107,16 +108,34 @@ func (t *Trainer) setState(state []Tensor) {
 // Weights are the parameters' tensors, in the order of [model.Params]. They are valid until the next window.
 func (t *Trainer) Weights() []*tensors.Tensor { return t.state[0][:len(t.program.params)] }
 
-// firstState draws the parameters' first values; slots start at zero.
+// firstState draws the parameters' first values, but for those that the images decide; slots start at zero.
 func (p *Program) firstState(seed random.Seed) []Tensor {
 	state := make([]Tensor, len(p.stateShapes()))
 	for i, shape := range p.stateShapes() {
 		state[i] = Tensor{Name: p.names()[i], Dims: shape.Dimensions, Values: make([]float32, shape.Size())}
-		if i < len(p.params) {
-			state[i].Values = p.params[i].Init.Values(seed.Child(i), p.params[i].Size())
+		if i >= len(p.params) {
+			continue
 		}
+		if values, found := p.start[p.params[i].Name]; found {
+			state[i].Values = slices.Clone(values)
+			continue
+		}
+		state[i].Values = p.params[i].Init.Values(seed.Child(i), p.params[i].Size())
 	}
 	return state
+}
+
+// mean returns the images' mean: [height · width · channels], pixels in [-1, 1].
+func mean(images *dataset.Images) []float32 {
+	sums := make([]int, images.Size())
+	for i, value := range images.Pixels {
+		sums[i%len(sums)] += int(value)
+	}
+	means := make([]float32, len(sums))
+	for i, sum := range sums {
+		means[i] = float32(float64(sum)/float64(images.Len())/127.5 - 1)
+	}
+	return means
 }
 
 // StateBytes is the size of the run's parameters and the optimizer's slots on a device, in bytes.

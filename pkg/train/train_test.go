@@ -315,7 +315,150 @@ func TestBackendsAgree(t *testing.T) {
 	}
 }
 
-// The epoch's loss is the mean over images, the short last batch with its true size.
+// A model that draws gives the same bits in windows of any length, and on several devices the same losses: what is drawn for
+// an image does not depend on where its row is computed. Its first values are those that the images decide.
+func TestVAE(t *testing.T) {
+	vae := func(binarise string) Spec {
+		s := spec()
+		s.Corrupt, s.Epochs = nil, 2
+		s.Model = &model.VAE{MLP: model.MLP{Encoder: []int{16}, Latent: 4, Decoder: []int{16}, Activation: "tanh", Init: "glorot"},
+			Likelihood: "bernoulli", Binarise: binarise, Deviation: 1, Beta: 1, BetaWarmup: 0.5, Bound: "elbo", Samples: 2}
+		return s
+	}
+	losses := map[string][]float32{}
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		for _, binarise := range []string{"dynamic", "static"} {
+			program, err := Compile(b.Compute, b.Loops, vae(binarise), blobs(blobCount), 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			start := func() *Group {
+				group, err := program.Start(vae(binarise))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return group
+			}
+			steps, want := start(), start()
+			if bias := stateOf(t, want.Runs[0]).Tensors[9]; bias.Name != "decoder.pixels.bias" || !slices.Equal(bias.Values, program.start[bias.Name]) {
+				t.Errorf("%s starts with %v, want %v", bias.Name, bias.Values, program.start)
+			}
+			losses[binarise] = finish(t, want)[0]
+			for i, loss := range losses[binarise] {
+				windows, err := steps.Advance(1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if windows[0].Losses[0] != loss {
+					t.Errorf("%s: in windows of one step, the loss of step %d is %g, want %g", binarise, i+1, windows[0].Losses[0], loss)
+				}
+			}
+		}
+	})
+	devices := backendtest.Devices(t, 4)
+	defer devices.Close()
+	for binarise, want := range losses {
+		split := vae(binarise)
+		split.Devices = 4
+		agree(t, binarise+", four devices", finish(t, alone(t, devices, split))[0], want, 1e-4)
+	}
+}
+
+// A conditional model is given the label of each image: where images are drawn from their labels alone, it reconstructs them
+// with a code that says nothing, and the same without labels does not.
+func TestLabels(t *testing.T) {
+	images := &dataset.Images{Height: 2, Width: 2, Channels: 1}
+	for i := range blobCount {
+		label := uint8(random.NewSeed(6).Block(uint32(i), 0)[0] % 4)
+		images.Labels = append(images.Labels, label)
+		image := make([]uint8, 4)
+		image[label] = 255
+		images.Pixels = append(images.Pixels, image...)
+	}
+	s := spec()
+	s.Corrupt, s.Epochs, s.LearningRate = nil, 60, 0.03
+	m := model.Kinds["vae"]().(*model.VAE)
+	m.Encoder, m.Decoder, m.Latent, m.Beta = []int{8}, []int{8}, 1, 100 // no information is worth its price
+	s.Model = m
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		last := func(classes int) float32 {
+			m.Classes = classes
+			losses := finish(t, start(t, b, images, s))[0]
+			return losses[len(losses)-1]
+		}
+		// Without labels, each of four pixels costs the entropy of ¼: 0.56 nats.
+		if plain := last(0); plain < 1.5 {
+			t.Errorf("without labels the last loss is %g", plain)
+		}
+		if labelled := last(4); labelled > 0.5 {
+			t.Errorf("with labels the last loss is %g", labelled)
+		}
+		unlabelled := *images
+		unlabelled.Labels = nil
+		if _, err := Compile(b.Compute, b.Loops, s, &unlabelled, 1); err == nil {
+			t.Error("images without labels were taken")
+		}
+	})
+}
+
+// A model with statistics learns, moves them without gradients, and gives the same bits in windows of any length.
+func TestVQVAE(t *testing.T) {
+	s := spec()
+	s.Corrupt, s.Epochs, s.LearningRate = nil, 40, 0.003
+	m := model.Kinds["vqvae"]().(*model.VQVAE)
+	m.Encoder, m.Decoder, m.Latent, m.Entries = []int{24}, []int{24}, 8, 16
+	s.Model = m
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		program, err := Compile(b.Compute, b.Loops, s, blobs(blobCount), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		run := func(n int) ([]float32, State) {
+			group, err := program.Start(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var losses []float32
+			for group.Runs[0].Step() < group.Runs[0].Steps() {
+				windows, err := group.Advance(n)
+				if err != nil {
+					t.Fatal(err)
+				}
+				losses = append(losses, windows[0].Losses...)
+			}
+			return losses, stateOf(t, group.Runs[0])
+		}
+		losses, state := run(100)
+		if again, other := run(1); !slices.Equal(losses, again) || !reflect.DeepEqual(state, other) {
+			t.Error("windows of one step give another run")
+		}
+		if first, last := losses[0], losses[len(losses)-1]; last > first/2 {
+			t.Errorf("loss %g at first, %g at last", first, last)
+		}
+		for _, tensor := range state.Tensors {
+			if tensor.Name != "codebook.shares" {
+				continue
+			}
+			sum := float32(0)
+			for _, share := range tensor.Values {
+				sum += share
+			}
+			if math.Abs(float64(sum)-1) > 1e-4 {
+				t.Errorf("the entries' shares are %v: their sum is %g, want 1", tensor.Values, sum)
+			}
+		}
+	})
+}
+
+// The mean of images is that of each pixel, in [-1, 1].
+func TestMean(t *testing.T) {
+	images := &dataset.Images{Height: 1, Width: 2, Channels: 1, Pixels: []uint8{0, 255, 255, 255, 0, 0, 255, 51}}
+	if got, want := mean(images), []float32{0, 0.1}; math.Abs(float64(got[0]-want[0])) > 1e-6 || math.Abs(float64(got[1]-want[1])) > 1e-6 {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// The epoch's loss is the mean// The epoch's loss is the mean over images, the short last batch with its true size.
 func TestEpochLoss(t *testing.T) {
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
 		sum, images := 0.0, 0

@@ -1,0 +1,105 @@
+package evaluate
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"latent/pkg/dataset"
+	"latent/pkg/model"
+)
+
+// Codes are points of a model's latent space: Values holds Size numbers of each, one code after another.
+type Codes struct {
+	Size   int
+	Values []float32
+	// Labels are the classes of the images to come, for a model that is given them; see model.Conditional.
+	Labels []uint8
+}
+
+// Len is the number of codes.
+func (c Codes) Len() int { return len(c.Values) / max(1, c.Size) }
+
+// Encode returns the codes of undamaged images.
+func (e *Evaluator) Encode(ctx context.Context, weights []*tensors.Tensor, images *dataset.Images) (Codes, error) {
+	exec, err := e.compile(batch, func(inputs []*Node) []*Node {
+		in := e.read(inputs)
+		z := e.spec.Model.Apply(in.pass(streamModel), in.images).Latent
+		return []*Node{Reshape(z, batch, -1)}
+	})
+	if err != nil {
+		return Codes{}, fmt.Errorf("build the encoder: %w", err)
+	}
+	var codes Codes
+	for first := 0; first < images.Len(); first += batch {
+		if err := ctx.Err(); err != nil {
+			return Codes{}, err
+		}
+		outputs, err := e.call(exec, batch, weights, images, first, 0)
+		if err != nil {
+			return Codes{}, err
+		}
+		values, err := tensors.CopyFlatData[float32](outputs[0])
+		if err != nil {
+			return Codes{}, err
+		}
+		codes.Size = len(values) / batch
+		codes.Values = append(codes.Values, values[:codes.Size*min(batch, images.Len()-first)]...)
+	}
+	return codes, nil
+}
+
+// Decode returns the images of codes.
+func (e *Evaluator) Decode(ctx context.Context, weights []*tensors.Tensor, codes Codes) (*dataset.Images, error) {
+	decoder, ok := e.spec.Model.(model.Decoder)
+	if !ok {
+		return nil, fmt.Errorf("%T makes no images of codes alone", e.spec.Model)
+	}
+	exec, err := NewExec(e.backend, func(inputs []*Node) []*Node {
+		pass := &model.Pass{Weights: model.Weights{}, Labels: inputs[1]}
+		for i, param := range e.params {
+			pass.Weights[param.Name] = inputs[2+i]
+		}
+		return []*Node{bytes(model.Generate(decoder, pass, inputs[0], e.image))}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("build the decoder: %w", err)
+	}
+	input := []shapes.Shape{shapes.Make(dtypes.Float32, batch, codes.Size), shapes.Make(dtypes.Uint8, batch)}
+	for _, param := range e.params {
+		input = append(input, shapes.Make(dtypes.Float32, param.Dims...))
+	}
+	if _, err := exec.Compile(input...); err != nil {
+		return nil, fmt.Errorf("build the decoder: %w", err)
+	}
+	images := &dataset.Images{Height: e.image.Height, Width: e.image.Width, Channels: e.image.Channels}
+	for first := 0; first < codes.Len(); first += batch {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		part := make([]float32, batch*codes.Size)
+		copy(part, codes.Values[first*codes.Size:])
+		labels := make([]uint8, batch)
+		if codes.Labels != nil {
+			copy(labels, codes.Labels[first:])
+		}
+		args := []any{tensors.FromFlatDataAndDimensions(part, batch, codes.Size), tensors.FromFlatDataAndDimensions(labels, batch)}
+		for _, weight := range weights {
+			args = append(args, weight)
+		}
+		outputs, err := exec.Call(args...)
+		if err != nil {
+			return nil, fmt.Errorf("decode: %w", err)
+		}
+		pixels, err := tensors.CopyFlatData[uint8](outputs[0])
+		if err != nil {
+			return nil, err
+		}
+		images.Pixels = append(images.Pixels, pixels[:min(batch, codes.Len()-first)*images.Size()]...)
+	}
+	return images, nil
+}

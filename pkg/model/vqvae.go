@@ -1,0 +1,130 @@
+package model
+
+import (
+	"fmt"
+
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+)
+
+// VQVAE is an autoencoder whose code is a few entries of a codebook (van den Oord et al. 2017), with dense layers: the code's
+// values are taken in parts of entry_size, and each part is replaced by the nearest entry. The codebook follows the parts that
+// choose it by moving averages. Its loss is a sum over pixels, for each image, and train.loss is not used.
+type VQVAE struct {
+	Coder `yaml:",inline"`
+
+	// EntrySize is the size of an entry of the codebook; it divides latent.
+	EntrySize int `yaml:"entry_size" min:"1" max:"65536"`
+
+	// Entries is the number of entries. An image's code so is latent / entry_size numbers below it.
+	Entries int `yaml:"entries" min:"2" max:"65536"`
+
+	// Commitment weighs the squared distance of the code from the entries that stand for it, the paper's β.
+	Commitment float64 `yaml:"commitment" min:"0" max:"1000000" strength:"yes"`
+
+	// Decay is that of the codebook's moving averages, for each step, the paper's γ.
+	Decay float64 `yaml:"decay" min:"0" below:"1" strength:"yes"`
+}
+
+// Check reports a code that cannot be taken in whole parts.
+func (v *VQVAE) Check(report func(key, problem string)) {
+	if v.EntrySize > 0 && v.Latent%v.EntrySize != 0 {
+		report("entry_size", fmt.Sprintf("a code of %d cannot be taken in parts of %d; choose a divisor of model.latent", v.Latent, v.EntrySize))
+	}
+}
+
+// Numbers returns commitment and decay.
+func (v *VQVAE) Numbers() []float32 { return []float32{float32(v.Commitment), float32(v.Decay)} }
+
+// Statistics of the codebook: the moving averages of how often each entry is chosen, as a part of all choices, [entries], and
+// of the sums of the parts that choose it, divided by the number of all choices, [entries, entry_size].
+const (
+	codebookShares = "codebook.shares"
+	codebookSums   = "codebook.sums"
+)
+
+// Layers lists the layers for images of this size, and the codebook.
+func (v *VQVAE) Layers(image Image) []Layer {
+	layers := v.Coder.Layers(image)
+	// Each entry starts with its share of the choices, at a place near 0, as far from it as the first codes are about.
+	share := 1 / float64(v.Entries)
+	return append(layers, Layer{
+		Name: "codebook", Description: fmt.Sprintf("%d entries of %d", v.Entries, v.EntrySize),
+		Values: v.Latent, Products: v.Latent * v.Entries,
+		Params: []Param{
+			{Name: codebookShares, Dims: []int{v.Entries}, Init: Init{Constant: share}, Statistic: true},
+			{Name: codebookSums, Dims: []int{v.Entries, v.EntrySize}, Init: Init{Limit: 0.1 * share}, Statistic: true},
+		},
+	})
+}
+
+// shareFloor keeps the place of an entry that is never chosen a number.
+const shareFloor = 1e-7
+
+// codebook returns the entries: [entries, entry_size].
+func (v *VQVAE) codebook(p *Pass) *Node {
+	return Div(p.Weights[codebookSums], MaxScalar(ExpandAxes(p.Weights[codebookShares], -1), shareFloor))
+}
+
+// quantised is a code and what stands for it.
+type quantised struct {
+	parts   *Node // z: [batch · parts, entry_size]
+	choice  *Node // 1 for the entry that is chosen, else 0: [batch · parts, entries]
+	entries *Node // e: [batch · parts, entry_size]
+}
+
+// quantise finds the nearest entry for each part of codes z: [batch, latent].
+func (v *VQVAE) quantise(p *Pass, z *Node) quantised {
+	book := v.codebook(p)
+	parts := Reshape(z, -1, v.EntrySize)
+	// ‖z − e‖² without ‖z‖², which is the same for all entries.
+	distance := Sub(ExpandAxes(ReduceSum(Square(book), 1), 0), MulScalar(Einsum("pd,ed->pe", parts, book), 2))
+	choice := StopGradient(OneHot(ArgMin(distance, 1, dtypes.Int32), v.Entries, z.DType()))
+	return quantised{parts, choice, StopGradient(Einsum("pe,ed->pd", choice, book))}
+}
+
+// Apply encodes x to entries of the codebook, and decodes them. x: [batch, height, width, channels].
+func (v *VQVAE) Apply(p *Pass, x *Node) Output {
+	z := v.code(p, x)
+	return v.decoded(p, Reshape(v.quantise(p, z).entries, z.Shape().Dimensions...), x)
+}
+
+// Objective is ‖x − y‖² + β ‖z − sg[e]‖² of each image, where y is decoded from z + sg[e − z], so that the gradient passes the
+// choice by (van den Oord et al. 2017, equations 2 and 3). Instead of the equation's second part, the codebook follows its
+// moving averages (appendix A.1, equations 6 to 8): with n of N parts that choose an entry,
+//
+//	share ← γ share + (1 − γ) n/N,   sum ← γ sum + (1 − γ) Σ z/N,   e = sum / share
+func (v *VQVAE) Objective(p *Pass, clean, damaged *Node) (Output, []Term) {
+	z := v.code(p, damaged)
+	q := v.quantise(p, z)
+	through := Add(q.parts, StopGradient(Sub(q.entries, q.parts)))
+	out := v.decoded(p, Reshape(through, z.Shape().Dimensions...), clean)
+	commitment := ReduceSum(Reshape(Square(Sub(q.parts, q.entries)), z.Shape().Dimensions...), 1)
+	if p.Training {
+		v.follow(p, q)
+	}
+	return out, []Term{
+		{Name: reconstruction, Value: squaredDistance(clean, out.Image)},
+		{Name: "commitment", Value: commitment, Weight: p.Numbers[0]},
+	}
+}
+
+// follow moves the codebook's averages.
+func (v *VQVAE) follow(p *Pass, q quantised) {
+	choice := q.choice
+	if p.Counts != nil {
+		each := v.Latent / v.EntrySize
+		counts := BroadcastToDims(ExpandAxes(p.Counts, 1), p.Counts.Shape().Dim(0), each)
+		choice = Mul(choice, Reshape(counts, -1, 1))
+	}
+	all := MaxScalar(ReduceAllSum(choice), 1)
+	decay := p.Numbers[1]
+	average := func(name string, now *Node) {
+		p.Update(name, Add(Mul(decay, p.Weights[name]), Mul(OneMinus(decay), Div(now, all))))
+	}
+	average(codebookShares, ReduceSum(choice, 0))
+	average(codebookSums, Einsum("pe,pd->ed", choice, q.parts))
+}
+
+// AcrossBatch says that all images of a batch move the codebook.
+func (v *VQVAE) AcrossBatch() string { return "kind" }
