@@ -40,7 +40,6 @@ func (b *bench) epoch(ctx context.Context) (result, error) {
 		bars: slices.Concat(
 			against(all, "epoch: JAX lax.scan ÷ Latent", nameScan, nameLatent, series.seconds, 1.25, false),
 			against(all, "epoch: PyTorch eager ÷ Latent", nameEager, nameLatent, series.seconds, 2, false),
-			against(all, "epoch: PyTorch eager with fused Adam ÷ Latent", nameFused, nameLatent, series.seconds, 2, false),
 			against(all, "epoch: Latent ÷ arithmetic limit", nameLatent, nameLimit, series.seconds, 2.7, true)),
 	}, nil
 }
