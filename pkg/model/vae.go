@@ -80,14 +80,13 @@ func (v *VAE) Layers(image Image) []Layer {
 	return v.layers(image.Size(), v.Classes, meanLayer, logVarianceLayer)
 }
 
-// Start puts the mean of the training images into the bias of the last layer: without it, the first epochs learn nothing
-// else.
+// Start puts the mean of the training images into the bias of the last layer, so that training need not begin with learning it.
 func (v *VAE) Start(mean []float32) map[string][]float32 {
 	bias := make([]float32, len(mean))
 	for i, pixel := range mean {
 		bias[i] = pixel
 		if v.Likelihood == "bernoulli" {
-			// Pixels that are never white would start, and stay, at −∞; Burda et al. 2016 cut at the same place.
+			// Pixels that are never white would start, and stay, at −∞; cut as in the code of Burda et al. 2016.
 			p := min(max((float64(pixel)+1)/2, 0.001), 0.999)
 			bias[i] = float32(math.Log(p / (1 - p)))
 		}
