@@ -233,6 +233,7 @@ func (c *check) test(ctx context.Context) error {
 func (c *check) compareEnvironment() {
 	m, s := c.run.manifest, c.run.session
 	c.Environment = append(c.Environment, differences("versions", m.Versions, versions())...)
+	c.Environment = append(c.Environment, differences("source", m.Git, gitState())...)
 	c.Environment = append(c.Environment, differences("backend", m.Backend, s.describeBackend())...)
 	c.Environment = append(c.Environment, differences("host", m.Host, describeHost())...)
 	c.Environment = append(c.Environment, differences("data", m.Data.Checksums, s.split.Checksums)...)

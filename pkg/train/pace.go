@@ -6,9 +6,14 @@ import "time"
 // that calls and records cost nothing beside it.
 const windowTime = 300 * time.Millisecond
 
+// callTime is how long each call of a group should take at least, where its runs take turns: a call costs 1 to 2 ms beside its
+// steps, and finds a cache full of another run's weights.
+const callTime = 60 * time.Millisecond
+
 // pace chooses the length of windows by the time that the last one took.
 type pace struct {
 	longest int
+	calls   int           // in a window
 	perStep time.Duration // of the last window; 0 before the first
 }
 
@@ -17,7 +22,7 @@ func (p *pace) steps() int {
 	if p.perStep <= 0 {
 		return min(8, p.longest)
 	}
-	return min(max(1, int(windowTime/p.perStep)), p.longest)
+	return min(max(1, int(max(windowTime, time.Duration(p.calls)*callTime)/p.perStep)), p.longest)
 }
 
 func (p *pace) took(steps int, d time.Duration) { p.perStep = max(1, d/time.Duration(steps)) }

@@ -175,7 +175,7 @@ func (s Spec) structure() structure {
 // Start begins a group of runs, at their first step. Their specs have the structure of the program's and the same number
 // of steps; seed, learning rate, schedule, noise and the optimizer's numbers may differ.
 func (p *Program) Start(specs ...Spec) (*Group, error) {
-	group := &Group{program: p, pace: pace{longest: p.window}}
+	group := &Group{program: p, pace: pace{longest: p.window, calls: len(p.parts(len(specs)))}}
 	for i, spec := range specs {
 		if got, want := spec.structure(), p.spec.structure(); got != want {
 			return nil, fmt.Errorf("start run %d: %+v; the program was compiled for %+v", i+1, got, want)
