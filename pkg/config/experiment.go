@@ -98,6 +98,11 @@ func (e *Experiment) check(report func(problem string, keys ...string)) {
 		report(fmt.Sprintf("%d devices cannot share a batch of %d evenly; choose a divisor", t.Devices, t.BatchSize),
 			"train.devices", "train.batch_size")
 	}
+	if collective, ok := e.Model.(model.Collective); ok && t.Devices > 1 && collective.AcrossBatch() != "" {
+		key := "model." + collective.AcrossBatch()
+		report(fmt.Sprintf("%d devices see a part of each batch, and %s looks across all of it; write 1, or change it", t.Devices, key),
+			"train.devices", key)
+	}
 	if images := e.Data.TrainImages(); images > 0 && t.BatchSize > images {
 		report(fmt.Sprintf("a batch of %d images, but there are only %d to train on; lower it", t.BatchSize, images),
 			"train.batch_size", "data")

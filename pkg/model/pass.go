@@ -56,6 +56,12 @@ func Numbers(m Model) []float32 {
 	return nil
 }
 
+// Collective is a model that may look at all images of a batch together, so that a batch cannot be split over devices.
+type Collective interface {
+	// AcrossBatch names the model's key that asks for it, or is "" where none does.
+	AcrossBatch() string
+}
+
 // Weight returns a parameter, in the pass's precision.
 func (p *Pass) Weight(name string) *Node {
 	weight := p.Weights[name]
@@ -66,6 +72,14 @@ func (p *Pass) Weight(name string) *Node {
 		return weight
 	}
 	return ConvertDType(weight, p.Precision)
+}
+
+// wide converts to float32 where the model computes in less: sums over many values need it.
+func (p *Pass) wide(x *Node) *Node {
+	if p.Precision == dtypes.InvalidDType {
+		return x
+	}
+	return ConvertDType(x, dtypes.Float32)
 }
 
 // Draw returns a key of its own for the model's next draw. The order of the calls is a part of what a seed means.
