@@ -285,6 +285,9 @@ func settle(e *Experiment) {
 	if e.Train.Loss == "bce" {
 		e.Train.Loss = "mse"
 	}
+	if dense, ok := e.Model.(*model.Dense); ok {
+		dense.Tied, dense.Sparsity, dense.SparsityWeight, dense.Contraction, dense.ContractionWeight = false, "none", 0, false, 0
+	}
 	switch data := e.Data.(type) {
 	case *dataset.Folder:
 		data.Dir += "pictures"

@@ -51,7 +51,7 @@ func TestConvolution(t *testing.T) {
 		const height, width = 7, 10
 		for _, channels := range [][2]int{{2, 3}, {3, 2}} {
 			in, out := channels[0], channels[1]
-			for _, size := range [][2]int{{1, 1}, {3, 1}, {4, 1}, {1, 2}, {2, 2}, {3, 2}, {4, 2}, {5, 3}} {
+			for _, size := range [][2]int{{3, 1}, {4, 1}, {1, 2}, {4, 2}, {5, 3}} {
 				kernel, stride := size[0], size[1]
 				name := fmt.Sprintf("%d → %d channels, kernel %d, stride %d", in, out, kernel, stride)
 				rows, _, _ := frame(height, kernel, stride)
