@@ -311,6 +311,9 @@ func settle(e *Experiment) {
 	if vqvae, ok := e.Model.(*model.VQVAE); ok {
 		vqvae.EntrySize = 1
 	}
+	if dense, ok := e.Model.(*model.Dense); ok {
+		dense.Tied, dense.Sparsity, dense.SparsityWeight, dense.Contraction, dense.ContractionWeight = false, "none", 0, false, 0
+	}
 	switch data := e.Data.(type) {
 	case *dataset.Folder:
 		data.Dir += "pictures"

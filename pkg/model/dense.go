@@ -1,8 +1,11 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	. "github.com/gomlx/gomlx/core/graph"
 )
@@ -32,6 +35,72 @@ type Dense struct {
 	// does; glorot is uniform in ±√(6/(fan_in+fan_out)) with zero biases; he is normal with variance 2/fan_in and zero
 	// biases.
 	Init string `yaml:"init" enum:"pytorch,glorot,he"`
+
+	// Tied lets the decoder use the encoder's weights, transposed, with biases of its own; decoder then is the reverse of
+	// encoder without its last.
+	Tied bool `yaml:"tied"`
+
+	// Norm stands before the activation of every hidden layer but the code: layer, over the values of the layer; batch, for
+	// each value over the batch; or none.
+	Norm string `yaml:"norm" enum:"none,layer,batch"`
+
+	// Dropout is the part of every hidden layer's values, but the code's, that a step of training sets to zero.
+	Dropout float64 `yaml:"dropout" min:"0" below:"1"`
+
+	// Sparsity adds sparsity_weight times a penalty to the loss, so that few values of the code are active: l1 is the sum
+	// of their magnitudes; kl is the sum over the code's values of KL(ρ ‖ ρ̂), from the rate ρ of sparsity_target to the
+	// value's mean ρ̂ over the batch, and needs latent_activation sigmoid (Ng 2011); or none.
+	Sparsity string `yaml:"sparsity" enum:"none,l1,kl"`
+
+	// SparsityWeight multiplies the penalty of sparsity. The loss is a mean over pixels, the penalty a sum over the code.
+	SparsityWeight float64 `yaml:"sparsity_weight" min:"0" strength:"yes"`
+
+	// SparsityTarget is the rate ρ of sparsity kl.
+	SparsityTarget float64 `yaml:"sparsity_target" above:"0" below:"1" strength:"yes"`
+
+	// Contraction adds contraction_weight times the squared Frobenius norm of the code's Jacobian with respect to the image
+	// to the loss (Rifai et al. 2011): exact for an encoder of one layer; for deeper ones estimated in each step with one
+	// random direction for each image.
+	Contraction bool `yaml:"contraction"`
+
+	// ContractionWeight multiplies the penalty of contraction.
+	ContractionWeight float64 `yaml:"contraction_weight" min:"0" strength:"yes"`
+}
+
+// Check reports keys that contradict each other.
+func (d *Dense) Check(report func(key, problem string)) {
+	mirror := slices.Clone(d.Encoder[:max(0, len(d.Encoder)-1)])
+	slices.Reverse(mirror)
+	if d.Tied && !slices.Equal(mirror, d.Decoder) {
+		report("tied", fmt.Sprintf("the decoder's layers must be the encoder's in reverse; write decoder: %s, or leave it out",
+			strings.ReplaceAll(fmt.Sprint(mirror), " ", ", ")))
+	}
+	sparse := cmp.Or(d.Sparsity, "none")
+	switch {
+	case sparse == "kl" && d.LatentActivation != "sigmoid":
+		report("sparsity", fmt.Sprintf("kl compares rates, and needs a code between 0 and 1; write latent_activation: sigmoid, which is %s",
+			d.LatentActivation))
+	case sparse != "none" && d.SparsityWeight == 0:
+		report("sparsity", "does nothing without sparsity_weight; set it above 0, or leave it out")
+	case sparse == "none" && d.SparsityWeight > 0:
+		report("sparsity_weight", "does nothing without sparsity; write sparsity: l1 or kl, or leave it out")
+	}
+	switch {
+	case d.Contraction && d.Norm == "batch":
+		report("contraction", "batch norm makes each code depend on all images; write norm: layer or none, or leave it out")
+	case d.Contraction && d.ContractionWeight == 0:
+		report("contraction", "does nothing without contraction_weight; set it above 0, or leave it out")
+	case !d.Contraction && d.ContractionWeight > 0:
+		report("contraction_weight", "does nothing without contraction: true; write it, or leave it out")
+	}
+}
+
+// AcrossBatch names the key by which the model looks across a batch; see [Collective].
+func (d *Dense) AcrossBatch() string {
+	if d.Sparsity == "kl" {
+		return "sparsity"
+	}
+	return acrossBatch(d.Norm)
 }
 
 // denseLayer is one layer y = activation(x W + b), W: [in, out], b: [out].
@@ -69,26 +138,33 @@ func (d *Dense) OutputActivation() string { return d.Output }
 
 // Layers lists the layers for images of this size.
 func (d *Dense) Layers(image Image) []Layer {
-	stack := d.stack(image.Size())
-	layers := make([]Layer, len(stack))
-	for i, l := range stack {
-		activation := l.activation
-		if i == len(stack)-1 {
-			activation = d.Output
-		}
-		weight, bias := denseInit(d.Init, l.in, l.out)
-		layers[i] = Layer{
-			Name:        l.name,
-			Description: fmt.Sprintf("dense %d → %d, %s", l.in, l.out, activation),
-			Values:      l.out,
-			Products:    l.in * l.out,
-			Params: []Param{
-				{Name: l.name + ".weight", Dims: []int{l.in, l.out}, Init: weight, Decays: true},
-				{Name: l.name + ".bias", Dims: []int{l.out}, Init: bias},
-			},
-		}
-	}
+	encoder, decoder := d.blocks(image.Size())
+	layers := layersOf(encoder, decoder)
+	last := len(decoder) - 1
+	layers[len(layers)-1] = shown(decoder[last], d.Output)
 	return layers
+}
+
+// blocks lists the encoder for flattened images of size values, and the decoder.
+func (d *Dense) blocks(size int) (encoder, decoder []block) {
+	stack := d.stack(size)
+	for i, l := range stack {
+		var after []block
+		if code, last := len(d.Encoder)-1, len(stack)-1; i != code && i != last {
+			after = hidden(l.name, d.Norm, l.out, l.out, l.activation, d.Dropout)
+			l.activation = before(d.Norm, l.activation)
+		}
+		if i < len(d.Encoder) {
+			encoder = append(append(encoder, denseBlock{denseLayer: l, init: d.Init}), after...)
+			continue
+		}
+		b := denseBlock{denseLayer: l, init: d.Init}
+		if d.Tied {
+			b.tiedTo = stack[len(stack)-1-i].name
+		}
+		decoder = append(append(decoder, b), after...)
+	}
+	return encoder, decoder
 }
 
 // denseInit returns how a layer's weights and biases start.
@@ -111,27 +187,21 @@ func denseInit(kind string, in, out int) (weight, bias Init) {
 func (d *Dense) Apply(p *Pass, x *Node) Output {
 	z := d.Encode(p, x)
 	logits := Reshape(d.Decode(p, z), x.Shape().Dimensions...)
-	return Output{Latent: z, Logits: logits, Image: pixels(d.Output, logits)}
+	return Output{Latent: z, Logits: logits, Image: pixels(d.Output, logits), Penalties: d.penalties(p, x, z)}
 }
 
 // Encode returns the code of x: [batch, height, width, channels] → [batch, latent].
 func (d *Dense) Encode(p *Pass, x *Node) *Node {
 	h := Reshape(x, x.Shape().Dim(0), -1)
-	stack := d.stack(h.Shape().Dim(1))
-	for _, layer := range stack[:len(d.Encoder)] {
-		h = layer.apply(p, h)
-	}
-	return h
+	encoder, _ := d.blocks(h.Shape().Dim(1))
+	return through(encoder, p, h)
 }
 
 // Decode returns the logits of the flattened image: [batch, latent] → [batch, height · width · channels].
 func (d *Dense) Decode(p *Pass, z *Node) *Node {
 	last := fmt.Sprintf("decoder.layer_%d.bias", len(d.Decoder)+1)
-	h := z
-	for _, layer := range d.stack(p.Weight(last).Shape().Size())[len(d.Encoder):] {
-		h = layer.apply(p, h)
-	}
-	return h
+	_, decoder := d.blocks(p.Weight(last).Shape().Size())
+	return through(decoder, p, z)
 }
 
 // apply returns activation(x W + b). x: [batch, in] → [batch, out].
@@ -141,4 +211,51 @@ func (l denseLayer) apply(p *Pass, x *Node) *Node {
 		panic(fmt.Errorf("build %s: input %v does not fit weights %v", l.name, x.Shape().Dimensions, weight.Shape().Dimensions))
 	}
 	return activate(l.activation, Add(MatMul(x, weight), ExpandAxes(bias, 0)))
+}
+
+// denseBlock is a dense layer as a block of a model. It flattens what it gets.
+type denseBlock struct {
+	denseLayer
+	init string
+	// to is the shape of an image's values at its end, where they are not left in a row.
+	to []int
+	// tiedTo names the layer whose weights, transposed, it uses, where it has none of its own.
+	tiedTo string
+}
+
+func (b denseBlock) layer() Layer {
+	weight, bias := denseInit(b.init, b.in, b.out)
+	layer := Layer{
+		Name:        b.name,
+		Description: fmt.Sprintf("dense %d → %d, %s", b.in, b.out, b.activation),
+		Values:      b.out,
+		Products:    b.in * b.out,
+		Params: []Param{
+			{Name: b.name + ".weight", Dims: []int{b.in, b.out}, Init: weight, Decays: true},
+			{Name: b.name + ".bias", Dims: []int{b.out}, Init: bias},
+		},
+	}
+	if b.tiedTo != "" {
+		layer.Description += ", tied"
+		layer.Params = layer.Params[1:]
+	}
+	return layer
+}
+
+// apply maps x: [batch, …] with in values an image → [batch, out], or [batch, to…].
+func (b denseBlock) apply(p *Pass, x *Node) *Node {
+	batch := x.Shape().Dim(0)
+	x = Reshape(x, batch, -1)
+	if b.tiedTo != "" {
+		weights := Weights{
+			b.name + ".weight": Transpose(p.Weights[b.tiedTo+".weight"], 0, 1),
+			b.name + ".bias":   p.Weights[b.name+".bias"],
+		}
+		p = &Pass{Weights: weights, Precision: p.Precision}
+	}
+	y := b.denseLayer.apply(p, x)
+	if b.to != nil {
+		y = Reshape(y, append([]int{batch}, b.to...)...)
+	}
+	return y
 }

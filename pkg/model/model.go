@@ -54,6 +54,19 @@ var Kinds = map[string]func() Model{
 		return &Dense{
 			Encoder: []int{256, 128, 64}, Decoder: []int{128, 256},
 			Activation: "relu", LatentActivation: "relu", Output: "tanh", Init: "pytorch",
+			Norm: "none", Sparsity: "none", SparsityTarget: 0.05,
+		}
+	},
+	"conv": func() Model {
+		return &Conv{
+			Channels: []int{24, 48}, Kernel: 4, Stride: 2, Latent: 64, Decoder: "transposed",
+			Activation: "relu", LatentActivation: "linear", Norm: "none", Output: "tanh", Init: "pytorch",
+		}
+	},
+	"unet": func() Model {
+		return &UNet{
+			Channels: []int{24, 48, 96}, Convolutions: 2, Kernel: 3, Pooling: "max", Upsampling: "transposed",
+			Activation: "relu", Norm: "none", Output: "tanh", Init: "pytorch",
 		}
 	},
 	"vae": func() Model {

@@ -153,14 +153,26 @@ func checkGradient(t *testing.T, b *backend.Backend, m model.Model, loss model.L
 		}
 		return out
 	}
-	args := []any{tensors.FromFlatDataAndDimensions(wide(pixels), 1, image.Height, image.Width, 1)}
+	batch := len(pixels) / image.Size()
+	args := []any{tensors.FromFlatDataAndDimensions(wide(pixels), batch, image.Height, image.Width, image.Channels)}
 	var values [][]float64
 	for i, param := range params {
-		values = append(values, wide(param.Init.Values(random.NewSeed(5).Child(i), param.Size())))
+		init := param.Init
+		if init.Limit == 0 && !param.Statistic {
+			init.Limit = 0.5 // Zeros put activations on their kinks.
+		}
+		values = append(values, wide(init.Values(random.NewSeed(5).Child(i), param.Size())))
 		args = append(args, tensors.FromFlatDataAndDimensions(values[i], param.Dims...))
 	}
 	total := func(nodes []*Node) *Node {
-		return ReduceAllSum(perImage(loss, nodes[0], m.Apply(passOf(params, nodes[1:]), nodes[0])))
+		x := nodes[0]
+		pass := passOf(params, nodes[1:])
+		pass.Training, pass.Key = true, random.KeyFromNode(Const(x.Graph(), []uint32{3, 4}))
+		for _, value := range model.Numbers(m) {
+			pass.Numbers = append(pass.Numbers, Scalar(x.Graph(), x.DType(), value))
+		}
+		out := m.Apply(pass, x)
+		return ReduceAllSum(model.Sum(append([]model.Term{{Value: perImage(loss, x, out)}}, out.Penalties...)))
 	}
 	gradients, err := ExecOnceN(b.Compute, func(nodes []*Node) []*Node { return Gradient(total(nodes), nodes[1:]...) }, args...)
 	if err != nil {
@@ -178,6 +190,9 @@ func checkGradient(t *testing.T, b *backend.Backend, m model.Model, loss model.L
 		return tensors.ToScalar[float64](exec.MustCall(moved...)[0])
 	}
 	for i, param := range params {
+		if param.Statistic {
+			continue
+		}
 		for j, got := range tensors.MustCopyFlatData[float64](gradients[i]) {
 			want := (at(i, j, h) - at(i, j, -h)) / (2 * h)
 			if math.Abs(got-want) > 1e-7 {

@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/gomlx/compute/dtypes"
@@ -51,6 +52,10 @@ func Learn(m Model, p *Pass, loss Loss, strengths []*Node, clean, damaged *Node)
 // in converts what a model made to another precision.
 func (o Output) in(dtype dtypes.DType) Output {
 	o.Latent, o.Logits, o.Image = ConvertDType(o.Latent, dtype), ConvertDType(o.Logits, dtype), ConvertDType(o.Image, dtype)
+	o.Penalties = slices.Clone(o.Penalties)
+	for i, term := range o.Penalties {
+		o.Penalties[i].Value = ConvertDType(term.Value, dtype)
+	}
 	return o
 }
 

@@ -102,6 +102,14 @@ func (p *Pass) Weight(name string) *Node {
 	return ConvertDType(weight, p.Precision)
 }
 
+// wide converts to float32 where the model computes in less: sums over many values need it.
+func (p *Pass) wide(x *Node) *Node {
+	if p.Precision == dtypes.InvalidDType {
+		return x
+	}
+	return ConvertDType(x, dtypes.Float32)
+}
+
 // Draw returns a key of its own for the model's next draw. The order of the calls is a part of what a seed means.
 func (p *Pass) Draw() random.Key {
 	p.draws++

@@ -1,0 +1,116 @@
+package model
+
+import (
+	"fmt"
+
+	. "github.com/gomlx/gomlx/core/graph"
+)
+
+// Conv is a convolutional autoencoder: strided convolutions narrow the image to few places with many channels, a dense layer
+// makes the code of them, and the decoder goes the same way back.
+//
+// A stride that does not divide a height or width rounds up: 28 becomes 14, 7, 4. The decoder has the same sizes in reverse.
+type Conv struct {
+	// Channels lists the channels of the encoder's convolutions; each divides height and width by stride. The decoder has
+	// the same in reverse.
+	Channels []int `yaml:"channels,flow" min:"1" max:"4096" minitems:"1" maxitems:"16"`
+
+	// Kernel is the height and width of all kernels.
+	Kernel int `yaml:"kernel" min:"1" max:"31"`
+
+	// Stride is the step between the places of a convolution.
+	Stride int `yaml:"stride" min:"1" max:"8"`
+
+	// Latent is the size of the code.
+	Latent int `yaml:"latent" min:"1" max:"65536"`
+
+	// Decoder is how the decoder enlarges: transposed is the adjoint of the encoder's convolutions; resize repeats each
+	// value, and convolves the result with stride 1, which costs stride² times as much and leaves no checkerboard (Odena
+	// et al. 2016).
+	Decoder string `yaml:"decoder" enum:"transposed,resize"`
+
+	// Activation follows every hidden layer.
+	Activation string `yaml:"activation" enum:"relu,leaky_relu,gelu,silu,elu,tanh,sigmoid,linear"`
+
+	// LatentActivation follows the layer that gives the code; linear leaves the code free.
+	LatentActivation string `yaml:"latent_activation" enum:"relu,leaky_relu,gelu,silu,elu,tanh,sigmoid,linear"`
+
+	// Norm stands before the activation of every hidden layer but the code: layer, over the channels of each place; batch,
+	// for each channel over the batch; or none.
+	Norm string `yaml:"norm" enum:"none,layer,batch"`
+
+	// Dropout is the part of every hidden layer's values, but the code's, that a step of training sets to zero.
+	Dropout float64 `yaml:"dropout" min:"0" below:"1"`
+
+	// Output maps the last layer to pixels in [-1, 1]: tanh; sigmoid, whose (0, 1) is stretched to (-1, 1), and which
+	// loss bce needs; or linear, unbounded.
+	Output string `yaml:"output" enum:"tanh,sigmoid,linear"`
+
+	// Init draws the first weights, as for model dense; the fan-in counts a kernel's taps.
+	Init string `yaml:"init" enum:"pytorch,glorot,he"`
+}
+
+// OutputActivation returns Output.
+func (m *Conv) OutputActivation() string { return m.Output }
+
+// AcrossBatch names the key by which the model looks across a batch; see [Collective].
+func (m *Conv) AcrossBatch() string { return acrossBatch(m.Norm) }
+
+// Layers lists the layers for images of this size.
+func (m *Conv) Layers(image Image) []Layer {
+	encoder, decoder := m.blocks(image)
+	layers := layersOf(encoder, decoder)
+	layers[len(layers)-1] = shown(decoder[len(decoder)-1], m.Output)
+	return layers
+}
+
+// blocks lists the encoder, from the image to the code, and the decoder back.
+func (m *Conv) blocks(image Image) (encoder, decoder []block) {
+	first := before(m.Norm, m.Activation) // the activation of layers that a norm may follow
+	after := func(name string, channels int, to size) []block {
+		return hidden(name, m.Norm, channels, to.area()*channels, m.Activation, m.Dropout)
+	}
+	sizes, channels := []size{{image.Height, image.Width}}, []int{image.Channels}
+	for i, out := range m.Channels {
+		l := convLayer{
+			name: fmt.Sprintf("encoder.conv_%d", i+1), kind: "down", kernel: m.Kernel, stride: m.Stride,
+			in: channels[i], out: out, large: sizes[i], activation: first, init: m.Init,
+		}
+		encoder = append(append(encoder, l), after(l.name, out, l.to())...)
+		sizes, channels = append(sizes, l.to()), append(channels, out)
+	}
+	last := len(m.Channels)
+	values := sizes[last].area() * channels[last]
+	encoder = append(encoder, denseBlock{denseLayer: denseLayer{"encoder.code", values, m.Latent, m.LatentActivation}, init: m.Init})
+	decoder = append(decoder, denseBlock{
+		denseLayer: denseLayer{"decoder.code", m.Latent, values, first}, init: m.Init,
+		to: []int{sizes[last][0], sizes[last][1], channels[last]},
+	})
+	decoder = append(decoder, after("decoder.code", channels[last], sizes[last])...)
+	for i := last - 1; i >= 0; i-- {
+		l := convLayer{
+			name: fmt.Sprintf("decoder.conv_%d", last-i), kind: m.Decoder, kernel: m.Kernel, stride: m.Stride,
+			in: channels[i+1], out: channels[i], large: sizes[i], activation: first, init: m.Init,
+		}
+		if i == 0 {
+			l.activation = "linear"
+			decoder = append(decoder, l)
+			break
+		}
+		decoder = append(append(decoder, l), after(l.name, l.out, l.large)...)
+	}
+	return encoder, decoder
+}
+
+// Apply encodes and decodes x: [batch, height, width, channels]. No gradient flows to x; see withGradient.
+func (m *Conv) Apply(p *Pass, x *Node) Output {
+	encoder, decoder := m.blocks(imageOf(x))
+	z := through(encoder, p, StopGradient(x))
+	logits := through(decoder, p, z)
+	return Output{Latent: z, Logits: logits, Image: pixels(m.Output, logits)}
+}
+
+// imageOf is the size of a batch's images.
+func imageOf(x *Node) Image {
+	return Image{Height: x.Shape().Dim(1), Width: x.Shape().Dim(2), Channels: x.Shape().Dim(3)}
+}

@@ -1,0 +1,147 @@
+package model
+
+import (
+	"fmt"
+	"slices"
+
+	. "github.com/gomlx/gomlx/core/graph"
+)
+
+// UNet narrows the image level by level and widens it again, and hands each level's features over to the level of the same
+// size on the way up (Ronneberger et al. 2015). It has no narrow code: it is for removing damage, not for compressing.
+//
+//	level 1   convolutions ──────────── skip ───────────→ join, convolutions → 1×1 to the image
+//	              ↓ pooling                                  ↑ upsampling
+//	level 2       convolutions ──────── skip ───→ join, convolutions
+//	                  ↓                              ↑
+//	bottom            convolutions ──────────────────┘
+//
+// Height and width are halved from level to level and rounded up: 28, 14, 7, 4.
+type UNet struct {
+	// Channels lists the channels of each level; the last is the bottom's. With one there is no other level.
+	Channels []int `yaml:"channels,flow" min:"1" max:"4096" minitems:"1" maxitems:"10"`
+
+	// Convolutions is how many a level has on the way down, and again on the way up.
+	Convolutions int `yaml:"convolutions" min:"1" max:"16"`
+
+	// Kernel is the height and width of the convolutions' kernels.
+	Kernel int `yaml:"kernel" min:"1" max:"31"`
+
+	// Pooling makes one value of 2×2: max, mean, or strided, a convolution of 2×2 with weights.
+	Pooling string `yaml:"pooling" enum:"max,mean,strided"`
+
+	// Upsampling makes 2×2 values of one, with as many channels as the level above has: transposed, a transposed
+	// convolution of 2×2; or resize, a convolution of 1×1 whose values are repeated.
+	Upsampling string `yaml:"upsampling" enum:"transposed,resize"`
+
+	// Activation follows every convolution but those that change the size, and the last.
+	Activation string `yaml:"activation" enum:"relu,leaky_relu,gelu,silu,elu,tanh,sigmoid,linear"`
+
+	// Norm stands before each activation: layer, over the channels of each place; batch, for each channel over the batch; or
+	// none.
+	Norm string `yaml:"norm" enum:"none,layer,batch"`
+
+	// Residual adds the input to the last layer's values, before output: what is learned is the damage.
+	Residual bool `yaml:"residual"`
+
+	// Output maps the last layer to pixels in [-1, 1]: tanh; sigmoid, whose (0, 1) is stretched to (-1, 1), and which
+	// loss bce needs; or linear, unbounded.
+	Output string `yaml:"output" enum:"tanh,sigmoid,linear"`
+
+	// Init draws the first weights, as for model dense; the fan-in counts a kernel's taps.
+	Init string `yaml:"init" enum:"pytorch,glorot,he"`
+}
+
+// OutputActivation returns Output.
+func (m *UNet) OutputActivation() string { return m.Output }
+
+// AcrossBatch names the key by which the model looks across a batch; see [Collective].
+func (m *UNet) AcrossBatch() string { return acrossBatch(m.Norm) }
+
+// level is one of the U's levels: what it does on the way down, how it goes to the next and comes back, and what it does
+// with both on the way up. The bottom has only the first.
+type level struct {
+	down, next, back, up []block
+	size                 size
+}
+
+// levels lists the levels from the image to the bottom, and the layer that makes the image.
+func (m *UNet) levels(image Image) ([]level, convLayer) {
+	var levels []level
+	at, in := size{image.Height, image.Width}, image.Channels
+	conv := func(name string, in, out int) convLayer {
+		return convLayer{name: name, kind: "down", kernel: m.Kernel, stride: 1, in: in, out: out, large: at,
+			activation: before(m.Norm, m.Activation), init: m.Init}
+	}
+	convolutions := func(part string, in, out int) []block {
+		var blocks []block
+		for i := range m.Convolutions {
+			l := conv(fmt.Sprintf("%s.conv_%d", part, i+1), in, out)
+			blocks = append(append(blocks, l), hidden(l.name, m.Norm, out, at.area()*out, m.Activation, 0)...)
+			in = out
+		}
+		return blocks
+	}
+	for i, channels := range m.Channels {
+		l := level{size: at, down: convolutions(fmt.Sprintf("down_%d", i+1), in, channels)}
+		if i < len(m.Channels)-1 {
+			resize := convLayer{kernel: 2, stride: 2, large: at, activation: "linear", init: m.Init}
+			if m.Pooling == "strided" {
+				next := resize
+				next.name, next.kind, next.in, next.out = fmt.Sprintf("pool_%d", i+1), "down", channels, channels
+				l.next = []block{next}
+			} else {
+				l.next = []block{poolLayer{fmt.Sprintf("pool_%d", i+1), m.Pooling, channels, at}}
+			}
+			back := resize
+			back.name, back.kind, back.in, back.out = fmt.Sprintf("unpool_%d", i+1), m.Upsampling, m.Channels[i+1], channels
+			if m.Upsampling == "resize" {
+				back.kernel = 1
+			}
+			l.back = []block{back}
+			l.up = convolutions(fmt.Sprintf("up_%d", i+1), 2*channels, channels)
+		}
+		levels = append(levels, l)
+		at, in = at.down(2), channels
+	}
+	at = levels[0].size
+	last := conv("image", m.Channels[0], image.Channels)
+	last.kernel, last.activation = 1, "linear"
+	return levels, last
+}
+
+// Layers lists the layers for images of this size.
+func (m *UNet) Layers(image Image) []Layer {
+	levels, last := m.levels(image)
+	var layers []Layer
+	for _, l := range levels {
+		layers = append(layers, layersOf(l.down, l.next)...)
+	}
+	for _, l := range slices.Backward(levels) {
+		layers = append(layers, layersOf(l.back, l.up)...)
+	}
+	return append(layers, shown(last, m.Output))
+}
+
+// Apply cleans x: [batch, height, width, channels]. The code is the bottom's values. No gradient flows to x; see withGradient.
+func (m *UNet) Apply(p *Pass, x *Node) Output {
+	x = StopGradient(x)
+	levels, last := m.levels(imageOf(x))
+	var skips []*Node
+	h := x
+	for _, l := range levels {
+		h = through(l.down, p, h)
+		skips = append(skips, h)
+		h = through(l.next, p, h)
+	}
+	z := Reshape(h, h.Shape().Dim(0), -1)
+	for i, l := range slices.Backward(levels[:len(levels)-1]) {
+		h = through(l.back, p, h)
+		h = through(l.up, p, Concatenate([]*Node{skips[i], h}, -1))
+	}
+	logits := last.apply(p, h)
+	if m.Residual {
+		logits = Add(logits, x)
+	}
+	return Output{Latent: z, Logits: logits, Image: pixels(m.Output, logits)}
+}

@@ -1,0 +1,84 @@
+package train
+
+import (
+	"reflect"
+	"slices"
+	"testing"
+
+	"latent/pkg/backend"
+	"latent/pkg/backend/backendtest"
+	"latent/pkg/model"
+)
+
+// blockSpecs are short runs of models with statistics, draws of their own, penalties and convolutions.
+func blockSpecs() map[string]Spec {
+	specs := map[string]Spec{}
+	for name, m := range map[string]model.Model{
+		"dense": &model.Dense{Encoder: []int{24, 10}, Decoder: []int{24}, Activation: "relu", LatentActivation: "sigmoid", Output: "tanh",
+			Init: "pytorch", Tied: true, Norm: "batch", Dropout: 0.2, Sparsity: "kl", SparsityWeight: 0.01, SparsityTarget: 0.1},
+		"contractive": &model.Dense{Encoder: []int{24, 10}, Decoder: []int{24}, Activation: "tanh", LatentActivation: "sigmoid",
+			Output: "tanh", Init: "pytorch", Contraction: true, ContractionWeight: 0.01},
+		"conv": &model.Conv{Channels: []int{3, 5}, Kernel: 4, Stride: 2, Latent: 6, Decoder: "transposed", Activation: "relu",
+			LatentActivation: "linear", Norm: "batch", Dropout: 0.1, Output: "tanh", Init: "pytorch"},
+		"unet": &model.UNet{Channels: []int{3, 5}, Convolutions: 1, Kernel: 3, Pooling: "max", Upsampling: "transposed",
+			Activation: "relu", Norm: "layer", Output: "tanh", Init: "pytorch"},
+	} {
+		s := spec()
+		s.Model, s.Epochs = m, 2
+		specs[name] = s
+	}
+	return specs
+}
+
+// The bits of these runs too depend neither on their windows nor on where they were stopped and restored: statistics are a
+// part of the state, draws are of the step.
+func TestBlocksRestore(t *testing.T) {
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		for name, s := range blockSpecs() {
+			whole := alone(t, b, s)
+			losses := finish(t, whole)[0]
+			want := stateOf(t, whole.Runs[0])
+			first := alone(t, b, s)
+			for first.Runs[0].Step() < 7 {
+				if _, err := first.Advance(3); err != nil {
+					t.Fatal(err)
+				}
+			}
+			state := stateOf(t, first.Runs[0])
+			second := alone(t, b, s)
+			if err := second.Runs[0].Restore(state); err != nil {
+				t.Fatal(err)
+			}
+			rest := append(losses[:state.Step:state.Step], finish(t, second)[0]...)
+			if !slices.Equal(losses, rest) || !reflect.DeepEqual(stateOf(t, second.Runs[0]), want) {
+				t.Errorf("%s: restored at step %d, it goes on differently", name, state.Step)
+			}
+			moved := false
+			for i, param := range model.Params(s.Model, model.Image{Height: 8, Width: 8, Channels: 1}) {
+				if param.Statistic && want.Tensors[i].Values[0] != float32(param.Init.Constant) {
+					moved = true
+				}
+			}
+			if statistics := name == "dense" || name == "conv"; moved != statistics {
+				t.Errorf("%s: statistics moved: %v, want %v", name, moved, statistics)
+			}
+		}
+	})
+}
+
+// The backends agree on these models too, and they learn.
+func TestBlocksOnBackends(t *testing.T) {
+	found := map[string][]float32{}
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		for name, s := range blockSpecs() {
+			losses := finish(t, alone(t, b, s))[0]
+			if first, last := losses[0], losses[len(losses)-1]; last >= first {
+				t.Errorf("%s: loss %g at first, %g at last", name, first, last)
+			}
+			if before, ok := found[name]; ok {
+				agree(t, name, losses, before, 1e-3)
+			}
+			found[name] = losses
+		}
+	})
+}
