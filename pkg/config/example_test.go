@@ -14,6 +14,6 @@ func ExampleParse() {
 	fmt.Println(err)
 	// Output:
 	// first mnist gaussian 0.5 3 <nil>
-	// first.yaml:1:9: model.encodr: unknown key; did you mean encoder? allowed here: kind, encoder, decoder, activation, latent_activation, output, init
+	// first.yaml:1:9: model.encodr: unknown key; did you mean encoder? allowed here: kind, encoder, decoder, activation, latent_activation, output, init, tied, norm, dropout, sparsity, sparsity_weight, sparsity_target, contraction, contraction_weight
 	// first.yaml:2:9: train.epochs: found 0, want a whole number from 1 to 1000000
 }

@@ -86,7 +86,7 @@ func TestBlocksAgainstPyTorch(t *testing.T) {
 }
 
 // Gradients through every block agree with differences, in pure Go: XLA takes a minute for these thousands of small calls, and
-// TestBlocksOnBackends of pkg/train compares the two.
+// TestBlocks of pkg/train compares the two.
 func TestBlockGradientsAgainstDifferences(t *testing.T) {
 	dense := func(change func(d *model.Dense)) model.Model {
 		d := &model.Dense{Encoder: []int{4, 3}, Decoder: []int{4}, Activation: "tanh", LatentActivation: "sigmoid", Output: "linear", Init: "glorot"}

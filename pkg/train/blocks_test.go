@@ -30,22 +30,29 @@ func blockSpecs() map[string]Spec {
 	return specs
 }
 
-// The bits of these runs too depend neither on their windows nor on where they were stopped and restored: statistics are a
-// part of the state, draws are of the step.
-func TestBlocksRestore(t *testing.T) {
+// The bits of these runs too do not depend on where they were stopped and restored: statistics are a part of the state, draws
+// are of the step. The backends agree on them, and they learn.
+func TestBlocks(t *testing.T) {
+	found := map[string][]float32{}
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
 		for name, s := range blockSpecs() {
 			whole := alone(t, b, s)
+			again := func() *Group {
+				group, err := whole.program.Start(s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return group
+			}
 			losses := finish(t, whole)[0]
 			want := stateOf(t, whole.Runs[0])
-			first := alone(t, b, s)
+			first, second := again(), again()
 			for first.Runs[0].Step() < 7 {
 				if _, err := first.Advance(3); err != nil {
 					t.Fatal(err)
 				}
 			}
 			state := stateOf(t, first.Runs[0])
-			second := alone(t, b, s)
 			if err := second.Runs[0].Restore(state); err != nil {
 				t.Fatal(err)
 			}
@@ -53,8 +60,9 @@ func TestBlocksRestore(t *testing.T) {
 			if !slices.Equal(losses, rest) || !reflect.DeepEqual(stateOf(t, second.Runs[0]), want) {
 				t.Errorf("%s: restored at step %d, it goes on differently", name, state.Step)
 			}
+
 			moved := false
-			for i, param := range model.Params(s.Model, model.Image{Height: 8, Width: 8, Channels: 1}) {
+			for i, param := range model.Params(s.Model, whole.program.image) {
 				if param.Statistic && want.Tensors[i].Values[0] != float32(param.Init.Constant) {
 					moved = true
 				}
@@ -62,16 +70,6 @@ func TestBlocksRestore(t *testing.T) {
 			if statistics := name == "dense" || name == "conv"; moved != statistics {
 				t.Errorf("%s: statistics moved: %v, want %v", name, moved, statistics)
 			}
-		}
-	})
-}
-
-// The backends agree on these models too, and they learn.
-func TestBlocksOnBackends(t *testing.T) {
-	found := map[string][]float32{}
-	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
-		for name, s := range blockSpecs() {
-			losses := finish(t, alone(t, b, s))[0]
 			if first, last := losses[0], losses[len(losses)-1]; last >= first {
 				t.Errorf("%s: loss %g at first, %g at last", name, first, last)
 			}
