@@ -73,6 +73,9 @@ size. A picture that cannot be read is named, and the others go on; exit status 
 		seconds := time.Since(start).Seconds()
 		fmt.Fprintf(c.stderr, "%d of %d pictures, %.2f megapixels in %.1f s: %.0f images of %v a second\n", len(jobs)-failed, len(jobs),
 			float64(pixels)/1e6, seconds, float64(restorer.Tiles)/seconds, trained.Image)
+		if failed == len(jobs) {
+			return experiment.InputError{Err: fmt.Errorf("none of %d pictures could be used", failed)}
+		}
 		if failed > 0 {
 			return fmt.Errorf("%d of %d pictures could not be used", failed, len(jobs))
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -31,6 +32,8 @@ Gaussian mixture to the codes of training images, which makes a sampler of every
 	cmd.Flags().StringVarP(&out, "output", "o", "generated.png", "the picture's file")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
+		case filepath.Ext(out) != ".png":
+			return usageError{fmt.Errorf("--output=%s: want a name that ends in .png", out)}
 		case g.Images < 1 || g.Images > 10000:
 			return usageError{fmt.Errorf("--n=%d: want 1 to 10000", g.Images)}
 		case g.Seed < 0:

@@ -78,6 +78,9 @@ func errorText(err error) string {
 	if errors.As(err, &problems) {
 		return problems.Error()
 	}
+	if errors.Is(err, context.Canceled) && !errors.Is(err, experiment.ErrInterrupted) {
+		return "latent: interrupted, with nothing new to save"
+	}
 	return "latent: " + err.Error()
 }
 

@@ -2,6 +2,8 @@ package experiment
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -33,9 +35,9 @@ func (r *run) describe() error {
 	}
 	now := s.options.Now()
 	m := rundir.NewManifest()
-	m.Started, m.Command = now, s.options.Command
+	m.Started, m.Command, m.ConfigSHA256 = now, s.options.Command, sha256Of(yaml)
 	if old := r.manifest; old != nil {
-		m.Started, m.Command, m.Timings = old.Started, old.Command, old.Timings
+		m.Started, m.Command, m.ConfigSHA256, m.Timings = old.Started, old.Command, old.ConfigSHA256, old.Timings
 		m.Resumed = append(old.Resumed, now)
 		m.Result.TrainLoss = old.Result.TrainLoss
 	} else if err := r.folder.WriteConfig(yaml); err != nil {
@@ -132,6 +134,11 @@ func weightsOf(checkpoint *rundir.Checkpoint, params []model.Param) ([]*tensors.
 		weights = append(weights, tensors.FromFlatDataAndDimensions(tensor.Values, tensor.Dims...))
 	}
 	return weights, nil
+}
+
+func sha256Of(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }
 
 func describeHost() rundir.Host {

@@ -94,6 +94,8 @@ func Verify(ctx context.Context, path string, epochs int, options Options) ([]*V
 type check struct {
 	Verification
 	run     *run
+	config  string // SHA-256 of config.yaml as it is now
+	told    int    // differences that were told of
 	windows []rundir.Window
 	epochs  map[int]rundir.Epoch // by number
 	measure train.State          // the state whose weights the run was measured with
@@ -106,6 +108,14 @@ func newCheck(r *run, epochs int) (*check, error) {
 		return nil, err
 	}
 	c := &check{Verification: Verification{Run: r.folder.Path, Differences: []Difference{}, Environment: []Difference{}}, run: r, epochs: map[int]rundir.Epoch{}}
+	yaml, err := r.folder.Config()
+	if err != nil {
+		return nil, err
+	}
+	c.config = sha256Of(yaml)
+	if last := len(recorded); epochs > last {
+		return nil, fmt.Errorf("%s: %d %s recorded, fewer than the %d to verify", r.folder.Path, last, plural(last, "epoch"), epochs)
+	}
 	step := 0
 	for _, w := range windows {
 		if w.Step <= step {
@@ -191,12 +201,11 @@ func (c *check) take(ctx context.Context, recorded rundir.Window, w train.Window
 		c.measure = state
 	}
 	epoch.Kind, epoch.Seconds = "", 0
-	before := len(c.Differences)
 	c.compare(fmt.Sprintf("epoch %d", w.Epoch), epoch, now)
 	c.Epochs++
 	verdict := "the same"
-	if len(c.Differences) > before {
-		verdict = "DIFFERENT"
+	if found := len(c.Differences); found > c.told {
+		verdict, c.told = fmt.Sprintf("DIFFERENT in %d %s", found-c.told, plural(found-c.told, "figure")), found
 	}
 	c.run.session.progress.line("epoch %d/%d  seed %d  loss %.4f  state %.12s  %s", w.Epoch, c.run.experiment.Train.Epochs,
 		c.run.experiment.Seed, float64(now.TrainLoss), now.StateSHA256, verdict)
@@ -232,6 +241,9 @@ func (c *check) test(ctx context.Context) error {
 // compareEnvironment compares what may explain differences.
 func (c *check) compareEnvironment() {
 	m, s := c.run.manifest, c.run.session
+	if m.ConfigSHA256 != c.config {
+		c.Environment = append(c.Environment, Difference{Where: "config.yaml", Recorded: m.ConfigSHA256, Now: c.config})
+	}
 	c.Environment = append(c.Environment, differences("versions", m.Versions, versions())...)
 	c.Environment = append(c.Environment, differences("source", m.Git, gitState())...)
 	c.Environment = append(c.Environment, differences("backend", m.Backend, s.describeBackend())...)

@@ -12,6 +12,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"image"
 	_ "image/gif"
@@ -43,7 +44,13 @@ func Read(path string) (Picture, error) {
 	if err != nil {
 		return Picture{}, err
 	}
+	if len(data) == 0 {
+		return Picture{}, fmt.Errorf("%s: the file is empty", path)
+	}
 	header, format, err := image.DecodeConfig(bytes.NewReader(data))
+	if errors.Is(err, image.ErrFormat) {
+		return Picture{}, fmt.Errorf("%s: not a PNG, JPEG or GIF file", path)
+	}
 	if err != nil {
 		return Picture{}, fmt.Errorf("%s: %w", path, err)
 	}
@@ -79,6 +86,11 @@ func readBounded(path string) ([]byte, error) {
 // List names the pictures in a folder and its subfolders by their endings, relative to it, with slashes, in order. Links are
 // not followed.
 func List(dir string) ([]string, error) {
+	if info, err := os.Stat(dir); err != nil {
+		return nil, err
+	} else if !info.IsDir() {
+		return nil, fmt.Errorf("%s is a file; name a folder", dir)
+	}
 	var names []string
 	err := fs.WalkDir(os.DirFS(dir), ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {

@@ -88,9 +88,9 @@ func TestReadRefuses(t *testing.T) {
 	binary.BigEndian.PutUint32(huge[16:], 60000) // the width in the header
 	binary.BigEndian.PutUint32(huge[20:], 60000)
 	for path, want := range map[string]string{
-		write("text.png", []byte("hello")):             "unknown format",
+		write("text.png", []byte("hello")):             "not a PNG, JPEG or GIF file",
 		write("cut.png", file.Bytes()[:file.Len()-20]): "unexpected EOF",
-		write("empty.jpg", nil):                        "unknown format",
+		write("empty.jpg", nil):                        "the file is empty",
 		write("checksum.png", huge):                    "invalid checksum",
 		filepath.Join(dir, "missing.png"):              "no such file",
 		dir:                                            "not a file",

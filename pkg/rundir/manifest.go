@@ -28,6 +28,8 @@ type Manifest struct {
 	State   State  `json:"state"`
 	Error   string `json:"error,omitempty"`
 	Command string `json:"command,omitempty"`
+	// ConfigSHA256 is that of config.yaml when it was written.
+	ConfigSHA256 string `json:"config_sha256"`
 
 	// Group holds the names of the folders of the runs that train together, this one among them; empty for a run alone.
 	Group []string `json:"group,omitempty"`
