@@ -20,9 +20,14 @@ import (
 // Milliseconds of processor time for a convolution and both its gradients in such a loop, batch 128, on two cores of a virtual
 // AMD EPYC that others used too (go test ./pkg/model -run '^$' -bench Convolution):
 //
-//	BENCHMARKS
+//	                                 GoMLX's    these
+//	28×28, 3×3, 24 to 24 channels       2208      118
+//	28×28, 3×3, 48 to 24 channels       3927      178
+//	14×14, 3×3, 48 to 48 channels       1453       65
+//	  7×7, 3×3, 96 to 96 channels        616       49
+//	14×14, 4×4, stride 2, 24 to 48       205       24
 //
-// One product of copied patches, or a product for each tap, took 2 to 4 times as long as these (24 and 48 channels).
+// One product of copied patches, and a product for each tap, were tried too, and were slower than these.
 
 // frame returns how many places a kernel takes along an axis: ⌈size / stride⌉, and the zeros before the first value and
 // after the last that this needs. Where their number is odd, there is one more after than before.
