@@ -238,7 +238,7 @@ func (r *run) chosen() (weights []*tensors.Tensor, name string, epoch int, err e
 	}
 	checkpoint, err := r.folder.BestCheckpoint()
 	if step := r.best.Epoch * r.trainer.StepsPerEpoch(); err == nil && checkpoint.Step != step {
-		err = fmt.Errorf("checkpoint of step %d, want step %d", checkpoint.Step, step)
+		err = fmt.Errorf("checkpoint of step %d in the place of that of step %d", checkpoint.Step, step)
 	}
 	if err == nil {
 		weights, err = weightsOf(checkpoint, model.Params(r.experiment.Model, imageOf(r.session.split.Train)))
