@@ -68,7 +68,7 @@ var docs = map[string]string{
 	"evaluate.Grid.Rows":             "Rows is the number of rows of the picture.",
 	"evaluate.Grid.Scale":            "Scale is the size of one image pixel on the picture, in pixels; 0 chooses one that makes images about 84 pixels wide.",
 	"evaluate.Options":               "Options is how a model is measured, the config's section `evaluate:`.",
-	"evaluate.Options.NLLImages":     "NLLImages is how many test images the log-likelihood is estimated of, the first of them; 0 leaves it out. A thousand images with 5,000 samples take about two minutes with a decoder of two layers of 400 on two cores.",
+	"evaluate.Options.NLLImages":     "NLLImages is how many test images the log-likelihood is estimated of, the first of them; 0 leaves it out. The time grows with both: each of their product is an image decoded.",
 	"evaluate.Options.NLLSamples":    "NLLSamples is how many codes are drawn for each test image to estimate the log-likelihood by importance sampling, of models that have one; 0 leaves it out.",
 	"evaluate.Options.Seed":          "Seed decides the corruption of the validation and test images, the same for every epoch and for every run, so that figures can be compared.",
 	"evaluate.Options.Weights":       "Weights are those that the test figures, the final grid and the report use: best (by validation loss; last where nothing is held out for validation) or last.",

@@ -42,8 +42,8 @@ type Options struct {
 	// models that have one; 0 leaves it out.
 	NLLSamples int `yaml:"nll_samples" min:"0" max:"10000000"`
 
-	// NLLImages is how many test images the log-likelihood is estimated of, the first of them; 0 leaves it out. A thousand
-	// images with 5,000 samples take about two minutes with a decoder of two layers of 400 on two cores.
+	// NLLImages is how many test images the log-likelihood is estimated of, the first of them; 0 leaves it out. The time
+	// grows with both: each of their product is an image decoded.
 	NLLImages int `yaml:"nll_images" min:"0" max:"10000000"`
 }
 

@@ -3,7 +3,9 @@ package experiment
 import (
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -133,6 +135,13 @@ func (p *progress) epoch() {
 	line := fmt.Sprintf("epoch %d/%d  loss %.4f", records[0].Epoch, p.epochs, loss)
 	if loss, found := mean(func(e *rundir.Epoch) *rundir.Number { return e.ValLoss }); found {
 		line += fmt.Sprintf("  validation %.4f", loss)
+	}
+	if terms := slices.Sorted(maps.Keys(records[0].ValTerms)); len(terms) > 0 {
+		for i, name := range terms {
+			value, _ := mean(func(e *rundir.Epoch) *rundir.Number { term := e.ValTerms[name]; return &term })
+			terms[i] = fmt.Sprintf("%s %.4f", name, value)
+		}
+		line += " (" + strings.Join(terms, ", ") + ")"
 	}
 	if psnr, found := mean(func(e *rundir.Epoch) *rundir.Number { return e.ValPSNR }); found {
 		line += fmt.Sprintf("  PSNR %.2f dB", psnr)
