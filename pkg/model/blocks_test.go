@@ -97,7 +97,7 @@ func TestBlockGradientsAgainstDifferences(t *testing.T) {
 		Norm: "batch", Dropout: 0.2, Output: "tanh", Init: "pytorch"}
 	transposed, resize := conv, conv
 	transposed.Decoder, transposed.Kernel, resize.Decoder = "transposed", 4, "resize"
-	unet := model.UNet{Channels: []int{2, 3}, Convolutions: 1, Kernel: 3, Activation: "silu", Output: "linear", Init: "pytorch"}
+	unet := model.UNet{U: model.U{Channels: []int{2, 3}, Convolutions: 1, Kernel: 3, Activation: "silu", Init: "pytorch"}, Output: "linear"}
 	one, other := unet, unet
 	one.Pooling, one.Upsampling, one.Norm = "max", "transposed", "batch"
 	other.Pooling, other.Upsampling, other.Residual = "strided", "resize", true

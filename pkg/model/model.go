@@ -64,10 +64,7 @@ var Kinds = map[string]func() Model{
 		}
 	},
 	"unet": func() Model {
-		return &UNet{
-			Channels: []int{24, 48, 96}, Convolutions: 2, Kernel: 3, Pooling: "max", Upsampling: "transposed",
-			Activation: "relu", Norm: "none", Output: "tanh", Init: "pytorch",
-		}
+		return &UNet{U: u(24, 48, 96), Output: "tanh"}
 	},
 	"vae": func() Model {
 		return &VAE{
@@ -81,6 +78,16 @@ var Kinds = map[string]func() Model{
 		return &VQVAE{Coder: coder(64), EntrySize: 4, Entries: 128, Commitment: 0.25, Decay: 0.99}
 	},
 	"wae": func() Model { return &WAE{Coder: coder(8), Lambda: 40} },
+	"flow": func() Model {
+		return &Flow{RAE: RAE{Coder: coder(16), Beta: 0.01, Lambda: 1e-5}, Hidden: []int{512, 512, 512}, Draws: 4, Steps: 32}
+	},
+	"pixelflow": func() Model { return &PixelFlow{U: u(16, 32, 64), Steps: 16} },
+}
+
+// u is the layers of a U-Net with so many channels at each level.
+func u(channels ...int) U {
+	return U{Channels: channels, Convolutions: 2, Kernel: 3, Pooling: "max", Upsampling: "transposed",
+		Activation: "relu", Norm: "none", Init: "pytorch"}
 }
 
 // coder is the layers of the autoencoders with losses of their own.

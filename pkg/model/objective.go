@@ -79,13 +79,21 @@ func Sum(terms []Term) *Node {
 // Structure tells what a program is compiled for: the model's kind with the fields that are no inputs of the program.
 func Structure(m Model) string {
 	var text strings.Builder
-	value := reflect.ValueOf(m).Elem()
-	fmt.Fprint(&text, value.Type(), "{")
+	write(&text, reflect.ValueOf(m).Elem())
+	return text.String()
+}
+
+// write writes the type of a struct and its fields, with those of the structs embedded in it.
+func write(text *strings.Builder, value reflect.Value) {
+	fmt.Fprint(text, value.Type(), "{")
 	for i := range value.NumField() {
-		if field := value.Type().Field(i); field.Tag.Get("strength") == "" {
-			fmt.Fprintf(&text, " %s:%+v", field.Name, value.Field(i))
+		switch field := value.Type().Field(i); {
+		case field.Anonymous:
+			text.WriteByte(' ')
+			write(text, value.Field(i))
+		case field.Tag.Get("strength") == "":
+			fmt.Fprintf(text, " %s:%+v", field.Name, value.Field(i))
 		}
 	}
 	text.WriteString(" }")
-	return text.String()
 }

@@ -7,8 +7,35 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
-// UNet narrows the image level by level and widens it again, and hands each level's features over to the level of the same
-// size on the way up (Ronneberger et al. 2015). It has no narrow code: it is for removing damage, not for compressing.
+// UNet removes damage with the layers of [U]. It has no narrow code: it is not for compressing.
+type UNet struct {
+	U `yaml:",inline"`
+
+	// Residual adds the input to the last layer's values, before output: what is learned is the damage.
+	Residual bool `yaml:"residual"`
+
+	// Output maps the last layer to pixels in [-1, 1]: tanh; sigmoid, whose (0, 1) is stretched to (-1, 1), and which
+	// loss bce needs; or linear, unbounded.
+	Output string `yaml:"output" enum:"tanh,sigmoid,linear"`
+}
+
+// OutputActivation returns Output.
+func (m *UNet) OutputActivation() string { return m.Output }
+
+// Layers lists the layers for images of this size.
+func (m *UNet) Layers(image Image) []Layer { return m.layers(image, 0, m.Output) }
+
+// Apply cleans x: [batch, height, width, channels]. The code is the bottom's values. No gradient flows to x; see withGradient.
+func (m *UNet) Apply(p *Pass, x *Node) Output {
+	z, logits := m.through(p, x, imageOf(x))
+	if m.Residual {
+		logits = Add(logits, StopGradient(x))
+	}
+	return Output{Latent: z, Logits: logits, Image: pixels(m.Output, logits)}
+}
+
+// U are the layers of a network that narrows the image level by level and widens it again, and hands each level's features over
+// to the level of the same size on the way up (Ronneberger et al. 2015).
 //
 //	level 1   convolutions ──────────── skip ───────────→ join, convolutions → 1×1 to the image
 //	              ↓ pooling                                  ↑ upsampling
@@ -17,7 +44,7 @@ import (
 //	bottom            convolutions ──────────────────┘
 //
 // Height and width are halved from level to level and rounded up: 28, 14, 7, 4.
-type UNet struct {
+type U struct {
 	// Channels lists the channels of each level; the last is the bottom's. With one there is no other level.
 	Channels []int `yaml:"channels,flow" min:"1" max:"4096" minitems:"1" maxitems:"10"`
 
@@ -41,22 +68,12 @@ type UNet struct {
 	// none.
 	Norm string `yaml:"norm" enum:"none,layer,batch"`
 
-	// Residual adds the input to the last layer's values, before output: what is learned is the damage.
-	Residual bool `yaml:"residual"`
-
-	// Output maps the last layer to pixels in [-1, 1]: tanh; sigmoid, whose (0, 1) is stretched to (-1, 1), and which
-	// loss bce needs; or linear, unbounded.
-	Output string `yaml:"output" enum:"tanh,sigmoid,linear"`
-
 	// Init draws the first weights, as for model dense; the fan-in counts a kernel's taps.
 	Init string `yaml:"init" enum:"pytorch,glorot,he"`
 }
 
-// OutputActivation returns Output.
-func (m *UNet) OutputActivation() string { return m.Output }
-
 // AcrossBatch names the key by which the model looks across a batch; see [Collective].
-func (m *UNet) AcrossBatch() string { return acrossBatch(m.Norm) }
+func (m *U) AcrossBatch() string { return acrossBatch(m.Norm) }
 
 // level is one of the U's levels: what it does on the way down, how it goes to the next and comes back, and what it does
 // with both on the way up. The bottom has only the first.
@@ -65,10 +82,10 @@ type level struct {
 	size                 size
 }
 
-// levels lists the levels from the image to the bottom, and the layer that makes the image.
-func (m *UNet) levels(image Image) ([]level, convLayer) {
+// levels lists the levels from the image, with so many channels beside its own, to the bottom, and the layer that makes the image.
+func (m *U) levels(image Image, beside int) ([]level, convLayer) {
 	var levels []level
-	at, in := size{image.Height, image.Width}, image.Channels
+	at, in := size{image.Height, image.Width}, image.Channels+beside
 	conv := func(name string, in, out int) convLayer {
 		return convLayer{name: name, kind: "down", kernel: m.Kernel, stride: 1, in: in, out: out, large: at,
 			activation: before(m.Norm, m.Activation), init: m.Init}
@@ -110,9 +127,9 @@ func (m *UNet) levels(image Image) ([]level, convLayer) {
 	return levels, last
 }
 
-// Layers lists the layers for images of this size.
-func (m *UNet) Layers(image Image) []Layer {
-	levels, last := m.levels(image)
+// layers describes the levels, and the last layer with the activation that makes pixels of it.
+func (m *U) layers(image Image, beside int, output string) []Layer {
+	levels, last := m.levels(image, beside)
 	var layers []Layer
 	for _, l := range levels {
 		layers = append(layers, layersOf(l.down, l.next)...)
@@ -120,28 +137,24 @@ func (m *UNet) Layers(image Image) []Layer {
 	for _, l := range slices.Backward(levels) {
 		layers = append(layers, layersOf(l.back, l.up)...)
 	}
-	return append(layers, shown(last, m.Output))
+	return append(layers, shown(last, output))
 }
 
-// Apply cleans x: [batch, height, width, channels]. The code is the bottom's values. No gradient flows to x; see withGradient.
-func (m *UNet) Apply(p *Pass, x *Node) Output {
-	x = StopGradient(x)
-	levels, last := m.levels(imageOf(x))
+// through returns the bottom's values, [batch, values], and those of the last layer, [batch, height, width, channels], of an
+// image with other channels beside its own: [batch, height, width, channels + beside]. No gradient flows to x.
+func (m *U) through(p *Pass, x *Node, image Image) (bottom, logits *Node) {
+	levels, last := m.levels(image, x.Shape().Dim(-1)-image.Channels)
 	var skips []*Node
-	h := x
+	h := StopGradient(x)
 	for _, l := range levels {
 		h = through(l.down, p, h)
 		skips = append(skips, h)
 		h = through(l.next, p, h)
 	}
-	z := Reshape(h, h.Shape().Dim(0), -1)
+	bottom = Reshape(h, h.Shape().Dim(0), -1)
 	for i, l := range slices.Backward(levels[:len(levels)-1]) {
 		h = through(l.back, p, h)
 		h = through(l.up, p, Concatenate([]*Node{skips[i], h}, -1))
 	}
-	logits := last.apply(p, h)
-	if m.Residual {
-		logits = Add(logits, x)
-	}
-	return Output{Latent: z, Logits: logits, Image: pixels(m.Output, logits)}
+	return bottom, last.apply(p, h)
 }
