@@ -87,6 +87,8 @@ type Result struct {
 	// Reconstructed and Corrupted hold a figure for each metric by its name, and "psnr_pooled", the PSNR of the mean
 	// squared error, without an interval. Corrupted is nil where nothing damages the input.
 	Reconstructed, Corrupted map[string]Figure
+	// MaskKnown are the same figures of a baseline; see [Evaluator.MaskKnown]. Measure leaves it nil.
+	MaskKnown map[string]Figure
 }
 
 // New compiles the evaluation of a model on images of this size.
@@ -96,6 +98,9 @@ func New(b compute.Backend, spec Spec, image model.Image) (*Evaluator, error) {
 		if min(image.Height, image.Width) >= metric.Smallest {
 			e.metrics = append(e.metrics, metric)
 		}
+	}
+	if spec.Corrupt.Local() {
+		e.metrics = append(e.metrics, MaskMetrics...)
 	}
 	exec, err := e.compile(batch, e.build)
 	if err != nil {
@@ -197,21 +202,27 @@ func (in input) pass(stream int) *model.Pass {
 
 // Outputs of the program.
 const (
-	outputFigures       = iota // [1 + 2·metrics + terms, batch] float32: the loss, each metric of reconstruction and damaged input, the terms
+	outputFigures       = iota // [1 + 2·metrics + terms + 1, batch] float32: see [Evaluator.build]
 	outputDamaged              // [batch, pixels] uint8
 	outputReconstructed        // the same
 )
 
+// build makes the program of Measure. Its figures are, for each image, the loss; each metric, of the reconstruction and of the
+// damaged input; the terms of the loss; and the part of the image that the corruption changes, where it is local.
 func (e *Evaluator) build(inputs []*Node) []*Node {
 	in := e.read(inputs)
 	x := in.images
-	damaged := e.spec.Corrupt.Apply(x, in.corrupt, in.root.At(DivScalar(in.first, uint32(batch))))
+	damaged, mask := e.damage(in)
 	out, terms := model.Learn(e.spec.Model, in.pass(streamModel), e.spec.Loss, in.loss, x, damaged)
 
 	figures := []*Node{ExpandAxes(model.Sum(terms), 0)}
 	// Each metric is built, and compiled, once for both.
 	twice, both := Concatenate([]*Node{x, x}, 0), Concatenate([]*Node{out.Image, damaged}, 0)
 	for _, metric := range e.metrics {
+		if metric.Part != nil {
+			figures = append(figures, Reshape(metric.Part(twice, both, Concatenate([]*Node{mask, mask}, 0)), 2, batch))
+			continue
+		}
 		figures = append(figures, Reshape(metric.PerImage(twice, both), 2, batch))
 	}
 	e.terms = nil
@@ -221,11 +232,25 @@ func (e *Evaluator) build(inputs []*Node) []*Node {
 			figures = append(figures, ExpandAxes(term.Value, 0))
 		}
 	}
+	if mask != nil {
+		figures = append(figures, ExpandAxes(ReduceMean(mask, 1, 2, 3), 0))
+	}
 	return []*Node{
 		outputFigures:       Concatenate(figures, 0),
 		outputDamaged:       bytes(damaged),
 		outputReconstructed: bytes(out.Image),
 	}
+}
+
+// damage returns the damaged images, and the mask of what was changed: [images, height, width, 1]; nil where the corruption is
+// not local.
+func (e *Evaluator) damage(in input) (damaged, mask *Node) {
+	key := in.root.At(DivScalar(in.first, uint32(batch)))
+	damaged = e.spec.Corrupt.Apply(in.images, in.corrupt, key)
+	if e.spec.Corrupt.Local() {
+		mask = e.spec.Corrupt.Mask(in.images, in.corrupt, key)
+	}
+	return damaged, mask
 }
 
 // bytes maps pixels in [-1, 1] to bytes: [batch, height, width, channels] → [batch, pixels].
@@ -269,6 +294,9 @@ func (e *Evaluator) Measure(ctx context.Context, weights []*tensors.Tensor, imag
 		return Result{}, fmt.Errorf("evaluate: no images")
 	}
 	rows := make([][]float64, 1+2*len(e.metrics)+len(e.terms))
+	if e.spec.Corrupt.Local() {
+		rows = append(rows, nil)
+	}
 	for first := 0; first < n; first += batch {
 		if err := ctx.Err(); err != nil {
 			return Result{}, err
@@ -287,9 +315,10 @@ func (e *Evaluator) Measure(ctx context.Context, weights []*tensors.Tensor, imag
 			}
 		}
 	}
-	result := Result{Images: n, Loss: figure(rows[0]), Reconstructed: e.figures(rows[1:])}
+	changed := rows[len(rows)-1]
+	result := Result{Images: n, Loss: figure(rows[0]), Reconstructed: e.figures(every(2, rows[1:]), changed)}
 	if !e.spec.Corrupt.Identity() {
-		result.Corrupted = e.figures(rows[2:])
+		result.Corrupted = e.figures(every(2, rows[2:]), changed)
 	}
 	for i, name := range e.terms {
 		if result.Terms == nil {
@@ -300,17 +329,45 @@ func (e *Evaluator) Measure(ctx context.Context, weights []*tensors.Tensor, imag
 	return result, nil
 }
 
-// figures summarises every second of the rows, the metrics' in their order.
-func (e *Evaluator) figures(rows [][]float64) map[string]Figure {
+// every returns the rows of places 0, n, 2n, …
+func every(n int, rows [][]float64) [][]float64 {
+	var chosen [][]float64
+	for i := 0; i < len(rows); i += n {
+		chosen = append(chosen, rows[i])
+	}
+	return chosen
+}
+
+// figures summarises the rows, the metrics' in their order. changed is the part of each image that is damaged, for the metrics of
+// parts.
+func (e *Evaluator) figures(rows [][]float64, changed []float64) map[string]Figure {
 	figures := map[string]Figure{}
 	for i, metric := range e.metrics {
-		values := rows[2*i]
-		figures[metric.Name] = figure(values)
-		if metric.Name == "psnr" {
+		values := rows[i]
+		switch {
+		case metric.Name == "psnr":
 			figures["psnr_pooled"] = Figure{Mean: pooledPSNR(values)}
+		case metric.Name == "mse_inside":
+			values = where(values, changed, func(part float64) bool { return part > 0 })
+		case metric.Name == "mse_outside":
+			values = where(values, changed, func(part float64) bool { return part < 1 })
+		}
+		if len(values) > 0 {
+			figures[metric.Name] = figure(values)
 		}
 	}
 	return figures
+}
+
+// where returns the values of the images whose part is as asked.
+func where(values, parts []float64, asked func(part float64) bool) []float64 {
+	var chosen []float64
+	for i, value := range values {
+		if asked(parts[i]) {
+			chosen = append(chosen, value)
+		}
+	}
+	return chosen
 }
 
 // Samples are images as the model meets and makes them, for a picture.

@@ -18,6 +18,8 @@ type Metric struct {
 	Higher bool
 	// PerImage builds the graph. clean, y: [batch, height, width, channels], pixels in [-1, 1]; returns [batch].
 	PerImage func(clean, y *Node) *Node
+	// Part, in the place of PerImage, is that of a part of the image. mask: [batch, height, width, 1], 1 inside and 0 outside.
+	Part func(clean, y, mask *Node) *Node
 	// Smallest is the smallest height and width of images that it is defined for.
 	Smallest int
 }
@@ -37,6 +39,20 @@ var Metrics = []Metric{
 	{Name: "mae", PerImage: mae},
 	{Name: "psnr", Unit: "dB", Higher: true, PerImage: psnr},
 	{Name: "ssim", Higher: true, PerImage: ssim, Smallest: ssimWindow},
+}
+
+// MaskMetrics tell the error where a corruption changes the image from that where it does not, of corruptions that are
+// [corrupt.Chain.Local]. They are means over the images that have such a part.
+var MaskMetrics = []Metric{
+	{Name: "mse_inside", Part: mseInside},
+	{Name: "mse_outside", Part: func(clean, y, mask *Node) *Node { return mseInside(clean, y, OneMinus(mask)) }},
+}
+
+// mseInside is the mean squared error of the pixels where mask is 1, in [-1, 1]; 0 where there are none.
+func mseInside(clean, y, mask *Node) *Node {
+	squared := ReduceSum(Mul(Square(Sub(y, clean)), mask), 1, 2, 3)
+	values := MulScalar(ReduceSum(mask, 1, 2, 3), clean.Shape().Dim(-1))
+	return Div(squared, MaxScalar(values, 1))
 }
 
 // mse is the mean squared error of pixels in [-1, 1], which is four times that of pixels in [0, 1].

@@ -264,6 +264,9 @@ func (r *run) test(ctx context.Context, weights []*tensors.Tensor, into *rundir.
 		return result, err
 	}
 	defer r.spend("evaluate", time.Now())
+	if result.MaskKnown, err = r.session.evaluator.MaskKnown(ctx, weights, images); err != nil {
+		return result, err
+	}
 	options := r.experiment.Evaluate
 	likelihood, err := r.session.evaluator.Likelihood(ctx, weights, images, options.NLLSamples, options.NLLImages)
 	if err != nil {

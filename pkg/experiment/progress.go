@@ -169,7 +169,8 @@ func (p *progress) result(r *run) {
 
 // figures prints the table of a result.
 func (p *progress) figures(r rundir.Result, title string) {
-	p.line("%-12s %13s%-10s%16s", title, "reconstructed", "", onlyIf(r.Corrupted != nil, "corrupted input"))
+	p.line("%-12s %13s%-10s%16s%s", title, "reconstructed", "", onlyIf(r.Corrupted != nil, "corrupted input"),
+		onlyIf(r.MaskKnown != nil, "  mask known"))
 	for _, row := range report.Figures(r) {
 		interval := ""
 		if row.Interval != "" {
@@ -178,6 +179,9 @@ func (p *progress) figures(r rundir.Result, title string) {
 		line := fmt.Sprintf("%-12s %13s %-9s", row.Name, row.Value, interval)
 		if row.Corrupted != "" {
 			line += fmt.Sprintf("%16s", row.Corrupted)
+		}
+		if row.MaskKnown != "" {
+			line += fmt.Sprintf("%12s", row.MaskKnown)
 		}
 		p.line("%s %s", line, row.Unit)
 	}

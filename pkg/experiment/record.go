@@ -175,6 +175,7 @@ func setFigures(r *rundir.Result, result evaluate.Result, likelihood *evaluate.L
 		}
 	}
 	r.Test, r.Corrupted = enter("test", test), enter("corrupted", result.Corrupted)
+	r.MaskKnown = enter("mask_known", result.MaskKnown)
 }
 
 // means returns the figures' means for a record; nil of none.

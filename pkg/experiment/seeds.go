@@ -59,6 +59,7 @@ func Summarise(runs []*rundir.Run) (*Summary, error) {
 	}
 	s.Result.Test = part("test", func(r rundir.Result) map[string]rundir.Number { return r.Test })
 	s.Result.Corrupted = part("corrupted", func(r rundir.Result) map[string]rundir.Number { return r.Corrupted })
+	s.Result.MaskKnown = part("mask_known", func(r rundir.Result) map[string]rundir.Number { return r.MaskKnown })
 	return s, nil
 }
 

@@ -96,6 +96,9 @@ func (t *Trained) Evaluate(ctx context.Context, dir string, options Options) (ru
 	if err != nil {
 		return rundir.Result{}, 0, err
 	}
+	if measured.MaskKnown, err = evaluator.MaskKnown(ctx, t.Weights, images); err != nil {
+		return rundir.Result{}, 0, err
+	}
 	result := rundir.Result{Weights: t.Manifest.Result.Weights, Epoch: t.Manifest.Result.Epoch}
 	e := t.Experiment.Evaluate
 	likelihood, err := evaluator.Likelihood(ctx, t.Weights, images, e.NLLSamples, e.NLLImages)

@@ -228,6 +228,7 @@ func (c *check) test(ctx context.Context) error {
 	}
 	c.compare("test images", recorded.Test, now.Test)
 	c.compare("corrupted test images", recorded.Corrupted, now.Corrupted)
+	c.compare("test images with the mask known", recorded.MaskKnown, now.MaskKnown)
 	for _, part := range slices.Sorted(maps.Keys(recorded.Interval)) {
 		c.compare("interval of "+part, recorded.Interval[part], now.Interval[part])
 	}

@@ -129,15 +129,17 @@ type Row struct {
 	// Corrupted is "" where the input is not corrupted, and so are the next two.
 	Corrupted, CorruptedInterval string
 	Difference                   string
+	// MaskKnown is the baseline's that knows which pixels are damaged, "" where there is none.
+	MaskKnown, MaskKnownInterval string
 	// Better says that the reconstruction is better than the input.
 	Better bool
 }
 
-// Figures returns the rows of a result's table, in the order of evaluate.Metrics and evaluate.LikelihoodMetrics. A metric that is not defined for the run
-// has none.
+// Figures returns the rows of a result's table, in the order of evaluate.Metrics, MaskMetrics and LikelihoodMetrics. A metric that
+// is not defined for the run has none.
 func Figures(r rundir.Result) []Row {
 	var rows []Row
-	for _, metric := range slices.Concat(evaluate.Metrics, evaluate.LikelihoodMetrics) {
+	for _, metric := range slices.Concat(evaluate.Metrics, evaluate.MaskMetrics, evaluate.LikelihoodMetrics) {
 		value, found := r.Test[metric.Name]
 		if !found {
 			continue
@@ -154,6 +156,10 @@ func Figures(r rundir.Result) []Row {
 				row.Difference = "+" + row.Difference
 			}
 			row.Better = difference.Mean > 0 == metric.Higher
+		}
+		if value, found := r.MaskKnown[metric.Name]; found {
+			known := evaluate.Figure{Mean: float64(value), Interval: float64(r.Interval["mask_known"][metric.Name])}
+			row.MaskKnown, row.MaskKnownInterval = known.Text()
 		}
 		rows = append(rows, row)
 	}

@@ -112,11 +112,15 @@ type Progress struct {
 
 // Result is what came out. A metric that is not defined for the run is absent.
 type Result struct {
-	// Test are the test images' figures: mse, mae, psnr (dB), psnr_pooled (dB), ssim, loss; of models with a likelihood also
+	// Test are the test images' figures: mse, mae, psnr (dB), psnr_pooled (dB), ssim, loss; mse_inside and
+	// mse_outside of the pixels that the corruption changes and of the others, where it leaves some as they are; of models with a likelihood also
 	// nll_dyn, elbo_dyn, kl (nats) and active_units, see [Likelihood].
 	Test map[string]Number `json:"test,omitempty"`
 	// Corrupted are the same figures of the corrupted input, where the input is corrupted.
 	Corrupted map[string]Number `json:"corrupted,omitempty"`
+	// MaskKnown are those of a baseline that is told which pixels are damaged and fills them in smoothly, where the corruption
+	// leaves other pixels as they are.
+	MaskKnown map[string]Number `json:"mask_known,omitempty"`
 	// Interval holds half the width of the 95 % confidence interval over images for each figure of each part.
 	Interval map[string]map[string]Number `json:"interval,omitempty"`
 	// Likelihood says what the figures of a model with a likelihood rest on.
