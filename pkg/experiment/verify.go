@@ -10,8 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gomlx/gomlx/core/tensors"
-
+	"latent/pkg/model"
 	"latent/pkg/rundir"
 	"latent/pkg/train"
 )
@@ -218,9 +217,9 @@ func (c *check) test(ctx context.Context) error {
 	if c.run.manifest.State != rundir.Done || c.measure.Tensors == nil {
 		return nil
 	}
-	var weights []*tensors.Tensor
-	for _, tensor := range c.measure.Tensors[:len(c.run.trainer.Weights())] {
-		weights = append(weights, tensors.FromFlatDataAndDimensions(tensor.Values, tensor.Dims...))
+	weights, err := c.measure.Weights(model.Params(c.run.experiment.Model, imageOf(c.run.session.split.Train)))
+	if err != nil {
+		return err
 	}
 	var now rundir.Result
 	if _, err := c.run.test(ctx, weights, &now); err != nil {
