@@ -12,11 +12,13 @@ import (
 // Metric compares images with their clean originals.
 type Metric struct {
 	Name string
+	// Title is its name in tables, where that is not what [Metric.Label] makes of Name.
+	Title string
 	// Unit is printed after a value; "" for plain numbers.
 	Unit string
 	// Higher says that a higher value is better.
 	Higher bool
-	// PerImage builds the graph. clean, y: [batch, height, width, channels], pixels in [-1, 1]; returns [batch].
+	// PerImage builds the graph, and is nil of figures that [Evaluator.Measure] does not measure. clean, y: [batch, height, width, channels], pixels in [-1, 1]; returns [batch].
 	PerImage func(clean, y *Node) *Node
 	// Smallest is the smallest height and width of images that it is defined for.
 	Smallest int
@@ -24,8 +26,8 @@ type Metric struct {
 
 // Label is the metric's name in tables: abbreviations in capitals, and what the figure is of behind it.
 func (m Metric) Label() string {
-	if m.Name == "active_units" {
-		return "active units"
+	if m.Title != "" {
+		return m.Title
 	}
 	name, of, _ := strings.Cut(m.Name, "_")
 	return strings.TrimSpace(strings.ToUpper(name) + " " + of)
@@ -37,6 +39,13 @@ var Metrics = []Metric{
 	{Name: "mae", PerImage: mae},
 	{Name: "psnr", Unit: "dB", Higher: true, PerImage: psnr},
 	{Name: "ssim", Higher: true, PerImage: ssim, Smallest: ssimWindow},
+}
+
+// GeneratedMetrics tells of the figures of generated images beside test images, in the order of tables; see pkg/feature.
+var GeneratedMetrics = []Metric{
+	{Name: "frechet", Title: "Fréchet"},
+	{Name: "precision", Title: "precision", Higher: true},
+	{Name: "recall", Title: "recall", Higher: true},
 }
 
 // mse is the mean squared error of pixels in [-1, 1], which is four times that of pixels in [0, 1].

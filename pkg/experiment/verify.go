@@ -69,6 +69,9 @@ func Verify(ctx context.Context, path string, epochs int, options Options) ([]*V
 	if err := s.compile(); err != nil {
 		return nil, err
 	}
+	if err := s.openJudge(ctx); err != nil {
+		return nil, err
+	}
 	s.progress = s.newProgress()
 	if err := s.verify(ctx, checks); err != nil {
 		return nil, err
@@ -232,6 +235,12 @@ func (c *check) test(ctx context.Context) error {
 	}
 	if recorded.Likelihood != nil {
 		c.compare("likelihood", recorded.Likelihood, now.Likelihood)
+	}
+	if recorded.Probe != nil {
+		c.compare("probe", recorded.Probe, now.Probe)
+	}
+	if recorded.Generated != nil {
+		c.compare("generated images", recorded.Generated, now.Generated)
 	}
 	c.Test = true
 	return nil
