@@ -169,13 +169,13 @@ func (p *progress) result(r *run) {
 
 // figures prints the table of a result.
 func (p *progress) figures(r rundir.Result, title string) {
-	p.line("%-12s %13s%-10s%16s", title, "reconstructed", "", onlyIf(r.Corrupted != nil, "corrupted input"))
+	p.line("%-14s %13s%-10s%16s", title, "reconstructed", "", onlyIf(r.Corrupted != nil, "corrupted input"))
 	for _, row := range report.Figures(r) {
 		interval := ""
 		if row.Interval != "" {
 			interval = "± " + row.Interval
 		}
-		line := fmt.Sprintf("%-12s %13s %-9s", row.Name, row.Value, interval)
+		line := fmt.Sprintf("%-14s %13s %-9s", row.Name, row.Value, interval)
 		if row.Corrupted != "" {
 			line += fmt.Sprintf("%16s", row.Corrupted)
 		}

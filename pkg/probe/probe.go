@@ -32,7 +32,7 @@ import (
 )
 
 // Strengths are the λ that are tried, from strong to weak. Of two that are right equally often, the stronger is taken.
-var Strengths = []float64{1e-1, 1e-2, 1e-3, 1e-4, 1e-5}
+var Strengths = []float64{1e-2, 1e-3, 1e-4, 1e-5, 1e-6}
 
 // Set is codes and their labels.
 type Set struct {
@@ -50,7 +50,7 @@ type Probe struct {
 }
 
 // Fit trains a classifier of so many classes. The time grows with codes · values · classes: 59,000 codes of 64 values in 10
-// classes take some 5 s on two cores.
+// classes take some 10 s on two cores.
 func Fit(ctx context.Context, training, validation Set, classes int) (*Probe, error) {
 	if len(training.Labels) == 0 || len(validation.Labels) == 0 {
 		return nil, errors.New("fit a probe: it needs codes to train on and codes for validation")
@@ -152,8 +152,8 @@ func newRegression(z *mat.Dense, labels []uint8, classes int) *regression {
 	return r
 }
 
-// A fit ends where no element of the gradient is larger than steepest, or after mostSteps: on codes of MNIST, further steps
-// changed the class of no more than a few images of 10,000.
+// A fit ends where no element of the gradient is larger than steepest, or after mostSteps. With a tenth of that, a probe of a
+// variational autoencoder's codes of MNIST took twice as long, and came from 91.79 % to 91.83 %.
 const (
 	steepest  = 1e-4
 	mostSteps = 300
@@ -213,11 +213,14 @@ func (p *part) compute(w *mat.Dense) {
 	p.loss = 0
 	for i, label := range p.labels {
 		row := p.logits.RawRowView(i)
-		log := floats.LogSumExp(row)
-		p.loss += log - row[label]
+		largest, sum := floats.Max(row), 0.0
+		p.loss += largest - row[label]
 		for c := range row {
-			row[c] = math.Exp(row[c] - log)
+			row[c] = math.Exp(row[c] - largest)
+			sum += row[c]
 		}
+		p.loss += math.Log(sum)
+		floats.Scale(1/sum, row)
 		row[label]--
 	}
 	p.gradient.Mul(p.logits.T(), p.z)

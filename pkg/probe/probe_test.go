@@ -154,3 +154,22 @@ func TestFitEnds(t *testing.T) {
 		t.Error("fitted without codes for validation")
 	}
 }
+
+// The function of a probe of MNIST's training images, and its gradient.
+func BenchmarkCompute(b *testing.B) {
+	const n, values, classes = 59000, 64, 10
+	codes, labels := mat.NewDense(n, values, nil), make([]uint8, n)
+	for i, value := range random.NewSeed(1).Normal(n*values, 1) {
+		codes.Set(i/values, i%values, float64(value))
+	}
+	for i := range labels {
+		labels[i] = uint8(i % classes)
+	}
+	p := &Probe{mean: make([]float64, values), deviation: slices.Repeat([]float64{1}, values)}
+	r := newRegression(p.standardised(codes), labels, classes)
+	weights := make([]float64, classes*(values+1))
+	for b.Loop() {
+		r.at = nil
+		r.compute(weights, 0.01)
+	}
+}
