@@ -49,12 +49,13 @@ type Options struct {
 	// Generated is how many images are drawn at the run's end with each sampler that the model has, and compared with the test
 	// images in the features of a small classifier of the dataset, which is trained once and kept in the user's cache folder:
 	// Fréchet distance, precision and recall. As many training images are compared beside them, so that there may be no more;
-	// the dataset needs labels. 10000 is usual, and takes about 10 s; 0 leaves it out.
+	// the dataset needs labels. 10000 is usual, and takes 10 to 20 s, the classifier of MNIST as long again (in pure Go most
+	// of an hour); 0 leaves it out.
 	Generated int `yaml:"generated" min:"0" max:"10000000"`
 
 	// Probe fits a linear classifier to the codes of undamaged training images, chooses its L2 regulariser by held-out images,
 	// and measures its accuracy on the codes of test images. The dataset needs labels, and the code has at most 1024 values. It
-	// takes seconds for a code of 64 values.
+	// takes some 10 s for a code of 64 values, and longer in proportion.
 	Probe bool `yaml:"probe"`
 }
 

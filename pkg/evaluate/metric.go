@@ -82,7 +82,7 @@ func (f Figure) Text() (mean, interval string) {
 	if math.IsNaN(f.Mean) || math.IsInf(f.Mean, 0) {
 		return "—", ""
 	}
-	if f.Interval == 0 && f.Mean >= 1 && f.Mean == math.Trunc(f.Mean) {
+	if f.Interval == 0 && f.Mean >= 0 && f.Mean == math.Trunc(f.Mean) {
 		return withDecimals(f.Mean, 0), "" // a count
 	}
 	if f.Interval <= 1e-7*math.Abs(f.Mean) || math.IsNaN(f.Interval) || math.IsInf(f.Interval, 0) {
