@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -40,8 +41,8 @@ Gaussian mixture to the codes of training images, which makes a sampler of every
 			return usageError{errors.New("--seed: want 0 or more")}
 		case g.Components < 1 || g.Components > 1000:
 			return usageError{fmt.Errorf("--components=%d: want 1 to 1000", g.Components)}
-		case !slices.Contains([]string{"auto", "prior", "mixture"}, g.Sampler):
-			return usageError{fmt.Errorf("--sampler=%s: want prior, mixture or auto", g.Sampler)}
+		case !slices.Contains(experiment.Samplers(), g.Sampler):
+			return usageError{fmt.Errorf("--sampler=%s: want one of %s", g.Sampler, strings.Join(experiment.Samplers(), ", "))}
 		}
 		options := experiment.Options{Log: c.stderr, Terminal: c.terminal()}
 		trained, err := experiment.Open(cmd.Context(), args[0], nil, options)

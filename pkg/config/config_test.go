@@ -290,6 +290,7 @@ func drawField(t *rapid.T, f field, into reflect.Value) {
 func settle(e *Experiment) {
 	e.Train.WeightDecay, e.Train.Momentum, e.Train.EarlyStopping = 0, 0, 0
 	e.Train.BatchSize, e.Train.Devices = 1, 1
+	e.Evaluate.Generated = 0
 	e.Train.WarmupEpochs = min(e.Train.WarmupEpochs, float64(e.Train.Epochs))
 	if e.Train.Loss == "bce" {
 		e.Train.Loss = "mse"
@@ -322,6 +323,7 @@ func settle(e *Experiment) {
 	case *dataset.Glyphs:
 		data.Validation %= data.Train
 	}
+	e.Evaluate.Probe = e.Evaluate.Probe && e.Data.ValidationImages() > 0
 }
 
 func TestYAMLOfUnknownKind(t *testing.T) {

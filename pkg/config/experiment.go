@@ -95,6 +95,21 @@ func (e *Experiment) check(report func(problem string, keys ...string)) {
 	if t.EarlyStopping > 0 && e.Data.ValidationImages() == 0 {
 		report("needs held-out images; set data.validation above 0, or leave it out", "train.early_stopping", "data.validation")
 	}
+	if n := e.Evaluate.Generated; n > 0 {
+		if _, ok := e.Model.(model.Decoder); !ok {
+			report("this kind of model makes no images of codes alone; write 0, or choose another", "evaluate.generated", "model.kind")
+		}
+		if images := e.Data.TrainImages(); images > 0 && n > images {
+			report(fmt.Sprintf("%d, but there are only %d training images to compare as many of; lower it", n, images),
+				"evaluate.generated", "data")
+		}
+		if n < leastGenerated {
+			report(fmt.Sprintf("%d images are too few to compare; write 0, or at least %d", n, leastGenerated), "evaluate.generated")
+		}
+	}
+	if e.Evaluate.Probe && e.Data.ValidationImages() == 0 {
+		report("needs held-out images; set data.validation above 0, or write false", "evaluate.probe", "data.validation")
+	}
 	if t.BatchSize%t.Devices != 0 {
 		report(fmt.Sprintf("%d devices cannot share a batch of %d evenly; choose a divisor", t.Devices, t.BatchSize),
 			"train.devices", "train.batch_size")
@@ -109,6 +124,10 @@ func (e *Experiment) check(report func(problem string, keys ...string)) {
 			"train.batch_size", "data")
 	}
 }
+
+// leastGenerated is the least number of generated images that say anything: a mixture of ten components is fitted to as many
+// codes at least.
+const leastGenerated = 10
 
 // Problem returns [Problems] with one problem of a key, for what shows only when the data is there. It names the file,
 // line and column of the key, or of the nearest key around it, or the override that set it.

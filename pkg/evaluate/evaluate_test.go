@@ -228,7 +228,7 @@ func TestFigureText(t *testing.T) {
 		{Figure{123.4, 25}, "123", "25"},
 		{Figure{21.20384, 0}, "21.20", ""},
 		{Figure{0.0363, 0}, "0.03630", ""},
-		{Figure{0, 0}, "0.0000000", ""},
+		{Figure{0, 0}, "0", ""},
 		{Figure{50, 0}, "50", ""},
 		{Figure{math.NaN(), 0.1}, "—", ""},
 		{Figure{math.Inf(1), 0}, "—", ""},

@@ -59,7 +59,7 @@ func Render(w io.Writer, run *rundir.Run) error {
 	}
 	data := content{
 		Manifest: manifest, Path: run.Path, Config: string(config),
-		Figures: Figures(manifest.Result), Curves: curves(windows, epochs), Times: times(manifest.Timings),
+		Figures: Figures(manifest.Result), Generated: CompareGenerated(manifest.Result), Curves: curves(windows, epochs), Times: times(manifest.Timings),
 		Facts: facts(manifest), Resume: "latent run --resume " + run.Path,
 	}
 	if n := len(pictures); n > 0 {
@@ -76,6 +76,7 @@ type content struct {
 	Manifest     *rundir.Manifest
 	Path, Config string
 	Figures      []Row
+	Generated    *Comparison
 	Curves       []chart
 	Last         *picture
 	Earlier      []picture
@@ -135,11 +136,11 @@ type Row struct {
 	Better bool
 }
 
-// Figures returns the rows of a result's table, in the order of evaluate.Metrics, MaskMetrics and LikelihoodMetrics. A metric that
-// is not defined for the run has none.
+// Figures returns the rows of a result's table, in the order of the lists in pkg/evaluate. A metric that is not defined for the
+// run has none.
 func Figures(r rundir.Result) []Row {
 	var rows []Row
-	for _, metric := range slices.Concat(evaluate.Metrics, evaluate.MaskMetrics, evaluate.LikelihoodMetrics) {
+	for _, metric := range slices.Concat(evaluate.Metrics, evaluate.MaskMetrics, evaluate.LikelihoodMetrics, evaluate.CodeMetrics) {
 		value, found := r.Test[metric.Name]
 		if !found {
 			continue
