@@ -21,14 +21,15 @@ func newGenerate(c *console) *cobra.Command {
 		Short: "Draw new images from a trained run",
 		Long: `Generate draws codes and decodes them with what the run in a folder trained, and saves a picture of the images.
 
-The sampler prior draws codes from the standard normal distribution that a vae is trained for. The sampler mixture fits a
-Gaussian mixture to the codes of training images, which makes a sampler of every autoencoder.`,
+The sampler prior draws codes from the standard normal distribution that a vae is trained for. The sampler flow follows the flow
+that a model learned beside its codes. The sampler mixture fits a Gaussian mixture to the codes of training images, which makes
+a sampler of every autoencoder.`,
 		Example: "  latent generate runs/mnist-vae/2026-11-24T10-15-30-7f3a --n 100 -o digits.png",
 		Args:    cobra.ExactArgs(1),
 	}
 	cmd.Flags().IntVar(&g.Images, "n", 64, "how many images")
 	cmd.Flags().Int64Var(&g.Seed, "seed", 1, "decides the draws")
-	cmd.Flags().StringVar(&g.Sampler, "sampler", "auto", "prior, mixture, or auto: prior where the model has one")
+	cmd.Flags().StringVar(&g.Sampler, "sampler", "auto", "prior, flow, mixture, or auto: the first of them that the model has")
 	cmd.Flags().IntVar(&g.Components, "components", 10, "of the mixture")
 	cmd.Flags().StringVarP(&out, "output", "o", "generated.png", "the picture's file")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

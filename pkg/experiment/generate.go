@@ -15,7 +15,8 @@ type Generation struct {
 	// Seed decides the draws.
 	Seed int64
 	// Sampler is where codes come from, one of [Samplers]: prior, the standard normal distribution that a vae is trained for;
-	// mixture, a Gaussian mixture fitted to the codes of training images; or auto, prior where the model has one.
+	// flow, the flow that a model learned; mixture, a Gaussian mixture fitted to the codes of training images; or auto, the first of
+	// them that the model has.
 	Sampler string
 	// Components is the mixture's number of components; Ghosh et al. 2020 use 10.
 	Components int
