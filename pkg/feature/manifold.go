@@ -21,6 +21,9 @@ const Neighbours = 3
 // the manifold of generated ones is the recall: how much of what is real can be generated. Both manifolds are to have equally
 // many points.
 //
+// Precision is to be read with recall: a real image far from the others has a wide ball, in which even the same grey image over
+// and over may lie (Naeem et al. 2020). The decoder of an untrained model has precision 1 on MNIST, and recall 0.
+//
 // Source: Kynkäänniemi et al. 2019, equations 1 and 2.
 type Manifold struct {
 	points  *mat.Dense
