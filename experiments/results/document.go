@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -131,8 +132,8 @@ func write(out *bytes.Buffer, m measured, baselines []baseline) {
 
 Made by `+"`go run ./experiments/results`"+`; every figure here is measured, none written by hand. Each line is the mean of runs with
 the seeds from %d on, ± half its 95 %% interval over them (Student's t). Figures are of the 10,000 test images, which were looked
-at once, at a run's end, with the weights of the lowest validation loss. Minutes are those of a whole run, start and
-measurement included, on the machine below, while it also did other things.
+once, at a run's end, with the weights of the lowest validation loss. Minutes are those of the fastest run, start and
+measurement included: the machine below did other things at the same time.
 
 `, firstSeed)
 	for _, fact := range facts(m) {
@@ -200,10 +201,12 @@ type table struct {
 	rows        []row
 }
 
-// row is a line of a table, of one experiment.
+// row is a line of a table, of one experiment. The last column is the time of its fastest run; none of a row of figures that
+// another row's runs have beside theirs.
 type row struct {
 	title, trial string
 	values       []value
+	beside       bool
 }
 
 // tables are all but those of the bars and the probe.
@@ -211,12 +214,12 @@ var tables = []table{
 	{
 		title:   "Denoising",
 		note:    "Gaussian noise on pixels in [-1, 1], clipped; PSNR of each image, in dB, and SSIM, means over images.",
-		columns: []string{"noisy input, dB", "PSNR, dB", "SSIM", "minutes a run"},
+		columns: []string{"noisy input, dB", "PSNR, dB", "SSIM"},
 		rows: []row{
-			{"dense, code of 64, noise 0.5 (the seed's model)", dense, []value{corrupted("psnr"), test("psnr"), test("ssim"), minutes}},
-			{"convolutional, code of 64, noise 0.5", conv, []value{corrupted("psnr"), test("psnr"), test("ssim"), minutes}},
-			{"U-Net, noise 0.5", unet, []value{corrupted("psnr"), test("psnr"), test("ssim"), minutes}},
-			{"U-Net, noise 0.3", unetLess, []value{corrupted("psnr"), test("psnr"), test("ssim"), minutes}},
+			{"dense, code of 64, noise 0.5 (the seed's model)", dense, []value{corrupted("psnr"), test("psnr"), test("ssim")}, false},
+			{"convolutional, code of 64, noise 0.5", conv, []value{corrupted("psnr"), test("psnr"), test("ssim")}, false},
+			{"U-Net, noise 0.5", unet, []value{corrupted("psnr"), test("psnr"), test("ssim")}, false},
+			{"U-Net, noise 0.3", unetLess, []value{corrupted("psnr"), test("psnr"), test("ssim")}, false},
 		},
 	},
 	{
@@ -224,22 +227,22 @@ var tables = []table{
 		note: "Words that training never saw, at any place, angle, size, opacity and brightness. Inside are the pixels that the watermark " +
 			"changes. The baseline that knows the mask keeps the pixels outside, and fills in those inside as smoothly as can be: it " +
 			"makes no use of what shines through, and loses to doing nothing where the watermark is faint.",
-		columns: []string{"PSNR, dB", "SSIM", "MSE inside", "MSE outside", "minutes a run"},
+		columns: []string{"PSNR, dB", "SSIM", "MSE inside", "MSE outside"},
 		rows: []row{
-			{"U-Net", watermark, []value{test("psnr"), test("ssim"), test("mse_inside"), test("mse_outside"), minutes}},
-			{"doing nothing", watermark, []value{corrupted("psnr"), corrupted("ssim"), corrupted("mse_inside"), corrupted("mse_outside"), nil}},
-			{"mask known", watermark, []value{known("psnr"), known("ssim"), known("mse_inside"), known("mse_outside"), nil}},
+			{"U-Net", watermark, []value{test("psnr"), test("ssim"), test("mse_inside"), test("mse_outside")}, false},
+			{"doing nothing", watermark, []value{corrupted("psnr"), corrupted("ssim"), corrupted("mse_inside"), corrupted("mse_outside")}, true},
+			{"mask known", watermark, []value{known("psnr"), known("ssim"), known("mse_inside"), known("mse_outside")}, true},
 		},
 	},
 	{
 		title: "Likelihood",
 		note: "Of black-and-white digits, drawn once with the grey value as probability; in nats. The negative log-likelihood by 5,000 " +
 			"importance samples of each of the first 1,000 test images, the others over all test images.",
-		columns: []string{"NLL", "evidence bound", "KL", "active units", "updates", "minutes a run"},
+		columns: []string{"NLL", "evidence bound", "KL", "active units", "updates"},
 		rows: []row{
-			{"VAE, 100 epochs", vae, []value{test("nll_dyn"), test("elbo_dyn"), test("kl"), test("active_units"), updates, minutes}},
-			{"VAE, 50 epochs", vaeShort, []value{test("nll_dyn"), test("elbo_dyn"), test("kl"), test("active_units"), updates, minutes}},
-			{"IWAE, 5 samples, 50 epochs", iwae, []value{test("nll_dyn"), test("elbo_dyn"), test("kl"), test("active_units"), updates, minutes}},
+			{"VAE, 100 epochs", vae, []value{test("nll_dyn"), test("elbo_dyn"), test("kl"), test("active_units"), updates}, false},
+			{"VAE, 50 epochs", vaeShort, []value{test("nll_dyn"), test("elbo_dyn"), test("kl"), test("active_units"), updates}, false},
+			{"IWAE, 5 samples, 50 epochs", iwae, []value{test("nll_dyn"), test("elbo_dyn"), test("kl"), test("active_units"), updates}, false},
 		},
 	},
 	{
@@ -247,16 +250,29 @@ var tables = []table{
 		note: "10,000 images compared with the test images in the features of a small classifier of the same digits: Fréchet distance (less " +
 			"is better), precision and recall (of 5,000 each, three nearest neighbours). These distances are not those of other " +
 			"classifiers' features. The floor is that of as many training images.",
-		columns: []string{"Fréchet distance", "precision", "recall", "minutes a run"},
+		columns: []string{"Fréchet distance", "precision", "recall"},
 		rows: []row{
-			{"VAE, its prior", vae, []value{sampled("prior", "frechet"), sampled("prior", "precision"), sampled("prior", "recall"), minutes}},
-			{"VAE, mixture", vae, []value{sampled("mixture", "frechet"), sampled("mixture", "precision"), sampled("mixture", "recall"), nil}},
-			{"RAE, mixture", rae, []value{sampled("mixture", "frechet"), sampled("mixture", "precision"), sampled("mixture", "recall"), minutes}},
-			{"RAE with a flow, mixture", flow, []value{sampled("mixture", "frechet"), sampled("mixture", "precision"), sampled("mixture", "recall"), minutes}},
-			{"RAE with a flow, flow", flow, []value{sampled("flow", "frechet"), sampled("flow", "precision"), sampled("flow", "recall"), nil}},
-			{"training images", vae, []value{floor("frechet"), floor("precision"), floor("recall"), nil}},
+			{"VAE, its prior", vae, []value{sampled("prior", "frechet"), sampled("prior", "precision"), sampled("prior", "recall")}, false},
+			{"VAE, mixture", vae, []value{sampled("mixture", "frechet"), sampled("mixture", "precision"), sampled("mixture", "recall")}, true},
+			{"RAE, mixture", rae, []value{sampled("mixture", "frechet"), sampled("mixture", "precision"), sampled("mixture", "recall")}, false},
+			{"RAE with a flow, mixture", flow, []value{sampled("mixture", "frechet"), sampled("mixture", "precision"), sampled("mixture", "recall")}, false},
+			{"RAE with a flow, flow", flow, []value{sampled("flow", "frechet"), sampled("flow", "precision"), sampled("flow", "recall")}, true},
+			{"training images", vae, []value{floor("frechet"), floor("precision"), floor("recall")}, true},
 		},
 	},
+}
+
+// complete says that a run has all figures that the tables show of its experiment.
+func complete(name string, o outcome) bool {
+	for _, t := range tables {
+		for _, r := range t.rows {
+			missing := func(v value) bool { return math.IsNaN(v(o)) }
+			if r.trial == name && slices.ContainsFunc(r.values, missing) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // write writes the rows of experiments that were run; nothing where there are none.
@@ -268,19 +284,19 @@ func (t table) write(out *bytes.Buffer, m measured) {
 		}
 		line := "| " + r.title
 		for _, v := range r.values {
-			cell := ""
-			if v != nil {
-				cell = text(m.of(r.trial, v), "")
-			}
-			line += " | " + cell
+			line += " | " + text(m.of(r.trial, v), "")
 		}
-		lines = append(lines, line+" |")
+		fastest := ""
+		if !r.beside {
+			fastest = fmt.Sprintf("%.1f", slices.Min(m.of(r.trial, minutes)))
+		}
+		lines = append(lines, line+" | "+fastest+" |")
 	}
 	if len(lines) == 0 {
 		return
 	}
-	fmt.Fprintf(out, "\n## %s\n\n%s\n\n|  | %s |\n| ---%s |\n%s\n", t.title, t.note, strings.Join(t.columns, " | "),
-		strings.Repeat(" | ---:", len(t.columns)), strings.Join(lines, "\n"))
+	fmt.Fprintf(out, "\n## %s\n\n%s\n\n|  | %s | minutes |\n| ---%s |\n%s\n", t.title, t.note, strings.Join(t.columns, " | "),
+		strings.Repeat(" | ---:", len(t.columns)+1), strings.Join(lines, "\n"))
 }
 
 // writeProbe writes the probe's figures beside its baselines.

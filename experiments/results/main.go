@@ -5,8 +5,8 @@
 //	go run ./experiments/results --list              # what there is
 //
 // Each run is one that `latent run` would make, and leaves the same folder. A run that is already there, done, with the same
-// seed and the same sections data, corrupt, model and train, is not trained again; where its section evaluate differs, its
-// weights are measured again. So the command goes on where it was stopped, and a run that was stopped is resumed by hand, or
+// seed and the same sections data, corrupt, model and train, is not trained again; where its section evaluate differs, or figures
+// are missing, its weights are measured again. So the command goes on where it was stopped, and a run that was stopped is resumed by hand, or
 // trained from its start.
 //
 // It runs in the repository's root. Exit status: 0 done, whether or not the bars were met; 1 failed.
