@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
 )
@@ -162,4 +163,23 @@ func (c Codes) Coordinates(dimension, n int) []float64 {
 	slices.Sort(values)
 	at := func(p float64) float64 { return stat.Quantile(p, stat.Empirical, values, nil) }
 	return floats.Span(make([]float64, n), at(lowest), at(highest))
+}
+
+// Matrix returns the codes as rows: [codes, latent].
+func (c Codes) Matrix() *mat.Dense {
+	values := make([]float64, len(c.Values))
+	for i, value := range c.Values {
+		values[i] = float64(value)
+	}
+	return mat.NewDense(c.Len(), c.Size, values)
+}
+
+// Points are the rows of a matrix: [points, 2].
+func Points(m mat.Matrix) [][2]float64 {
+	n, _ := m.Dims()
+	points := make([][2]float64, n)
+	for i := range points {
+		points[i] = [2]float64{m.At(i, 0), m.At(i, 1)}
+	}
+	return points
 }

@@ -24,6 +24,9 @@ type Generation struct {
 	Sampler string
 	// Components is the mixture's number of components; Ghosh et al. 2020 use 10.
 	Components int
+	// Class is the label of all images, by name or number, for a model that is given labels; "" gives samples all of them in
+	// turn.
+	Class string
 }
 
 // fittedCodes is how many training images a mixture is fitted to, the first of them.
@@ -35,8 +38,8 @@ const (
 	streamDraw
 )
 
-// Generate draws images of the model, and returns them with a picture of them, a PNG. The images of a model that is given
-// labels have all of them in turn.
+// Generate draws images of the model, and returns them with a picture of them, a PNG. See [Trained.Draw] for
+// other pictures.
 func (t *Trained) Generate(ctx context.Context, g Generation, options Options) (*dataset.Images, []byte, error) {
 	e := t.Experiment
 	decoder, ok := e.Model.(model.Decoder)
@@ -47,11 +50,15 @@ func (t *Trained) Generate(ctx context.Context, g Generation, options Options) (
 	if g.Sampler == "prior" && !hasPrior {
 		return nil, nil, InputError{e.Problem("model.kind", "this kind of model has no prior to draw codes from; use the sampler mixture")}
 	}
-	evaluator, err := evaluate.New(t.Backend.Compute, evaluationOf(e), t.Image)
+	evaluator, err := t.compile()
 	if err != nil {
 		return nil, nil, err
 	}
-	caption := e.Name
+	label, err := t.label(g.Class)
+	if err != nil {
+		return nil, nil, err
+	}
+	caption := t.caption()
 	var codes evaluate.Codes
 	if hasPrior && g.Sampler != "mixture" {
 		caption += " · codes from the prior"
@@ -63,11 +70,7 @@ func (t *Trained) Generate(ctx context.Context, g Generation, options Options) (
 			return nil, nil, err
 		}
 	}
-	if classes := model.Conditions(e.Model); classes > 0 {
-		for i := range g.Images {
-			codes.Labels = append(codes.Labels, uint8(i%classes))
-		}
-	}
+	codes.Labels = t.labels(label, g.Images)
 	images, err := evaluator.Decode(ctx, t.Weights, codes)
 	if err != nil {
 		return nil, nil, err

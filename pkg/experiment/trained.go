@@ -25,6 +25,11 @@ type Trained struct {
 	Weights    []*tensors.Tensor // in the order of [model.Params]
 	// Step is the step of training that the weights are from.
 	Step int
+
+	// What was loaded, compiled or computed once already; nil before.
+	split     *dataset.Split
+	evaluator *evaluate.Evaluator
+	testCodes *evaluate.Codes
 }
 
 // Open reads the run in a folder and opens its backend. The weights are those that its figures were measured with, or, where
@@ -88,7 +93,7 @@ func (t *Trained) Evaluate(ctx context.Context, dir string, options Options) (ru
 	if err != nil {
 		return rundir.Result{}, 0, InputError{err}
 	}
-	evaluator, err := evaluate.New(t.Backend.Compute, evaluationOf(t.Experiment), t.Image)
+	evaluator, err := t.compile()
 	if err != nil {
 		return rundir.Result{}, 0, err
 	}
@@ -126,8 +131,23 @@ func (t *Trained) images(ctx context.Context, dir string, options Options) (*dat
 	return split.Test, nil
 }
 
+// compile returns the evaluation of the model.
+func (t *Trained) compile() (*evaluate.Evaluator, error) {
+	if t.evaluator == nil {
+		evaluator, err := evaluate.New(t.Backend.Compute, evaluationOf(t.Experiment), t.Image)
+		if err != nil {
+			return nil, err
+		}
+		t.evaluator = evaluator
+	}
+	return t.evaluator, nil
+}
+
 // load loads the images that the run was trained on.
 func (t *Trained) load(ctx context.Context, options Options) (*dataset.Split, error) {
+	if t.split != nil {
+		return t.split, nil
+	}
 	var bar io.Writer
 	if options.Terminal {
 		bar = options.Log
@@ -139,6 +159,7 @@ func (t *Trained) load(ctx context.Context, options Options) (*dataset.Split, er
 	if got := imageOf(split.Test); got != t.Image {
 		return nil, fmt.Errorf("the images are %v, the model's %v", got, t.Image)
 	}
+	t.split = split
 	return split, nil
 }
 

@@ -192,7 +192,9 @@ func (r *Run) SaveSample(name string, png []byte) error { return r.savePicture(s
 func (r *Run) Samples() ([]Picture, error) { return r.pictures(samplesDir) }
 
 // SavePicture writes a picture of the model's codes, such as "map".
-func (r *Run) SavePicture(name string, png []byte) error { return r.savePicture(picturesDir, name, png) }
+func (r *Run) SavePicture(name string, png []byte) error {
+	return r.savePicture(picturesDir, name, png)
+}
 
 // Pictures lists the pictures of the model's codes, by name.
 func (r *Run) Pictures() ([]Picture, error) { return r.pictures(picturesDir) }
