@@ -1,49 +1,83 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"latent/pkg/evaluate"
 	"latent/pkg/experiment"
+	"latent/pkg/report"
 )
 
 func newGenerate(c *console) *cobra.Command {
-	var g experiment.Generation
-	var out string
+	d := experiment.DefaultDrawing()
+	var show, ends, out string
+	var force bool
 	cmd := &cobra.Command{
 		Use:   "generate RUN",
-		Short: "Draw new images from a trained run",
-		Long: `Generate draws codes and decodes them with what the run in a folder trained, and saves a picture of the images.
+		Short: "Draw what a trained run makes of codes",
+		Long: `Generate decodes codes with what the run in a folder trained, and draws pictures of the images, as --show names them:
 
-The sampler prior draws codes from the standard normal distribution that a vae is trained for. The sampler flow follows the flow
-that a model learned beside its codes. The sampler mixture fits a Gaussian mixture to the codes of training images, which makes
-a sampler of every autoencoder.`,
-		Example: "  latent generate runs/mnist-vae/2026-11-24T10-15-30-7f3a --n 100 -o digits.png",
-		Args:    cobra.ExactArgs(1),
+  samples        images of codes that are drawn at random
+  interpolation  images of codes between those of two test images, straight and spherical
+  traversal      images of a test image's code with one value changed at a time
+  manifold       images of a whole plane of codes, for codes of two values
+  map            the codes of test images on a plane, by PCA and t-SNE, coloured by class
+  all            all of these that the model has
+
+The pictures are saved in the run's folder, and its report is written again with them; with -o, the picture is saved there
+instead.
+
+Samples come from the standard normal distribution that a vae is trained for (--sampler prior), from the flow that a model
+learned beside its codes (flow), or from a Gaussian mixture that is fitted to the codes of training images (mixture), which
+makes a sampler of every autoencoder.`,
+		Example: "  latent generate runs/mnist-vae/2026-11-24T10-15-30-7f3a --show all\n" +
+			"  latent generate runs/mnist-vae/2026-11-24T10-15-30-7f3a --n 100 -o digits.png\n" +
+			"  latent generate runs/mnist-vae/2026-11-24T10-15-30-7f3a --show interpolation --between 3,18",
+		Args: cobra.ExactArgs(1),
 	}
-	cmd.Flags().IntVar(&g.Images, "n", 64, "how many images")
-	cmd.Flags().Int64Var(&g.Seed, "seed", 1, "decides the draws")
-	cmd.Flags().StringVar(&g.Sampler, "sampler", "auto", "prior, flow, mixture, or auto: the first of them that the model has")
-	cmd.Flags().IntVar(&g.Components, "components", 10, "of the mixture")
-	cmd.Flags().StringVarP(&out, "output", "o", "generated.png", "the picture's file")
+	cmd.Flags().StringVar(&show, "show", "samples", "which pictures: "+strings.Join(evaluate.Pictures, ", ")+"; several with commas, or all")
+	cmd.Flags().IntVar(&d.Images, "n", d.Images, "how many samples")
+	cmd.Flags().Int64Var(&d.Seed, "seed", d.Seed, "decides the samples")
+	cmd.Flags().StringVar(&d.Sampler, "sampler", d.Sampler, "of samples: prior, flow, mixture, or auto: the first of them that the model has")
+	cmd.Flags().IntVar(&d.Components, "components", d.Components, "of the mixture")
+	cmd.Flags().StringVar(&d.Class, "class", "", "label of the images, by name or number, for a model that is given labels; samples have all in turn without it")
+	cmd.Flags().StringVar(&ends, "between", "", "two test images, such as 3,18: ends of the interpolation; the traversal starts from the first")
+	cmd.Flags().StringVarP(&out, "output", "o", "", "file for the picture, instead of the run's folder")
+	cmd.Flags().BoolVar(&force, "force", false, "write over the file of --output where there is one")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		var err error
 		switch {
-		case filepath.Ext(out) != ".png":
+		case out != "" && filepath.Ext(out) != ".png":
 			return usageError{fmt.Errorf("--output=%s: want a name that ends in .png", out)}
-		case g.Images < 1 || g.Images > 10000:
-			return usageError{fmt.Errorf("--n=%d: want 1 to 10000", g.Images)}
-		case g.Seed < 0:
+		case out == "" && force:
+			return usageError{errors.New("--force is for a file of --output; pictures in the run's folder are replaced anyway")}
+		case d.Images < 1 || d.Images > 10000:
+			return usageError{fmt.Errorf("--n=%d: want 1 to 10000", d.Images)}
+		case d.Seed < 0:
 			return usageError{errors.New("--seed: want 0 or more")}
-		case g.Components < 1 || g.Components > 1000:
-			return usageError{fmt.Errorf("--components=%d: want 1 to 1000", g.Components)}
-		case !slices.Contains(experiment.Samplers(), g.Sampler):
-			return usageError{fmt.Errorf("--sampler=%s: want one of %s", g.Sampler, strings.Join(experiment.Samplers(), ", "))}
+		case d.Components < 1 || d.Components > 1000:
+			return usageError{fmt.Errorf("--components=%d: want 1 to 1000", d.Components)}
+		case !slices.Contains(experiment.Samplers(), d.Sampler):
+			return usageError{fmt.Errorf("--sampler=%s: want one of %s", d.Sampler, strings.Join(experiment.Samplers(), ", "))}
+		}
+		if d.Between, err = placesIn(ends); err != nil {
+			return usageError{err}
+		}
+		names, err := picturesNamed(show)
+		if err != nil {
+			return usageError{err}
+		}
+		if err := checkFree(out, force); err != nil {
+			return experiment.InputError{Err: err}
 		}
 		options := experiment.Options{Log: c.stderr, Terminal: c.terminal()}
 		trained, err := experiment.Open(cmd.Context(), args[0], nil, options)
@@ -51,15 +85,119 @@ a sampler of every autoencoder.`,
 			return err
 		}
 		defer trained.Close()
-		_, png, err := trained.Generate(cmd.Context(), g, options)
+		if show == "all" {
+			names = slices.DeleteFunc(names, func(name string) bool {
+				return evaluate.Inapplicable(name, trained.Experiment.Model) != ""
+			})
+		}
+		switch {
+		case len(names) == 0:
+			return experiment.InputError{Err: trained.Experiment.Problem("model", "no picture: %s",
+				evaluate.Inapplicable("samples", trained.Experiment.Model))}
+		case out != "" && len(names) > 1:
+			return usageError{fmt.Errorf("--output takes one picture, not %s; leave it out, and they go to the run's folder", strings.Join(names, ", "))}
+		case out != "":
+			return drawTo(cmd.Context(), c, trained, names[0], d, options, out, force)
+		}
+		return drawInto(cmd.Context(), c, trained, names, d, options)
+	}
+	return cmd
+}
+
+// picturesNamed returns the pictures that --show names, in the order of a report.
+func picturesNamed(show string) ([]string, error) {
+	if show == "all" {
+		return slices.Clone(evaluate.Pictures), nil
+	}
+	names := strings.Split(show, ",")
+	for _, name := range names {
+		if !slices.Contains(evaluate.Pictures, name) {
+			return nil, fmt.Errorf("--show=%s: no picture %q; want %s, or all", show, name, strings.Join(evaluate.Pictures, ", "))
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(evaluate.Pictures), func(name string) bool { return !slices.Contains(names, name) }), nil
+}
+
+// placesIn reads --between; of "" it returns nil.
+func placesIn(text string) ([]int, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var places []int
+	for _, word := range strings.Split(text, ",") {
+		place, err := strconv.Atoi(strings.TrimSpace(word))
+		if err != nil {
+			return nil, fmt.Errorf("--between=%s: want the numbers of two test images, such as 3,18", text)
+		}
+		places = append(places, place)
+	}
+	if len(places) != 2 {
+		return nil, fmt.Errorf("--between=%s: want the numbers of two test images, such as 3,18", text)
+	}
+	return places, nil
+}
+
+// checkFree says, before anything is computed, that a file could not be written.
+func checkFree(out string, force bool) error {
+	if out == "" {
+		return nil
+	}
+	if info, err := os.Stat(filepath.Dir(out)); err != nil || !info.IsDir() {
+		return fmt.Errorf("%s: there is no folder %s; make it, or choose another with --output", out, filepath.Dir(out))
+	}
+	if _, err := os.Lstat(out); err == nil && !force {
+		return fmt.Errorf("%s is there already; choose another name, or write over it with --force", out)
+	}
+	return nil
+}
+
+// drawTo saves a picture in a file.
+func drawTo(ctx context.Context, c *console, trained *experiment.Trained, name string, d experiment.Drawing, options experiment.Options, out string, force bool) error {
+	png, err := trained.Draw(ctx, name, d, options)
+	if err != nil {
+		return err
+	}
+	if err := writeNew(out, png, force); err != nil {
+		return experiment.InputError{Err: fmt.Errorf("%w; choose another place with --output", err)}
+	}
+	fmt.Fprintf(c.stderr, "picture  %s\n", out)
+	return nil
+}
+
+// writeNew writes a file, with force in the place of another.
+func writeNew(path string, data []byte, force bool) error {
+	flags := os.O_WRONLY | os.O_CREATE | os.O_EXCL
+	if force {
+		flags = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
+	}
+	file, err := os.OpenFile(path, flags, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	return errors.Join(err, file.Close())
+}
+
+// drawInto saves pictures in the run's folder, and writes its report again.
+func drawInto(ctx context.Context, c *console, trained *experiment.Trained, names []string, d experiment.Drawing, options experiment.Options) error {
+	run := trained.Run
+	if err := run.Lock(); err != nil {
+		return experiment.InputError{Err: fmt.Errorf("%w; or save a picture elsewhere with --output", err)}
+	}
+	defer run.Close()
+	for _, name := range names {
+		png, err := trained.Draw(ctx, name, d, options)
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(out, png, 0o644); err != nil {
-			return experiment.InputError{Err: err}
+		if err := run.SavePicture(name, png); err != nil {
+			return err
 		}
-		fmt.Fprintf(c.stderr, "picture  %s\n", out)
-		return nil
+		fmt.Fprintf(c.stderr, "picture  %s\n", run.PicturePath(name))
 	}
-	return cmd
+	if err := report.Write(run); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.stderr, "report   %s\n", run.ReportPath())
+	return nil
 }

@@ -57,6 +57,12 @@ type Output struct {
 
 	// Grid is the sample picture.
 	Grid evaluate.Grid `yaml:"grid"`
+
+	// Show lists pictures of the model's codes that are made at the run's end: samples, images of codes drawn at random;
+	// interpolation, images between those of two test images; traversal, one value of a code changed at a time; manifold, the
+	// plane of a code of two values; map, the test images' codes on a plane, by PCA and t-SNE, which takes half a minute. `latent
+	// generate` makes them later.
+	Show []string `yaml:"show,flow" enum:"samples,interpolation,traversal,manifold,map" maxitems:"5"`
 }
 
 // Default returns an autoencoder on MNIST with the seed's model and training, and no corruption.
@@ -109,6 +115,11 @@ func (e *Experiment) check(report func(problem string, keys ...string)) {
 	}
 	if e.Evaluate.Probe && e.Data.ValidationImages() == 0 {
 		report("needs held-out images; set data.validation above 0, or write false", "evaluate.probe", "data.validation")
+	}
+	for i, picture := range e.Output.Show {
+		if problem := evaluate.Inapplicable(picture, e.Model); problem != "" {
+			report(fmt.Sprintf("no %s: %s", picture, problem), fmt.Sprintf("output.show.%d", i), "output.show", "model")
+		}
 	}
 	if t.BatchSize%t.Devices != 0 {
 		report(fmt.Sprintf("%d devices cannot share a batch of %d evenly; choose a divisor", t.Devices, t.BatchSize),

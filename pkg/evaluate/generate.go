@@ -13,17 +13,6 @@ import (
 	"latent/pkg/model"
 )
 
-// Codes are points of a model's latent space: Values holds Size numbers of each, one code after another.
-type Codes struct {
-	Size   int
-	Values []float32
-	// Labels are the classes of the images to come, for a model that is given them; see model.Conditional.
-	Labels []uint8
-}
-
-// Len is the number of codes.
-func (c Codes) Len() int { return len(c.Values) / max(1, c.Size) }
-
 // Encode returns the codes of undamaged images.
 func (e *Evaluator) Encode(ctx context.Context, weights []*tensors.Tensor, images *dataset.Images) (Codes, error) {
 	if e.encoder == nil {
@@ -53,6 +42,11 @@ func (e *Evaluator) Encode(ctx context.Context, weights []*tensors.Tensor, image
 		codes.Values = append(codes.Values, values[:codes.Size*min(batch, images.Len()-first)]...)
 	}
 	return codes, nil
+}
+
+// DrawSheet draws generated images, in as many rows as columns.
+func DrawSheet(images *dataset.Images, caption string) ([]byte, error) {
+	return Sheet{Images: images, Caption: caption}.Draw()
 }
 
 // Decode returns the images of codes.

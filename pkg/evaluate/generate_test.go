@@ -49,8 +49,8 @@ func TestDrawSheet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const tile = 14*3 + tileGap
-	if got, want := picture.Bounds().Max, 2*gridMargin-tileGap; got.X != want+3*tile || got.Y != want+2*tile+captionSize+lineGap {
+	const tile = 14*6 + tileGap
+	if got, want := picture.Bounds().Max, 2*sheetMargin-tileGap; got.X != want+3*tile || got.Y != want+2*tile+captionSize+lineGap {
 		t.Errorf("the picture is %v", got)
 	}
 }

@@ -20,10 +20,12 @@ type Generation struct {
 	Sampler string
 	// Components is the mixture's number of components; Ghosh et al. 2020 use 10.
 	Components int
+	// Class is the label of all images, by name or number, for a model that is given labels; "" gives samples all of them in
+	// turn.
+	Class string
 }
 
-// Generate draws images of the model, and returns them with a picture of them, a PNG. The images of a model that is given
-// labels have all of them in turn.
+// Generate draws images of the model, and returns them with a picture of them, a PNG. See [Trained.Draw] for other pictures.
 func (t *Trained) Generate(ctx context.Context, g Generation, options Options) (*dataset.Images, []byte, error) {
 	e := t.Experiment
 	decoder, ok := e.Model.(model.Decoder)
@@ -40,7 +42,11 @@ func (t *Trained) Generate(ctx context.Context, g Generation, options Options) (
 	if from == nil {
 		return nil, nil, InputError{e.Problem("model.kind", "this kind of model has no %s to draw codes from; use the sampler mixture", g.Sampler)}
 	}
-	evaluator, err := evaluate.New(t.Backend.Compute, evaluationOf(e), t.Image)
+	evaluator, err := t.compile()
+	if err != nil {
+		return nil, nil, err
+	}
+	label, err := t.label(g.Class)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -50,10 +56,10 @@ func (t *Trained) Generate(ctx context.Context, g Generation, options Options) (
 			return nil, InputError{err}
 		}
 		return split.Train, nil
-	}}.generate(ctx, from, g)
+	}}.generate(ctx, from, g, labelsOf(e.Model, label, g.Images))
 	if err != nil {
 		return nil, nil, err
 	}
-	png, err := evaluate.DrawSheet(images, e.Name+" · "+from.caption(g))
+	png, err := evaluate.DrawSheet(images, t.caption()+" · "+from.caption(g))
 	return images, png, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gomlx/gomlx/core/tensors"
@@ -222,6 +223,9 @@ func (r *run) conclude(ctx context.Context) error {
 	if err := r.draw("final", weights, caption); err != nil {
 		return err
 	}
+	if err := r.show(ctx, weights); err != nil {
+		return r.session.stopped(ctx, err)
+	}
 	r.over = true
 	return r.end(nil)
 }
@@ -284,6 +288,33 @@ func (r *run) draw(name string, weights []*tensors.Tensor, caption string) error
 		return err
 	}
 	return r.folder.SaveSample(name, png)
+}
+
+// show saves the pictures of the model's codes that the config asks for.
+func (r *run) show(ctx context.Context, weights []*tensors.Tensor) error {
+	s := r.session
+	trained := &Trained{
+		Run: r.folder, Experiment: r.experiment, Manifest: r.manifest, Backend: s.backend, Image: imageOf(s.split.Train),
+		Weights: weights, Step: r.trainer.Step(), split: s.split, evaluator: s.evaluator,
+	}
+	defer r.spend("write", time.Now())
+	for _, name := range r.shown() {
+		png, err := trained.Draw(ctx, name, DefaultDrawing(), s.options)
+		if err != nil {
+			return err
+		}
+		if err := r.folder.SavePicture(name, png); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// shown lists the pictures that the config asks for, in the order of a report.
+func (r *run) shown() []string {
+	return slices.DeleteFunc(slices.Clone(evaluate.Pictures), func(name string) bool {
+		return !slices.Contains(r.experiment.Output.Show, name)
+	})
 }
 
 // finish ends a run that is not over yet, and writes the report.

@@ -164,6 +164,9 @@ func (p *progress) result(r *run) {
 	p.line("")
 	p.line("weights  %s, of epoch %d", m.Weights, m.Epoch)
 	p.line("picture  %s", filepath.Join(r.folder.Path, "samples", "final.png"))
+	for _, name := range r.shown() {
+		p.line("picture  %s", r.folder.PicturePath(name))
+	}
 	p.line("report   %s", r.folder.ReportPath())
 }
 

@@ -183,6 +183,8 @@ func (s *session) checkAgainstData() error {
 		return InputError{e.Problem("model.classes", "%d classes, but the dataset has %d", model.Conditions(e.Model), len(s.split.Classes))}
 	case e.Train.EarlyStopping > 0 && validation == 0:
 		return InputError{e.Problem("train.early_stopping", "needs held-out images; set data.validation")}
+	case len(e.Output.Show) > 0 && min(train, s.split.Test.Len()) < leastDrawn:
+		return InputError{e.Problem("output.show", "needs at least %d images to train on and %[1]d for the test, and there are %d and %d; leave it out", leastDrawn, train, s.split.Test.Len())}
 	case e.Train.Devices > s.backend.Compute.NumDevices():
 		return InputError{e.Problem("train.devices", "%d devices, but %s has %d", e.Train.Devices, s.backend.Name, s.backend.Compute.NumDevices())}
 	}

@@ -51,17 +51,13 @@ type source struct {
 	train func() (*dataset.Images, error)
 }
 
-// generate draws g.Images images. Those of a model that is given labels have all of them in turn.
-func (s source) generate(ctx context.Context, from sampler, g Generation) (*dataset.Images, error) {
+// generate draws g.Images images, with these labels where the model is given any.
+func (s source) generate(ctx context.Context, from sampler, g Generation, labels []uint8) (*dataset.Images, error) {
 	codes, err := from.draw(ctx, s, g)
 	if err != nil {
 		return nil, err
 	}
-	if classes := model.Conditions(s.decoder); classes > 0 {
-		for i := range g.Images {
-			codes.Labels = append(codes.Labels, uint8(i%classes))
-		}
-	}
+	codes.Labels = labels
 	return s.evaluator.Decode(ctx, s.weights, codes)
 }
 

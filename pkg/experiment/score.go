@@ -91,7 +91,8 @@ func (s subject) score(ctx context.Context) (*rundir.Generated, error) {
 			continue
 		}
 		images, err := from.generate(ctx, sampler, Generation{
-			Images: generated.Images, Seed: s.experiment.Evaluate.Seed, Components: scoreComponents})
+			Images: generated.Images, Seed: s.experiment.Evaluate.Seed, Components: scoreComponents},
+			labelsOf(decoder, -1, generated.Images))
 		if err != nil {
 			return nil, err
 		}

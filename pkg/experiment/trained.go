@@ -26,6 +26,11 @@ type Trained struct {
 	Weights    []*tensors.Tensor // in the order of [model.Params]
 	// Step is the step of training that the weights are from.
 	Step int
+
+	// What was loaded, compiled or computed once already; nil before.
+	split     *dataset.Split
+	evaluator *evaluate.Evaluator
+	testCodes *evaluate.Codes
 }
 
 // Open reads the run in a folder and opens its backend. The weights are those that its figures were measured with, or, where
@@ -102,7 +107,7 @@ func (t *Trained) Evaluate(ctx context.Context, dir string, options Options) (ru
 func (t *Trained) subject(ctx context.Context, dir string, options Options) (subject, error) {
 	s := subject{experiment: t.Experiment, weights: t.Weights}
 	var err error
-	if s.evaluator, err = evaluate.New(t.Backend.Compute, evaluationOf(t.Experiment), t.Image); err != nil {
+	if s.evaluator, err = t.compile(); err != nil {
 		return s, err
 	}
 	if dir != "" {
@@ -133,8 +138,23 @@ func (t *Trained) pictures(ctx context.Context, dir string) (*dataset.Images, er
 	return folder.All(ctx)
 }
 
+// compile returns the evaluation of the model.
+func (t *Trained) compile() (*evaluate.Evaluator, error) {
+	if t.evaluator == nil {
+		evaluator, err := evaluate.New(t.Backend.Compute, evaluationOf(t.Experiment), t.Image)
+		if err != nil {
+			return nil, err
+		}
+		t.evaluator = evaluator
+	}
+	return t.evaluator, nil
+}
+
 // load loads the images that the run was trained on.
 func (t *Trained) load(ctx context.Context, options Options) (*dataset.Split, error) {
+	if t.split != nil {
+		return t.split, nil
+	}
 	var bar io.Writer
 	if options.Terminal {
 		bar = options.Log
@@ -146,6 +166,7 @@ func (t *Trained) load(ctx context.Context, options Options) (*dataset.Split, er
 	if got := imageOf(split.Test); got != t.Image {
 		return nil, fmt.Errorf("the images are %v, the model's %v", got, t.Image)
 	}
+	t.split = split
 	return split, nil
 }
 

@@ -110,6 +110,15 @@ func (m *Conv) Apply(p *Pass, x *Node) Output {
 	return Output{Latent: z, Logits: logits, Image: pixels(m.Output, logits)}
 }
 
+// CodeSize returns Latent.
+func (m *Conv) CodeSize() int { return m.Latent }
+
+// Decode returns the logits of the flattened image: [batch, latent] → [batch, height · width · channels].
+func (m *Conv) Decode(p *Pass, z *Node) *Node {
+	_, decoder := m.blocks(p.Image)
+	return Reshape(through(decoder, p, z), z.Shape().Dim(0), -1)
+}
+
 // imageOf is the size of a batch's images.
 func imageOf(x *Node) Image {
 	return Image{Height: x.Shape().Dim(1), Width: x.Shape().Dim(2), Channels: x.Shape().Dim(3)}

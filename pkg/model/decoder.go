@@ -10,6 +10,14 @@ type Decoder interface {
 	Decode(p *Pass, z *Node) *Node
 }
 
+// Coded is a decoder whose codes are not the images themselves.
+type Coded interface {
+	Decoder
+
+	// CodeSize is the number of values of a code.
+	CodeSize() int
+}
+
 // Prior is a decoder that was trained for codes from a standard normal distribution.
 type Prior interface {
 	Decoder
@@ -20,6 +28,7 @@ type Prior interface {
 
 // Generate returns the images of codes: [batch, latent] → [batch, height, width, channels], pixels in [-1, 1].
 func Generate(m Decoder, p *Pass, z *Node, image Image) *Node {
+	p.Image = image
 	logits := m.Decode(p, z)
 	return pixels(m.OutputActivation(), Reshape(logits, z.Shape().Dim(0), image.Height, image.Width, image.Channels))
 }

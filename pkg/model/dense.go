@@ -190,6 +190,9 @@ func (d *Dense) Apply(p *Pass, x *Node) Output {
 	return Output{Latent: z, Logits: logits, Image: pixels(d.Output, logits), Penalties: d.penalties(p, x, z)}
 }
 
+// CodeSize returns the size of the encoder's last layer.
+func (d *Dense) CodeSize() int { return d.Encoder[len(d.Encoder)-1] }
+
 // Encode returns the code of x: [batch, height, width, channels] → [batch, latent].
 func (d *Dense) Encode(p *Pass, x *Node) *Node {
 	h := Reshape(x, x.Shape().Dim(0), -1)

@@ -94,6 +94,9 @@ func (m *MLP) encode(p *Pass, x *Node, names ...string) []*Node {
 	return outputs
 }
 
+// CodeSize returns Latent.
+func (m *MLP) CodeSize() int { return m.Latent }
+
 // Decode returns what the flattened image is before its activation: [batch, latent] → [batch, height · width · channels].
 // Beside the code, z may have other values.
 func (m *MLP) Decode(p *Pass, z *Node) *Node {

@@ -36,6 +36,9 @@ type Pass struct {
 	// Labels are the images' classes, [batch] uint8. Only a [Conditional] model has them.
 	Labels *Node
 
+	// Image is the size of the images to make of codes alone; see [Generate]. Where there are images, they tell their size.
+	Image Image
+
 	// Counts is 1 for each image of the batch and 0 for padding, [batch]; nil where all are images. Only models that look
 	// across the batch need it.
 	Counts *Node

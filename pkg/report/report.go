@@ -53,14 +53,26 @@ func Render(w io.Writer, run *rundir.Run) error {
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	pictures, err := readPictures(run)
+	samples, err := run.Samples()
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	pictures, err := readPictures(samples)
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	shown, err := readShown(run)
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
 	data := content{
 		Manifest: manifest, Path: run.Path, Config: string(config),
-		Figures: Figures(manifest.Result), Generated: CompareGenerated(manifest.Result), Curves: curves(windows, epochs), Times: times(manifest.Timings),
+		Figures: Figures(manifest.Result), Generated: CompareGenerated(manifest.Result), Shown: shown,
+		Curves: curves(windows, epochs), Times: times(manifest.Timings),
 		Facts: facts(manifest), Resume: "latent run --resume " + run.Path,
+	}
+	if likelihood := manifest.Result.Likelihood; likelihood != nil {
+		data.Curves = appendDivergence(data.Curves, likelihood.Divergence)
 	}
 	if n := len(pictures); n > 0 {
 		data.Last, data.Earlier = &pictures[n-1], pictures[:n-1]
@@ -77,6 +89,7 @@ type content struct {
 	Path, Config string
 	Figures      []Row
 	Generated    *Comparison
+	Shown        []shown
 	Curves       []chart
 	Last         *picture
 	Earlier      []picture
@@ -88,7 +101,7 @@ type content struct {
 // Unfinished says that the run can be gone on with.
 func (c content) Unfinished() bool { return c.Manifest.State != rundir.Done }
 
-// picture is a sample grid inside the page.
+// picture is a PNG file inside the page.
 type picture struct {
 	Name string
 	Data template.URL
@@ -96,31 +109,68 @@ type picture struct {
 
 const maxPicture = 64 << 20
 
-func readPictures(run *rundir.Run) ([]picture, error) {
-	samples, err := run.Samples()
-	if err != nil {
-		return nil, err
-	}
+// readPictures reads those of some files that are not too large for the page.
+func readPictures(files []rundir.Picture) ([]picture, error) {
 	var pictures []picture
-	for _, sample := range samples {
-		info, err := os.Stat(sample.Path)
+	for _, file := range files {
+		info, err := os.Stat(file.Path)
 		if err != nil {
 			return nil, err
 		}
 		if info.Size() > maxPicture {
 			continue
 		}
-		png, err := os.ReadFile(sample.Path)
+		png, err := os.ReadFile(file.Path)
 		if err != nil {
 			return nil, err
 		}
-		name := strings.Replace(strings.Replace(sample.Name, "epoch-0000", "before training", 1), "epoch-", "epoch ", 1)
+		name := strings.Replace(strings.Replace(file.Name, "epoch-0000", "before training", 1), "epoch-", "epoch ", 1)
 		pictures = append(pictures, picture{
 			Name: name,
 			Data: template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(png)),
 		})
 	}
 	return pictures, nil
+}
+
+// shown is a picture of the model's codes.
+type shown struct {
+	picture
+	// Text says how to read it, and Alt what is on it, for those who do not see it.
+	Text, Alt string
+}
+
+// captions say of each picture of codes what is on it, and how to read it.
+var captions = map[string]struct{ alt, text string }{
+	"samples": {"Generated images in rows",
+		"Samples: images of codes that were drawn at random."},
+	"interpolation": {"Two rows of images that change from one test image to another",
+		"Interpolation: images of codes between those of two test images, on the straight line and on the arc between them. Normal codes of many dimensions lie near a sphere, and the middle of a straight line does not."},
+	"traversal": {"Rows of images of one code, in each row with another of its values changed",
+		"Traversal: one value of the code changed in each row. A dimension that the model does not use changes nothing."},
+	"manifold": {"A grid of images that change smoothly in both directions",
+		"Manifold: images of the whole plane of codes."},
+	"map": {"Two scatter plots of codes, coloured by class: by principal components, and by t-SNE",
+		"Map: the codes of test images on a plane. Principal components keep distances as well as two directions can; t-SNE keeps neighbours, and no more."},
+}
+
+// readShown reads the pictures of the model's codes, in the order of evaluate.Pictures.
+func readShown(run *rundir.Run) ([]shown, error) {
+	files, err := run.Pictures()
+	if err != nil {
+		return nil, err
+	}
+	pictures, err := readPictures(files)
+	if err != nil {
+		return nil, err
+	}
+	var all []shown
+	for _, name := range evaluate.Pictures {
+		if i := slices.IndexFunc(pictures, func(p picture) bool { return p.Name == name }); i >= 0 {
+			all = append(all, shown{pictures[i], captions[name].text, captions[name].alt})
+		}
+	}
+	return all, nil
 }
 
 // Row is a metric of the test images, and of the corrupted input beside them, as text.

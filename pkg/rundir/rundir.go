@@ -12,6 +12,7 @@
 //	metrics.jsonl    a line a window and a line an epoch; see [Window] and [Epoch]
 //	checkpoints/     the newest and the best; see [Checkpoint]
 //	samples/         epoch-0000.png …, final.png
+//	pictures/        of the model's codes: samples.png, map.png …; missing where none was drawn
 //	report.html      one self-contained page
 //
 // Promised: every file but metrics.jsonl is written whole or not at all, under a temporary name, synced and renamed;
@@ -57,7 +58,8 @@ const (
 	reportFile   = "report.html"
 	lockFile     = ".lock"
 	samplesDir   = "samples"
-	sampleSuffix = ".png"
+	picturesDir  = "pictures"
+	pngSuffix    = ".png"
 )
 
 // Create makes the folder of a new run, DIR/NAME/TIME-ID, and locks it for writing.
@@ -137,7 +139,7 @@ func (r *Run) Lock() error {
 // removeTemporary removes what a killed process was writing. The lock must be held: without it the files may be another's,
 // which still writes them.
 func (r *Run) removeTemporary() error {
-	for _, dir := range []string{r.Path, filepath.Join(r.Path, checkpointsDir), filepath.Join(r.Path, samplesDir)} {
+	for _, dir := range []string{r.Path, filepath.Join(r.Path, checkpointsDir), filepath.Join(r.Path, samplesDir), filepath.Join(r.Path, picturesDir)} {
 		entries, err := os.ReadDir(dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("look for half-written files: %w", err)
@@ -184,40 +186,57 @@ func (r *Run) WriteReport(html []byte) error { return r.write(reportFile, html) 
 func (r *Run) ReportPath() string { return filepath.Join(r.Path, reportFile) }
 
 // SaveSample writes a picture of held-out images: "epoch-0001" or "final".
-func (r *Run) SaveSample(name string, png []byte) error {
-	if !nameRule.MatchString(name) {
-		return fmt.Errorf("sample name %q: want letters, digits, '-', '_' and '.'", name)
-	}
-	// Somebody may have removed the pictures of a run that goes on.
-	if err := os.MkdirAll(filepath.Join(r.Path, samplesDir), 0o755); err != nil {
-		return fmt.Errorf("save a picture: %w", err)
-	}
-	return r.write(filepath.Join(samplesDir, name+sampleSuffix), png)
+func (r *Run) SaveSample(name string, png []byte) error { return r.savePicture(samplesDir, name, png) }
+
+// Samples lists the pictures of held-out images, by name: the epochs in order, then the final one.
+func (r *Run) Samples() ([]Picture, error) { return r.pictures(samplesDir) }
+
+// SavePicture writes a picture of the model's codes, such as "map".
+func (r *Run) SavePicture(name string, png []byte) error {
+	return r.savePicture(picturesDir, name, png)
 }
 
-// Sample is a picture of held-out images.
-type Sample struct {
+// Pictures lists the pictures of the model's codes, by name.
+func (r *Run) Pictures() ([]Picture, error) { return r.pictures(picturesDir) }
+
+// PicturePath is the path of a picture of the model's codes.
+func (r *Run) PicturePath(name string) string {
+	return filepath.Join(r.Path, picturesDir, name+pngSuffix)
+}
+
+// Picture is a PNG file of the run.
+type Picture struct {
 	Name string // "epoch-0001"
 	Path string
 }
 
-// Samples lists the pictures, by name: the epochs in order, then the final one.
-func (r *Run) Samples() ([]Sample, error) {
-	entries, err := os.ReadDir(filepath.Join(r.Path, samplesDir))
+func (r *Run) savePicture(dir, name string, png []byte) error {
+	if !nameRule.MatchString(name) {
+		return fmt.Errorf("picture name %q: want letters, digits, '-', '_' and '.'", name)
+	}
+	// Somebody may have removed the pictures of a run that goes on.
+	if err := os.MkdirAll(filepath.Join(r.Path, dir), 0o755); err != nil {
+		return fmt.Errorf("save a picture: %w", err)
+	}
+	return r.write(filepath.Join(dir, name+pngSuffix), png)
+}
+
+func (r *Run) pictures(dir string) ([]Picture, error) {
+	entries, err := os.ReadDir(filepath.Join(r.Path, dir))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("list samples: %w", err)
+		return nil, fmt.Errorf("list %s: %w", dir, err)
 	}
-	var samples []Sample
+	var pictures []Picture
 	for _, entry := range entries {
-		if name, found := strings.CutSuffix(entry.Name(), sampleSuffix); found && entry.Type().IsRegular() && nameRule.MatchString(name) {
-			samples = append(samples, Sample{Name: name, Path: filepath.Join(r.Path, samplesDir, entry.Name())})
+		if name, found := strings.CutSuffix(entry.Name(), pngSuffix); found && entry.Type().IsRegular() && nameRule.MatchString(name) {
+			pictures = append(pictures, Picture{Name: name, Path: filepath.Join(r.Path, dir, entry.Name())})
 		}
 	}
-	slices.SortFunc(samples, func(a, b Sample) int { return strings.Compare(a.Name, b.Name) })
-	return samples, nil
+	slices.SortFunc(pictures, func(a, b Picture) int { return strings.Compare(a.Name, b.Name) })
+	return pictures, nil
 }
 
 // write replaces a file of the run.
