@@ -116,7 +116,6 @@ var aliases = map[string][]string{
 	"optim":         {"train.optimizer"},
 	"patience":      {"train.early_stopping"},
 	"scheduler":     {"train.schedule"},
-	"steps":         {"train.max_steps"},
 	"warmup":        {"train.warmup_epochs"},
 }
 

@@ -213,7 +213,7 @@ func (e *Evaluator) build(inputs []*Node) []*Node {
 	in := e.read(inputs)
 	x := in.images
 	damaged, mask := e.damage(in)
-	out, terms := model.Learn(e.spec.Model, in.pass(streamModel), e.spec.Loss, in.loss, x, damaged)
+	out, terms := model.Learn(e.spec.Model, in.pass(streamModel), e.spec.Loss, in.loss, x, damaged, mask)
 
 	figures := []*Node{ExpandAxes(model.Sum(terms), 0)}
 	// Each metric is built, and compiled, once for both.
