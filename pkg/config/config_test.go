@@ -295,6 +295,7 @@ func settle(e *Experiment) {
 	if e.Train.Loss == "bce" {
 		e.Train.Loss = "mse"
 	}
+	e.Train.LossOn = "all"
 	for _, corruption := range e.Corrupt {
 		if mark, ok := corruption.(*corrupt.Watermark); ok {
 			mark.Image, mark.Texts = "", append(mark.Texts, "x")

@@ -86,6 +86,13 @@ func (e *Experiment) check(report func(problem string, keys ...string)) {
 	if output := e.Model.OutputActivation(); t.Loss == "bce" && output != "sigmoid" {
 		report(fmt.Sprintf("bce needs model.output sigmoid, which is %s; change one of them", output), "train.loss", "model.output")
 	}
+	if _, own := e.Model.(model.Objective); own && t.LossOn == "damaged" {
+		report("this kind of model has a loss of its own; leave loss_on out, or take another, such as dense, conv or unet",
+			"train.loss_on", "model.kind")
+	} else if !e.Corrupt.Local() && t.LossOn == "damaged" {
+		report("damaged needs a corruption that leaves other pixels as they are, such as masking or watermark; change corrupt, or leave loss_on out",
+			"train.loss_on", "corrupt")
+	}
 	if t.WeightDecay > 0 && t.Optimizer != "adamw" {
 		report(fmt.Sprintf("%s does not take it; write train.optimizer: adamw, or leave it out", t.Optimizer),
 			"train.weight_decay", "train.optimizer")

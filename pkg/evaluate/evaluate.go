@@ -227,7 +227,7 @@ func (e *Evaluator) build(inputs []*Node) []*Node {
 	in := e.read(inputs)
 	x := in.images
 	damaged, mask := e.damage(in)
-	out, terms := model.Learn(e.spec.Model, in.pass(streamModel), e.spec.Loss, in.loss, x, damaged)
+	out, terms := model.Learn(e.spec.Model, in.pass(streamModel), e.spec.Loss, in.loss, x, damaged, mask)
 	e.code = out.Latent.Shape().Size() / batch
 
 	figures := []*Node{ExpandAxes(model.Sum(terms), 0)}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"os"
+	"slices"
 	"testing"
 
 	. "github.com/gomlx/gomlx/core/graph"
@@ -116,6 +117,30 @@ func TestMeasureIdentity(t *testing.T) {
 			}
 			if again.Loss != result.Loss {
 				t.Errorf("%d images: loss %v, then %v", n, result.Loss, again.Loss)
+			}
+		}
+	})
+}
+
+// The loss is the one that training has: a quarter of a white image is erased to black, which the identity leaves as it is.
+func TestMeasureLossOnDamaged(t *testing.T) {
+	const side = 12
+	white := &dataset.Images{Height: side, Width: side, Channels: 1, Pixels: slices.Repeat([]uint8{255}, 3*side*side)}
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		m, weights := identity(side * side)
+		chain := corrupt.Chain{&corrupt.Erase{Count: 1, Side: corrupt.Fixed(0.5), Value: -1}}
+		for damaged, want := range map[bool]float64{false: 1, true: 4} {
+			spec := Spec{Model: m, Corrupt: chain, Loss: model.Loss{Kind: "mse", Damaged: damaged}, Seed: 1}
+			evaluator, err := New(b.Compute, spec, model.Image{Height: side, Width: side, Channels: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			result, err := evaluator.Measure(context.Background(), weights, white)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if math.Abs(result.Loss.Mean-want) > 1e-4 {
+				t.Errorf("loss %g, want %g; on damaged pixels alone: %v", result.Loss.Mean, want, damaged)
 			}
 		}
 	})
