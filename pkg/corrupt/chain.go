@@ -1,6 +1,8 @@
 package corrupt
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"reflect"
 	"slices"
@@ -88,6 +90,31 @@ func (c Chain) Mask(x *Node, strengths []*Node, key random.Key) *Node {
 	}
 	const halfStep = 1. / 255 // a byte's step is 2/255
 	return ConvertDType(GreaterOrEqual(ReduceAndKeep(changed, ReduceMax, 3), Scalar(x.Graph(), x.DType(), halfStep)), x.DType())
+}
+
+// Checksums returns the SHA-256 sums of the files that the chain reads, in hexadecimal digits, by their paths; nil where it reads
+// none.
+func (c Chain) Checksums() (map[string]string, error) {
+	var sums map[string]string
+	for _, corruption := range c {
+		reader, ok := corruption.(file)
+		if !ok {
+			continue
+		}
+		path, data, err := reader.File()
+		if err != nil {
+			return nil, err
+		}
+		if path == "" {
+			continue
+		}
+		if sums == nil {
+			sums = map[string]string{}
+		}
+		sum := sha256.Sum256(data)
+		sums[path] = hex.EncodeToString(sum[:])
+	}
+	return sums, nil
 }
 
 // Caption joins those of all corruptions; that of the empty chain is "none".

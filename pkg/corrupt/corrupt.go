@@ -50,6 +50,11 @@ type local interface{ Local() }
 // the same strengths. Chain.HeldOut calls it.
 type heldOut interface{ HeldOut() Corruption }
 
+// file is a corruption that may read a file. File returns its path and contents, "" where it reads none. Chain.Checksums calls it.
+type file interface {
+	File() (path string, data []byte, err error)
+}
+
 // Kinds holds every corruption that a config can name, with its defaults.
 var Kinds = map[string]func() Corruption{
 	"none":            func() Corruption { return &None{} },

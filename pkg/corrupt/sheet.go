@@ -33,19 +33,28 @@ const (
 	maxTextLength  = 64
 )
 
-// readStamp reads a PNG file. Its errors name the file.
-func readStamp(path string) (stamp, error) {
+// readStampFile reads a file of a bounded size. Its errors name the file.
+func readStampFile(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return stamp{}, err
+		return nil, err
 	}
 	defer file.Close()
 	data, err := io.ReadAll(io.LimitReader(file, maxStampBytes+1))
 	if err != nil {
-		return stamp{}, err
+		return nil, err
 	}
 	if len(data) > maxStampBytes {
-		return stamp{}, fmt.Errorf("%s: more than %d MiB, the most that is read", path, maxStampBytes>>20)
+		return nil, fmt.Errorf("%s: more than %d MiB, the most that is read", path, maxStampBytes>>20)
+	}
+	return data, nil
+}
+
+// readStamp reads a PNG file. Its errors name the file.
+func readStamp(path string) (stamp, error) {
+	data, err := readStampFile(path)
+	if err != nil {
+		return stamp{}, err
 	}
 	header, err := png.DecodeConfig(bytes.NewReader(data))
 	if err != nil {

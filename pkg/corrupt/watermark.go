@@ -77,6 +77,15 @@ func (c *Watermark) HeldOut() Corruption {
 	return &other
 }
 
+// File returns the picture's file.
+func (c *Watermark) File() (path string, data []byte, err error) {
+	if c.Image == "" {
+		return "", nil, nil
+	}
+	data, err = readStampFile(c.Image)
+	return c.Image, data, err
+}
+
 // Check reads the picture, and reports texts that cannot be written or would not be held out.
 func (c *Watermark) Check(report func(key, problem string)) {
 	if c.Image != "" {

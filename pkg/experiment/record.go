@@ -35,8 +35,12 @@ func (r *run) describe() error {
 	now := s.options.Now()
 	m := rundir.NewManifest()
 	m.Started, m.Command, m.ConfigSHA256 = now, s.options.Command, sha256Of(yaml)
+	if m.ConfigSections, err = decided(e); err != nil {
+		return err
+	}
 	if old := r.manifest; old != nil {
-		m.Started, m.Command, m.ConfigSHA256, m.Timings = old.Started, old.Command, old.ConfigSHA256, old.Timings
+		m.Started, m.Command, m.Timings = old.Started, old.Command, old.Timings
+		m.ConfigSHA256, m.ConfigSections = old.ConfigSHA256, old.ConfigSections
 		m.Resumed = append(old.Resumed, now)
 		m.Result.TrainLoss = old.Result.TrainLoss
 	} else if err := r.folder.WriteConfig(yaml); err != nil {
@@ -51,6 +55,12 @@ func (r *run) describe() error {
 		Classes: s.split.Classes, Train: s.split.Train.Len(), Validation: s.split.Validation.Len(),
 		Test: s.split.Test.Len(), Checksums: s.split.Checksums}
 	m.Model = describeModel(e.Model, image)
+	if m.Files, err = e.Corrupt.Checksums(); err != nil {
+		return InputError{err}
+	}
+	if err := r.checkFiles(m); err != nil {
+		return err
+	}
 	if len(s.runs) > 1 {
 		for _, other := range s.runs {
 			m.Group = append(m.Group, filepath.Base(other.folder.Path))

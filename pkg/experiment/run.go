@@ -89,6 +89,9 @@ func RunSeeds(ctx context.Context, e *config.Experiment, seeds []int64, options 
 
 // Resume goes on with the run in a folder, and with those that trained together with it, from the newest checkpoint that all
 // of them have, under their own config. Of runs that are done, it writes the report again.
+//
+// A config, an image or a watermark that was changed after the run began is refused, but for what cannot change the bits of
+// training: the name, output, evaluate without its seed, and train.keep_checkpoints.
 func Resume(ctx context.Context, path string, options Options) ([]*rundir.Run, error) {
 	s := newSession(options)
 	defer s.close()
@@ -97,6 +100,11 @@ func Resume(ctx context.Context, path string, options Options) ([]*rundir.Run, e
 	}
 	if err := s.takeUp(); err != nil {
 		return nil, InputError{err}
+	}
+	for _, r := range s.runs {
+		if err := r.checkConfig(); err != nil {
+			return nil, InputError{err}
+		}
 	}
 	if len(s.active()) == 0 {
 		return s.folders(), s.finish(nil)

@@ -57,6 +57,9 @@ func readTrained(path string, overrides []string, options Options) (*Trained, er
 	if t.Manifest, err = folder.Manifest(); err != nil {
 		return nil, err
 	}
+	if err := warnChanged(folder, t.Manifest, options); err != nil {
+		return nil, err
+	}
 	if t.Experiment, err = config.Load(folder.ConfigPath(), overrides...); err != nil {
 		return nil, err
 	}

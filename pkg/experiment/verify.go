@@ -96,8 +96,9 @@ func Verify(ctx context.Context, path string, epochs int, options Options) ([]*V
 type check struct {
 	Verification
 	run     *run
-	config  string // SHA-256 of config.yaml as it is now
-	told    int    // differences that were told of
+	config  string            // SHA-256 of config.yaml as it is now
+	files   map[string]string // those of the files that corruptions read
+	told    int               // differences that were told of
 	windows []rundir.Window
 	epochs  map[int]rundir.Epoch // by number
 	measure train.State          // the state whose weights the run was measured with
@@ -115,6 +116,9 @@ func newCheck(r *run, epochs int) (*check, error) {
 		return nil, err
 	}
 	c.config = sha256Of(yaml)
+	if c.files, err = r.experiment.Corrupt.Checksums(); err != nil {
+		return nil, err
+	}
 	if last := len(recorded); epochs > last {
 		return nil, fmt.Errorf("%s: %d %s recorded, fewer than the %d to verify", r.folder.Path, last, plural(last, "epoch"), epochs)
 	}
@@ -258,6 +262,7 @@ func (c *check) compareEnvironment() {
 	c.Environment = append(c.Environment, differences("backend", m.Backend, s.describeBackend())...)
 	c.Environment = append(c.Environment, differences("host", m.Host, describeHost())...)
 	c.Environment = append(c.Environment, differences("data", m.Data.Checksums, s.split.Checksums)...)
+	c.Environment = append(c.Environment, differences("files", m.Files, c.files)...)
 }
 
 // summarise tells a person.

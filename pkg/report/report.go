@@ -290,5 +290,8 @@ func facts(m *rundir.Manifest) []fact {
 	for _, name := range slices.Sorted(maps.Keys(m.Data.Checksums)) {
 		add("SHA-256 of "+name, "%s", m.Data.Checksums[name])
 	}
+	for _, name := range slices.Sorted(maps.Keys(m.Files)) {
+		add("SHA-256 of "+name, "%s", m.Files[name])
+	}
 	return list
 }

@@ -30,6 +30,8 @@ type Manifest struct {
 	Command string `json:"command,omitempty"`
 	// ConfigSHA256 is that of config.yaml when it was written.
 	ConfigSHA256 string `json:"config_sha256"`
+	// ConfigSections are SHA-256 sums of its sections, of what decides the training: a run goes on only with these.
+	ConfigSections map[string]string `json:"config_sections,omitempty"`
 
 	// Group holds the names of the folders of the runs that train together, this one among them; empty for a run alone.
 	Group []string `json:"group,omitempty"`
@@ -43,7 +45,9 @@ type Manifest struct {
 	Host     Host              `json:"host"`
 	Git      Git               `json:"git"`
 	Data     Data              `json:"data"`
-	Model    Model             `json:"model"`
+	// Files are SHA-256 sums of the files that corruptions read, watermarks' pictures, by their paths in the config.
+	Files map[string]string `json:"files,omitempty"`
+	Model Model             `json:"model"`
 
 	Progress Progress `json:"progress"`
 	// Timings are seconds of wall time, summed over all processes that worked on the run: start, data, compile, train,
