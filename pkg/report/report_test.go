@@ -243,7 +243,7 @@ func TestDivergence(t *testing.T) {
 	if got := strings.Count(string(charts[0].SVG), "<rect"); got != 3 {
 		t.Errorf("%d bars, want 3", got)
 	}
-	if want := "from 2.000 of dimension 3 down to 0 of dimension 4"; !strings.HasSuffix(charts[0].Label, want) {
+	if want := "from 2 of dimension 3 down to 0 of dimension 4"; !strings.HasSuffix(charts[0].Label, want) {
 		t.Errorf("label %q, want an end %q", charts[0].Label, want)
 	}
 	if charts := appendDivergence(nil, nil); charts != nil {
