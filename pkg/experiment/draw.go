@@ -408,7 +408,7 @@ func (g *gallery) drawMap(ctx context.Context, options Options) ([]byte, error) 
 				Y:     fmt.Sprintf("→ second principal component, %.1f %% of the variance", 100*explained[1]), Points: evaluate.Points(plane),
 			},
 			{
-				Title: fmt.Sprintf("t-SNE of the first %s, perplexity %d", thousands(near), projection.Perplexity),
+				Title: fmt.Sprintf("t-SNE of the first %s, perplexity %.0f", thousands(near), projection.Perplexity(near)),
 				X:     "neighbours are near in the code; axes and distances of groups have no meaning", Points: evaluate.Points(neighbours),
 			},
 		},

@@ -11,8 +11,9 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
-// Perplexity is TSNE's number of neighbours that count for a point, about, where there are enough points.
-const Perplexity = 30
+// Perplexity is about the number of neighbours that count for each of n points in TSNE: 30, or a third of the others where they
+// are few.
+func Perplexity(n int) float64 { return min(30, float64(n-1)/3) }
 
 // LeastPoints is the least number of points that TSNE lays out.
 const LeastPoints = 5
@@ -47,8 +48,7 @@ func TSNE(ctx context.Context, points *mat.Dense) (*mat.Dense, error) {
 		start.Scale(startDeviation/deviation, start)
 	}
 	// With a learning rate of 1, a step of go-tsne's moves the points by the sum of the gradients.
-	perplexity := min(Perplexity, float64(n-1)/3)
-	embedding := tsne.NewTSNE(Plane, perplexity, 1, washSteps+exaggeratedSteps+plainSteps, false)
+	embedding := tsne.NewTSNE(Plane, Perplexity(n), 1, washSteps+exaggeratedSteps+plainSteps, false)
 	wash, descent := newWash(n), newDescent(start)
 	embedding.EmbedDistances(distances(points), func(step int, _ float64, _ mat.Matrix) (stop bool) {
 		switch {
