@@ -36,12 +36,19 @@ type request struct {
 	Images int     `json:"images,omitempty"` // the training set's first
 	Batch  int     `json:"batch,omitempty"`
 	Width  float64 `json:"width,omitempty"` // times the seed's hidden layers
+	Model  string  `json:"model,omitempty"` // the seed's without it
 	Runs   int     `json:"runs,omitempty"`
 	Seed   int64   `json:"seed,omitempty"` // of the first run; the others have the next ones
 
 	Folder string `json:"folder,omitempty"`
 	Size   int    `json:"size,omitempty"`
 }
+
+// Models of a request.
+const (
+	modelUNet  = "unet"
+	modelPlain = "unet, GoMLX's gradients"
+)
 
 // answer is what came of a request. A contestant times itself, from when it has all it needs to when the device is done:
 // drawing first weights and compiling are not in it.

@@ -25,6 +25,7 @@ var parts = []part{
 	{"d", "denoise", "Denoising 10,000 images", (*bench).denoise},
 	{"e", "runs", "16 runs", (*bench).runs},
 	{"f", "growth", "How time grows", (*bench).growth},
+	{"g", "unet", "A U-Net", (*bench).unet},
 }
 
 func partNames() string {
@@ -161,17 +162,20 @@ func firstSeed(round, runs int) int64 { return int64(1 + round*runs) }
 
 // alternate measures the entries in all rounds, tells of every sample, and compares the losses.
 func (b *bench) alternate(ctx context.Context, entries []entry, tolerance float64) ([]series, error) {
-	all, err := alternate(ctx, b.rounds, entries, func(round int, name string, s sample) {
-		what := fmt.Sprintf("round %d/%d", round, b.rounds)
-		if round == 0 {
-			what = "warm-up"
-		}
-		b.logf("  %-10s %-36s %8.3f s  loss %.4f", what, name, s.Seconds, s.Loss)
-	})
+	all, err := alternate(ctx, b.rounds, entries, b.tell)
 	if err != nil {
 		return nil, err
 	}
 	return all, sameLoss(all, tolerance)
+}
+
+// tell tells of a sample.
+func (b *bench) tell(round int, name string, s sample) {
+	what := fmt.Sprintf("round %d/%d", round, b.rounds)
+	if round == 0 {
+		what = "warm-up"
+	}
+	b.logf("  %-10s %-36s %8.3f s  loss %.4f", what, name, s.Seconds, s.Loss)
 }
 
 // against is a bar on the ratio of a to b, where both were measured.

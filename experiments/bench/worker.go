@@ -83,10 +83,17 @@ func spec(r request, seed int64) train.Spec {
 	}
 	dense := model.Kinds["dense"]().(*model.Dense)
 	dense.Encoder, dense.Decoder = wide(dense.Encoder), wide(dense.Decoder)
+	var m model.Model = dense
+	switch unet := model.Kinds["unet"]().(*model.UNet); r.Model {
+	case modelUNet:
+		m = unet
+	case modelPlain:
+		m = &plainUNet{*unet}
+	}
 	options := train.Defaults()
 	options.BatchSize, options.Epochs = r.Batch, 1
 	return train.Spec{
-		Model: dense, Corrupt: corrupt.Chain{&corrupt.Gaussian{NoiseFactor: corrupt.Fixed(noiseFactor), Clip: true}},
+		Model: m, Corrupt: corrupt.Chain{&corrupt.Gaussian{NoiseFactor: corrupt.Fixed(noiseFactor), Clip: true}},
 		Options: options, Seed: seed,
 	}
 }

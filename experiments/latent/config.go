@@ -12,9 +12,10 @@ func newConfig(c *console) *cobra.Command {
 	group := &cobra.Command{Use: "config", Short: "Check and show configs"}
 	group.AddCommand(
 		&cobra.Command{
-			Use:   "check CONFIG [key=value …]",
-			Short: "Find all mistakes of a config",
-			Args:  cobra.MinimumNArgs(1),
+			Use:     "check CONFIG [key=value …]",
+			Short:   "Find all mistakes of a config",
+			Example: "  latent config check configs/quickstart.yaml train.epochs=3",
+			Args:    cobra.MinimumNArgs(1),
 			RunE: func(_ *cobra.Command, args []string) error {
 				if _, err := config.Load(args[0], args[1:]...); err != nil {
 					return err
@@ -24,9 +25,10 @@ func newConfig(c *console) *cobra.Command {
 			},
 		},
 		&cobra.Command{
-			Use:   "show CONFIG [key=value …]",
-			Short: "Print the resolved config, every key with its value",
-			Args:  cobra.MinimumNArgs(1),
+			Use:     "show CONFIG [key=value …]",
+			Short:   "Print the resolved config, every key with its value",
+			Example: "  latent config show configs/quickstart.yaml",
+			Args:    cobra.MinimumNArgs(1),
 			RunE: func(_ *cobra.Command, args []string) error {
 				e, err := config.Load(args[0], args[1:]...)
 				if err != nil {

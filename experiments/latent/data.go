@@ -27,9 +27,10 @@ func newData(c *console) *cobra.Command {
 			},
 		},
 		&cobra.Command{
-			Use:   "fetch DATASET",
-			Short: "Download a dataset, or make it, and check it",
-			Args:  cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+			Use:     "fetch DATASET",
+			Short:   "Download a dataset, or make it, and check it",
+			Example: "  latent data fetch mnist",
+			Args:    cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
 			RunE: func(cmd *cobra.Command, args []string) error {
 				split, err := dataset.Kinds[args[0]]().Load(cmd.Context(), dataset.Options{Progress: c.progress()})
 				if err != nil {

@@ -51,6 +51,9 @@ size. A picture that cannot be read is named, and the others go on; exit status 
 			return err
 		}
 		defer trained.Close()
+		if err := canWrite(out); err != nil {
+			return experiment.InputError{Err: fmt.Errorf("write to the folder %s: %w; choose another with --out", out, err)}
+		}
 		restorer, err := restore.New(trained.Backend.Compute, trained.Experiment.Model, trained.Weights, trained.Image)
 		if err != nil {
 			return err
@@ -83,6 +86,21 @@ size. A picture that cannot be read is named, and the others go on; exit status 
 	}
 	return cmd
 }
+
+// canWrite makes a folder, and says whether files can be made in it.
+func canWrite(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	file, err := os.CreateTemp(dir, temporaryPattern)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Close(), os.Remove(file.Name()))
+}
+
+// temporaryPattern names files that are being written.
+const temporaryPattern = ".latent-*"
 
 // job is a picture to read and one to write.
 type job struct{ from, to string }
@@ -149,7 +167,7 @@ func (j job) do(r *restore.Restorer, options restore.Options, compare bool) (pix
 
 // writePNG writes a picture whole or not at all.
 func writePNG(path string, p image.Image) error {
-	file, err := os.CreateTemp(filepath.Dir(path), ".latent-*")
+	file, err := os.CreateTemp(filepath.Dir(path), temporaryPattern)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}

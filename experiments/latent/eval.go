@@ -14,7 +14,8 @@ func newEval(c *console) *cobra.Command {
 		Use:   "eval RUN [key=value …]",
 		Short: "Measure a run's model on its test images or on others",
 		Long: `Eval measures the model of a run: on the run's own test images, or on the pictures of a folder, all of them, scaled to the
-model's size. Overrides change the config for the measurement, such as corrupt.noise_factor=0.5.`,
+model's size. Overrides change the config for the measurement, such as corrupt.noise_factor=0.5. evaluate.generated=10000 scores
+what the model generates, evaluate.probe=true what a linear classifier reads from its codes; with --data, neither is measured.`,
 		Example: "  latent eval runs/mnist-denoise/2026-11-24T10-15-30-7f3a --data photos corrupt.noise_factor=0.5",
 		Args:    cobra.MinimumNArgs(1),
 	}

@@ -14,7 +14,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -52,9 +51,6 @@ const (
 	exitInput       = 2
 	exitInterrupted = 130
 )
-
-// usageError is a command line that cannot be understood.
-type usageError struct{ error }
 
 // exitStatus chooses the status of an error; it is the only place that does.
 func exitStatus(err error) int {
@@ -112,46 +108,8 @@ func newRoot(c *console) *cobra.Command {
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
-	})
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newRun(c), newEval(c), newDenoise(c), newGenerate(c), newVerify(c), newConfig(c), newData(c), newBackend(c))
 	requireArgs(root)
 	return root
-}
-
-// requireArgs makes wrong arguments of every command below a usageError, and a group without a subcommand an error that
-// lists them.
-func requireArgs(cmd *cobra.Command) {
-	for _, child := range cmd.Commands() {
-		requireArgs(child)
-	}
-	if check := cmd.Args; check != nil {
-		cmd.Args = func(cmd *cobra.Command, args []string) error {
-			if err := check(cmd, args); err != nil {
-				return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
-			}
-			return nil
-		}
-	}
-	if cmd.HasSubCommands() {
-		cmd.Args = cobra.ArbitraryArgs
-		cmd.SuggestionsMinimumDistance = 2
-		cmd.RunE = func(cmd *cobra.Command, args []string) error {
-			var names []string
-			for _, child := range cmd.Commands() {
-				if child.IsAvailableCommand() {
-					names = append(names, child.Name())
-				}
-			}
-			what := "which command?"
-			if len(args) > 0 {
-				what = fmt.Sprintf("unknown command %q;", args[0])
-				if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-					what += " did you mean " + near[0] + "?"
-				}
-			}
-			return usageError{fmt.Errorf("%s %s; see %s --help", what, strings.Join(names, ", "), cmd.CommandPath())}
-		}
-	}
 }

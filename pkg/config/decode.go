@@ -23,6 +23,8 @@ type decoder struct {
 	problems Problems
 	places   map[string]place // by dotted key: those that are written
 	unsound  map[string]bool  // dotted keys whose values cannot be relied on
+
+	contradictions []int // places among the problems: those of values that are each allowed
 }
 
 // maxProblems bounds what a file of nonsense prints.
@@ -206,13 +208,17 @@ func (d *decoder) contradiction(problem string, keys ...string) {
 			}
 		}
 	}
+	at := source{d.file, d.places}.nearest(keys[0])
 	for _, key := range keys {
-		if at, ok := d.places[key]; ok {
-			d.report(keys[0], at, "%s", problem)
-			return
+		if written, ok := d.places[key]; ok {
+			at = written
+			break
 		}
 	}
-	d.report(keys[0], source{d.file, d.places}.nearest(keys[0]), "%s", problem)
+	if len(d.problems) < maxProblems {
+		d.contradictions = append(d.contradictions, len(d.problems))
+	}
+	d.report(keys[0], at, "%s", problem)
 }
 
 func join(parent, name string) string {

@@ -86,6 +86,13 @@ func (e *Experiment) check(report func(problem string, keys ...string)) {
 	if output := e.Model.OutputActivation(); t.Loss == "bce" && output != "sigmoid" {
 		report(fmt.Sprintf("bce needs model.output sigmoid, which is %s; change one of them", output), "train.loss", "model.output")
 	}
+	if _, own := e.Model.(model.Objective); own && t.LossOn == "damaged" {
+		report("this kind of model has a loss of its own; leave loss_on out, or take another, such as dense, conv or unet",
+			"train.loss_on", "model.kind")
+	} else if !e.Corrupt.Local() && t.LossOn == "damaged" {
+		report("damaged needs a corruption that leaves other pixels as they are, such as masking or watermark; change corrupt, or leave loss_on out",
+			"train.loss_on", "corrupt")
+	}
 	if t.WeightDecay > 0 && t.Optimizer != "adamw" {
 		report(fmt.Sprintf("%s does not take it; write train.optimizer: adamw, or leave it out", t.Optimizer),
 			"train.weight_decay", "train.optimizer")
@@ -100,6 +107,21 @@ func (e *Experiment) check(report func(problem string, keys ...string)) {
 	}
 	if t.EarlyStopping > 0 && e.Data.ValidationImages() == 0 {
 		report("needs held-out images; set data.validation above 0, or leave it out", "train.early_stopping", "data.validation")
+	}
+	if n := e.Evaluate.Generated; n > 0 {
+		if _, ok := e.Model.(model.Decoder); !ok {
+			report("this kind of model makes no images of codes alone; write 0, or choose another", "evaluate.generated", "model.kind")
+		}
+		if images := e.Data.TrainImages(); images > 0 && n > images {
+			report(fmt.Sprintf("%d, but there are only %d training images to compare as many of; lower it", n, images),
+				"evaluate.generated", "data")
+		}
+		if n < leastGenerated {
+			report(fmt.Sprintf("%d images are too few to compare; write 0, or at least %d", n, leastGenerated), "evaluate.generated")
+		}
+	}
+	if e.Evaluate.Probe && e.Data.ValidationImages() == 0 {
+		report("needs held-out images; set data.validation above 0, or write false", "evaluate.probe", "data.validation")
 	}
 	for i, picture := range e.Output.Show {
 		if problem := evaluate.Inapplicable(picture, e.Model); problem != "" {
@@ -120,6 +142,10 @@ func (e *Experiment) check(report func(problem string, keys ...string)) {
 			"train.batch_size", "data")
 	}
 }
+
+// leastGenerated is the least number of generated images that say anything: a mixture of ten components is fitted to as many
+// codes at least.
+const leastGenerated = 10
 
 // Problem returns [Problems] with one problem of a key, for what shows only when the data is there. It names the file,
 // line and column of the key, or of the nearest key around it, or the override that set it.

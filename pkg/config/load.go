@@ -21,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -62,12 +63,29 @@ func reason(err error) error {
 
 // Parse is [Load] for text that is already read; name is the file's in problems.
 func Parse(name string, data []byte, overrides ...string) (*Experiment, error) {
-	root, problems := parseYAML(name, data)
+	e, d, problems := decode(name, data, overrides)
 	if problems != nil {
 		return nil, problems
 	}
+	d.blame(name, data, overrides)
+	if len(d.problems) >= maxProblems {
+		return nil, append(d.problems.sorted(overrides), Problem{File: name, Message: "there may be more; mend these first"})
+	}
+	if len(d.problems) > 0 {
+		return nil, d.problems.sorted(overrides)
+	}
+	e.source = source{file: name, places: d.places}
+	return e, nil
+}
+
+// decode reads the text of a file and its overrides. Where there is nothing to decode, there are problems and no decoder.
+func decode(name string, data []byte, overrides []string) (*Experiment, *decoder, Problems) {
+	root, problems := parseYAML(name, data)
+	if problems != nil {
+		return nil, nil, problems
+	}
 	if root == nil {
-		return nil, Problems{{File: name, Line: 1, Column: 1, Message: "empty; write what differs from the defaults, such as name: my-experiment"}}
+		return nil, nil, Problems{{File: name, Line: 1, Column: 1, Message: "empty; write what differs from the defaults, such as name: my-experiment"}}
 	}
 	d := newDecoder(name, root, aliases)
 	if root.Kind == yaml.MappingNode {
@@ -79,14 +97,32 @@ func Parse(name string, data []byte, overrides ...string) (*Experiment, error) {
 	e.Name = nameOf(name)
 	d.decode(e)
 	e.check(d.contradiction)
-	if len(d.problems) >= maxProblems {
-		return nil, append(d.problems.sorted(overrides), Problem{File: name, Message: "there may be more; mend these first"})
+	return e, d, nil
+}
+
+// blame gives each contradiction that is told at a place of the file to the first override without which it is not there: a
+// value from the command line is what was changed last.
+func (d *decoder) blame(name string, data []byte, overrides []string) {
+	if len(d.contradictions) == 0 {
+		return
 	}
-	if len(d.problems) > 0 {
-		return nil, d.problems.sorted(overrides)
+	for i, text := range overrides {
+		_, without, problems := decode(name, data, slices.Delete(slices.Clone(overrides), i, i+1))
+		if problems != nil {
+			return // the file is in order: it was read before
+		}
+		for _, k := range d.contradictions {
+			problem := &d.problems[k]
+			if !strings.HasPrefix(problem.File, overridePrefix) && !without.contradicts(problem.Key) {
+				problem.File, problem.Line, problem.Column = overridePrefix+text, 0, 0
+			}
+		}
 	}
-	e.source = source{file: name, places: d.places}
-	return e, nil
+}
+
+// contradicts says whether a contradiction of the key was found.
+func (d *decoder) contradicts(key string) bool {
+	return slices.ContainsFunc(d.contradictions, func(k int) bool { return d.problems[k].Key == key })
 }
 
 // aliases are names that people know from elsewhere. Names that a config has, but in another place, need no entry.
@@ -116,7 +152,6 @@ var aliases = map[string][]string{
 	"optim":         {"train.optimizer"},
 	"patience":      {"train.early_stopping"},
 	"scheduler":     {"train.schedule"},
-	"steps":         {"train.max_steps"},
 	"warmup":        {"train.warmup_epochs"},
 }
 

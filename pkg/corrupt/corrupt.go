@@ -55,7 +55,7 @@ var Kinds = map[string]func() Corruption{
 	"none":            func() Corruption { return &None{} },
 	"gaussian":        func() Corruption { return &Gaussian{NoiseFactor: Fixed(0.3), Clip: true} },
 	"salt-and-pepper": func() Corruption { return &SaltAndPepper{Amount: Fixed(0.1), Salt: 0.5} },
-	"masking":         func() Corruption { return &Masking{Probability: Fixed(0.5), Value: -1} },
+	"masking":         func() Corruption { return &Masking{Probability: Fixed(0.5), Patch: 1, Value: -1} },
 	"erase":           func() Corruption { return &Erase{Count: 1, Side: Range{0.3, 0.5}, Value: -1} },
 	"blur":            func() Corruption { return &Blur{Sigma: Fixed(1)} },
 	"downscale":       func() Corruption { return &Downscale{Factor: 2, Upscale: "bilinear"} },

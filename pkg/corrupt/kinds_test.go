@@ -56,7 +56,7 @@ func TestPixelShares(t *testing.T) {
 			}
 			return n
 		}
-		out := damage(t, b, corrupt.Chain{&corrupt.Masking{Probability: corrupt.Fixed(0.3), Value: -0.5}}, grey, 1, 100, 40, 40, channels)
+		out := damage(t, b, corrupt.Chain{&corrupt.Masking{Probability: corrupt.Fixed(0.3), Patch: 1, Value: -0.5}}, grey, 1, 100, 40, 40, channels)
 		binomial(t, "masked", count(out, -0.5), pixels, 0.3)
 		binomial(t, "unmasked", count(out, grey), pixels, 0.7)
 
@@ -64,6 +64,38 @@ func TestPixelShares(t *testing.T) {
 		binomial(t, "salt", count(out, 1), pixels, 0.15)
 		binomial(t, "pepper", count(out, -1), pixels, 0.05)
 		binomial(t, "the rest", count(out, grey), pixels, 0.8)
+	})
+}
+
+// Patches are whole squares of the grid, cut off at the border alone, and as many are masked as asked for.
+func TestPatches(t *testing.T) {
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		const images, height, width, channels, patch, grey = 2000, 10, 13, 2, 4, 0.25
+		out := damage(t, b, corrupt.Chain{&corrupt.Masking{Probability: corrupt.Fixed(0.75), Patch: patch, Value: -0.5}}, grey, 1, images, height, width, channels)
+		rows, columns := 3, 4
+		masked := make([]int, images*rows*columns) // pixels of each square
+		for i, v := range out {
+			if v != -0.5 && v != grey {
+				t.Fatalf("a pixel became %v", v)
+			}
+			place := i / channels
+			n, y, x := place/(height*width), place/width%height, place%width
+			if v == -0.5 {
+				masked[(n*rows+y/patch)*columns+x/patch]++
+			}
+		}
+		whole := 0
+		for square, pixels := range masked {
+			y, x := square/columns%rows*patch, square%columns*patch
+			switch size := min(patch, height-y) * min(patch, width-x) * channels; pixels {
+			case size:
+				whole++
+			case 0:
+			default:
+				t.Fatalf("%d of %d values of a square at (%d, %d) are masked", pixels, size, x, y)
+			}
+		}
+		binomial(t, "masked squares", whole, len(masked), 0.75)
 	})
 }
 

@@ -1,25 +1,41 @@
 package corrupt
 
 import (
+	"fmt"
+
 	. "github.com/gomlx/gomlx/core/graph"
 
 	"latent/pkg/random"
 )
 
-// Masking sets random pixels to one value, all channels of a pixel together.
+// Masking sets random squares of a grid to one value, all channels together: single pixels, or patches, as masked
+// autoencoders hide them (He et al. 2022).
+//
+// Each square is drawn by itself, so that the number of them varies from image to image about its mean; He et al. mask the
+// same number of each.
 type Masking struct {
-	// Probability is that of each pixel to be set.
+	// Probability is that of each square to be set.
 	Probability Range `yaml:"probability" min:"0" max:"1" strength:"yes"`
 
-	// Value is what the pixels are set to, from -1, black, to 1, white.
+	// Patch is the side of the squares, in pixels; 1 masks each pixel by itself. The grid begins at the upper left corner;
+	// where the side does not divide an image's, the last squares are cut off at the border.
+	Patch int `yaml:"patch" min:"1" max:"4096"`
+
+	// Value is what the pixels are set to, from -1, black, to 1, white. A model knows a hidden pixel by it only where
+	// images seldom have it.
 	Value float64 `yaml:"value" min:"-1" max:"1" strength:"yes"`
 }
 
 // Strengths returns the probability and the value.
 func (c *Masking) Strengths() []float32 { return append(strengthsOf(c.Probability), float32(c.Value)) }
 
-// Caption returns for example "masking 0.5".
-func (c *Masking) Caption() string { return "masking " + c.Probability.String() }
+// Caption returns for example "masking 0.5", or "masking 0.75 of 4×4".
+func (c *Masking) Caption() string {
+	if c.Patch == 1 {
+		return fmt.Sprintf("masking %v", c.Probability)
+	}
+	return fmt.Sprintf("masking %v of %d×%d", c.Probability, c.Patch, c.Patch)
+}
 
 // Local says that other pixels stay as they are.
 func (*Masking) Local() {}
@@ -27,7 +43,11 @@ func (*Masking) Local() {}
 // Apply sets the pixels. x: [batch, height, width, channels].
 func (c *Masking) Apply(x *Node, strengths []*Node, key random.Key) *Node {
 	batch, height, width := x.Shape().Dim(0), x.Shape().Dim(1), x.Shape().Dim(2)
+	rows, columns := (height+c.Patch-1)/c.Patch, (width+c.Patch-1)/c.Patch
 	probability := between(strengths, 0, key.Child(0).Uniform(batch, 1, 1, 1)) // [batch, 1, 1, 1]
-	chosen := LessThan(key.Child(1).Uniform(batch, height, width, 1), probability)
-	return replace(x, chosen, strengths[2])
+	chosen := LessThan(key.Child(1).Uniform(batch, rows, columns, 1), probability)
+	squares := BroadcastToDims(Reshape(chosen, batch, rows, 1, columns, 1, 1), batch, rows, c.Patch, columns, c.Patch, 1)
+	pixels := Reshape(squares, batch, rows*c.Patch, columns*c.Patch, 1)
+	inside := Slice(pixels, AxisRange(), AxisRange(0, height), AxisRange(0, width)) // [batch, height, width, 1]
+	return replace(x, inside, strengths[2])
 }

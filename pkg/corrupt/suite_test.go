@@ -19,6 +19,7 @@ import (
 // suite holds every kind with its defaults, and what differs in the graph.
 func suite() map[string]corrupt.Chain {
 	chains := map[string]corrupt.Chain{
+		"patches":  {&corrupt.Masking{Probability: corrupt.Range{0.3, 0.8}, Patch: 7, Value: 0.5}},
 		"nearest":  {&corrupt.Downscale{Factor: 3, Upscale: "nearest"}},
 		"tiled":    {tiled},
 		"picture":  {picture},

@@ -44,7 +44,7 @@ var Kinds = map[string]func() Source{
 	"fashion-mnist": func() Source { return newIDX(fashionMNIST) },
 	"kmnist":        func() Source { return newIDX(kmnist) },
 	"glyphs": func() Source {
-		return &Glyphs{Holdout: Holdout{Validation: familyValidation}, Train: 60000, Test: 10000}
+		return &Glyphs{Holdout: Holdout{Validation: familyValidation}, Train: 60000, Test: 10000, Colour: "grey"}
 	},
 	"folder": func() Source {
 		return &Folder{Height: 28, Width: 28, Colour: "grey", TestFraction: 0.1}

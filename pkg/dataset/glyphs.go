@@ -20,7 +20,7 @@ import (
 	"golang.org/x/image/vector"
 )
 
-// Glyphs are grey pictures of 28×28 of digits and letters, white on black, made on the spot: the Go fonts, bent by random
+// Glyphs are pictures of 28×28 of digits and letters, grey or in colours, made on the spot: the Go fonts, bent by random
 // affine and elastic distortion, with strokes of random thickness and contrast. They need no network and no file.
 //
 // The classes are EMNIST's 47: digits, capitals, and the small letters that look unlike their capitals.
@@ -32,6 +32,10 @@ type Glyphs struct {
 
 	// Test is the number of test images.
 	Test int `yaml:"test" min:"1" max:"1000000"`
+
+	// Colour says whether the glyphs are white on black (grey), or of one random colour on another (rgb). The same seed gives the
+	// same glyphs in both.
+	Colour string `yaml:"colour" enum:"grey,rgb"`
 
 	// Seed decides every image. It is not the experiment's seed, so that runs with several seeds see the same images.
 	Seed int64 `yaml:"seed" min:"0"`
@@ -82,15 +86,48 @@ func (d *Glyphs) Load(ctx context.Context, _ Options) (*Split, error) {
 
 // make draws n images; image i has the generator (seed, first + i), so that they can be drawn in parallel.
 func (d *Glyphs) make(ctx context.Context, stencils [][]stencil, first uint64, n int) (*Images, error) {
-	images := &Images{Height: glyphSide, Width: glyphSide, Channels: 1,
-		Pixels: make([]uint8, n*glyphSide*glyphSide), Labels: make([]uint8, n)}
+	images := &Images{Height: glyphSide, Width: glyphSide, Channels: 1, Labels: make([]uint8, n)}
+	if d.Colour == "rgb" {
+		images.Channels = 3
+	}
+	images.Pixels = make([]uint8, n*images.Size())
 	return images, inParallel(ctx, n, func(i int) {
 		generator := rand.New(rand.NewPCG(uint64(d.Seed), first+uint64(i)))
 		class := generator.IntN(len(glyphClasses))
 		images.Labels[i] = uint8(class)
 		faces := stencils[class]
-		faces[generator.IntN(len(faces))].draw(images.At(i), generator)
+		var shades [glyphSide * glyphSide]uint8
+		faces[generator.IntN(len(faces))].draw(shades[:], generator)
+		if d.Colour == "rgb" {
+			paint(images.At(i), shades[:], generator)
+		} else {
+			copy(images.At(i), shades[:])
+		}
 	})
+}
+
+// inkContrast is the least difference of luma, 0 … 255, between the colours of ink and paper.
+const inkContrast = 80
+
+// paint fills pixels, [height, width, 3], with shades of ink, 0 none and 255 all of it, on paper, in colours that are drawn
+// until they differ enough in luma (BT.601).
+func paint(pixels, shades []uint8, generator *rand.Rand) {
+	colour := func() (rgb [3]int) {
+		for c := range rgb {
+			rgb[c] = generator.IntN(256)
+		}
+		return rgb
+	}
+	luma := func(rgb [3]int) int { return (299*rgb[0] + 587*rgb[1] + 114*rgb[2]) / 1000 }
+	ink, paper := colour(), colour()
+	for difference := luma(ink) - luma(paper); max(difference, -difference) < inkContrast; difference = luma(ink) - luma(paper) {
+		ink, paper = colour(), colour()
+	}
+	for i, shade := range shades {
+		for c := range 3 {
+			pixels[3*i+c] = uint8((int(shade)*ink[c] + (255-int(shade))*paper[c] + 127) / 255)
+		}
+	}
 }
 
 // stencil is a glyph in one face, centred and softened: values 0 … 255 that fall off across the stroke's edge, so that a
@@ -183,7 +220,7 @@ func (s *stencil) soften() {
 	}
 }
 
-// draw fills pixels with the stencil seen through a random distortion.
+// draw fills pixels, [height, width], with the stencil seen through a random distortion.
 func (s *stencil) draw(pixels []uint8, generator *rand.Rand) {
 	between := func(low, high float64) float64 { return low + float64((high-low)*generator.Float64()) }
 

@@ -31,6 +31,44 @@ func TestGlyphsGolden(t *testing.T) {
 	}
 }
 
+// TestColourGlyphs holds that colour glyphs are the grey ones between two colours that differ enough, and the same on every machine.
+func TestColourGlyphs(t *testing.T) {
+	grey := loadGlyphs(t, &Glyphs{Train: 500, Test: 50}).Train
+	split := loadGlyphs(t, &Glyphs{Train: 500, Test: 50, Colour: "rgb"})
+	for part, want := range map[string]string{
+		"train": "44bedad15d1493707d7368e6796518096bc861311aab98b971833170870164bf",
+		"test":  "a3b5f7e5dff59393cdffd891c5ff3611986df5452ba4fe6593b1a9183f53a1cb",
+	} {
+		if got := split.Checksums[part]; got != want {
+			t.Errorf("%s: SHA-256 %s, want %s", part, got, want)
+		}
+	}
+	colour := split.Train
+	if colour.Channels != 3 || colour.Len() != grey.Len() || !bytes.Equal(colour.Labels, grey.Labels) {
+		t.Fatalf("%d images of %d channels, want %d of 3, with the labels of the grey ones", colour.Len(), colour.Channels, grey.Len())
+	}
+	luma := func(rgb []uint8) float64 {
+		return 0.299*float64(rgb[0]) + 0.587*float64(rgb[1]) + 0.114*float64(rgb[2])
+	}
+	for i := range grey.Len() {
+		shades, pixels := grey.At(i), colour.At(i)
+		paper, strongest, most := pixels[:3], 0, 0
+		for place, shade := range shades {
+			if shade == 0 && !bytes.Equal(pixels[3*place:][:3], paper) {
+				t.Fatalf("image %d: paper %v at place %d, %v at the corner", i, pixels[3*place:][:3], place, paper)
+			}
+			if int(shade) > most {
+				strongest, most = place, int(shade)
+			}
+		}
+		// The strongest shade shows its part of the contrast, less what rounding takes.
+		contrast := luma(pixels[3*strongest:][:3]) - luma(paper)
+		if want := inkContrast*float64(most)/255 - 2; max(contrast, -contrast) < want {
+			t.Errorf("image %d: a contrast of %.1f where %d of 255 is ink, want %.1f", i, contrast, most, want)
+		}
+	}
+}
+
 func TestGlyphsAreTheSame(t *testing.T) {
 	few := loadGlyphs(t, &Glyphs{Train: 300, Test: 100, Seed: 7})
 

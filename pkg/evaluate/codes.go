@@ -165,15 +165,6 @@ func (c Codes) Coordinates(dimension, n int) []float64 {
 	return floats.Span(make([]float64, n), at(lowest), at(highest))
 }
 
-// Matrix returns the codes as rows: [codes, latent].
-func (c Codes) Matrix() *mat.Dense {
-	values := make([]float64, len(c.Values))
-	for i, value := range c.Values {
-		values[i] = float64(value)
-	}
-	return mat.NewDense(c.Len(), c.Size, values)
-}
-
 // Points are the rows of a matrix: [points, 2].
 func Points(m mat.Matrix) [][2]float64 {
 	n, _ := m.Dims()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"os"
+	"slices"
 	"testing"
 
 	. "github.com/gomlx/gomlx/core/graph"
@@ -121,6 +122,30 @@ func TestMeasureIdentity(t *testing.T) {
 	})
 }
 
+// The loss is the one that training has: a quarter of a white image is erased to black, which the identity leaves as it is.
+func TestMeasureLossOnDamaged(t *testing.T) {
+	const side = 12
+	white := &dataset.Images{Height: side, Width: side, Channels: 1, Pixels: slices.Repeat([]uint8{255}, 3*side*side)}
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		m, weights := identity(side * side)
+		chain := corrupt.Chain{&corrupt.Erase{Count: 1, Side: corrupt.Fixed(0.5), Value: -1}}
+		for damaged, want := range map[bool]float64{false: 1, true: 4} {
+			spec := Spec{Model: m, Corrupt: chain, Loss: model.Loss{Kind: "mse", Damaged: damaged}, Seed: 1}
+			evaluator, err := New(b.Compute, spec, model.Image{Height: side, Width: side, Channels: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			result, err := evaluator.Measure(context.Background(), weights, white)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if math.Abs(result.Loss.Mean-want) > 1e-4 {
+				t.Errorf("loss %g, want %g; on damaged pixels alone: %v", result.Loss.Mean, want, damaged)
+			}
+		}
+	})
+}
+
 // Weights that were changed in place, at the address they had before, are measured as they are now. XLA packs a matrix of
 // this size once for its address where it is an input of the program.
 func TestMeasureChangedWeights(t *testing.T) {
@@ -228,7 +253,7 @@ func TestFigureText(t *testing.T) {
 		{Figure{123.4, 25}, "123", "25"},
 		{Figure{21.20384, 0}, "21.20", ""},
 		{Figure{0.0363, 0}, "0.03630", ""},
-		{Figure{0, 0}, "0.0000000", ""},
+		{Figure{0, 0}, "0", ""},
 		{Figure{50, 0}, "50", ""},
 		{Figure{math.NaN(), 0.1}, "—", ""},
 		{Figure{math.Inf(1), 0}, "—", ""},

@@ -15,20 +15,23 @@ import (
 
 // Encode returns the codes of undamaged images.
 func (e *Evaluator) Encode(ctx context.Context, weights []*tensors.Tensor, images *dataset.Images) (Codes, error) {
-	exec, err := e.compile(batch, func(inputs []*Node) []*Node {
-		in := e.read(inputs)
-		z := e.spec.Model.Apply(in.pass(streamModel), in.images).Latent
-		return []*Node{Reshape(z, batch, -1)}
-	})
-	if err != nil {
-		return Codes{}, fmt.Errorf("build the encoder: %w", err)
+	if e.encoder == nil {
+		exec, err := e.compile(batch, func(inputs []*Node) []*Node {
+			in := e.read(inputs)
+			z := e.spec.Model.Apply(in.pass(streamModel), in.images).Latent
+			return []*Node{Reshape(z, batch, -1)}
+		})
+		if err != nil {
+			return Codes{}, fmt.Errorf("build the encoder: %w", err)
+		}
+		e.encoder = exec
 	}
-	var codes Codes
+	codes := Codes{Size: e.code}
 	for first := 0; first < images.Len(); first += batch {
 		if err := ctx.Err(); err != nil {
 			return Codes{}, err
 		}
-		outputs, err := e.call(exec, batch, weights, images, first, 0)
+		outputs, err := e.call(e.encoder, batch, weights, images, first, 0)
 		if err != nil {
 			return Codes{}, err
 		}
@@ -36,7 +39,6 @@ func (e *Evaluator) Encode(ctx context.Context, weights []*tensors.Tensor, image
 		if err != nil {
 			return Codes{}, err
 		}
-		codes.Size = len(values) / batch
 		codes.Values = append(codes.Values, values[:codes.Size*min(batch, images.Len()-first)]...)
 	}
 	return codes, nil

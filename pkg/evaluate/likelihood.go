@@ -192,8 +192,7 @@ func (s *logSum) add(logs []float32) {
 // log returns the logarithm of the sum.
 func (s *logSum) log() float64 { return s.largest + math.Log(s.scaled) }
 
-// LikelihoodMetrics tells of the figures of models with a likelihood, in the order of tables. PerImage is nil: they are
-// measured by [Evaluator.Likelihood].
+// LikelihoodMetrics tells of the figures of models with a likelihood, in the order of tables; see [Evaluator.Likelihood].
 var LikelihoodMetrics = []Metric{
 	{Name: "nll_dyn", Unit: "nats"},
 	{Name: "nll_static", Unit: "nats"},
@@ -202,5 +201,5 @@ var LikelihoodMetrics = []Metric{
 	{Name: "elbo_static", Unit: "nats", Higher: true},
 	{Name: "elbo_grey", Unit: "nats", Higher: true},
 	{Name: "kl", Unit: "nats"},
-	{Name: "active_units"},
+	{Name: "active_units", Title: "active units"},
 }

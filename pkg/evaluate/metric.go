@@ -12,11 +12,14 @@ import (
 // Metric compares images with their clean originals.
 type Metric struct {
 	Name string
+	// Title is its name in tables, where that is not what [Metric.Label] makes of Name.
+	Title string
 	// Unit is printed after a value; "" for plain numbers.
 	Unit string
 	// Higher says that a higher value is better.
 	Higher bool
-	// PerImage builds the graph. clean, y: [batch, height, width, channels], pixels in [-1, 1]; returns [batch].
+	// PerImage builds the graph, and is nil of figures that [Evaluator.Measure] does not measure. clean, y: [batch, height, width,
+	// channels], pixels in [-1, 1]; returns [batch].
 	PerImage func(clean, y *Node) *Node
 	// Part, in the place of PerImage, is that of a part of the image. mask: [batch, height, width, 1], 1 inside and 0 outside.
 	Part func(clean, y, mask *Node) *Node
@@ -26,8 +29,8 @@ type Metric struct {
 
 // Label is the metric's name in tables: abbreviations in capitals, and what the figure is of behind it.
 func (m Metric) Label() string {
-	if m.Name == "active_units" {
-		return "active units"
+	if m.Title != "" {
+		return m.Title
 	}
 	name, of, _ := strings.Cut(m.Name, "_")
 	return strings.TrimSpace(strings.ToUpper(name) + " " + of)
@@ -46,6 +49,13 @@ var Metrics = []Metric{
 var MaskMetrics = []Metric{
 	{Name: "mse_inside", Part: mseInside},
 	{Name: "mse_outside", Part: func(clean, y, mask *Node) *Node { return mseInside(clean, y, OneMinus(mask)) }},
+}
+
+// GeneratedMetrics tells of the figures of generated images beside test images, in the order of tables; see pkg/feature.
+var GeneratedMetrics = []Metric{
+	{Name: "frechet", Title: "Fréchet"},
+	{Name: "precision", Title: "precision", Higher: true},
+	{Name: "recall", Title: "recall", Higher: true},
 }
 
 // mseInside is the mean squared error of the pixels where mask is 1, in [-1, 1]; 0 where there are none.
@@ -89,7 +99,7 @@ func (f Figure) Text() (mean, interval string) {
 	if math.IsNaN(f.Mean) || math.IsInf(f.Mean, 0) {
 		return "—", ""
 	}
-	if f.Interval == 0 && f.Mean >= 1 && f.Mean == math.Trunc(f.Mean) {
+	if f.Interval == 0 && f.Mean >= 0 && f.Mean == math.Trunc(f.Mean) {
 		return withDecimals(f.Mean, 0), "" // a count
 	}
 	if f.Interval <= 1e-7*math.Abs(f.Mean) || math.IsNaN(f.Interval) || math.IsInf(f.Interval, 0) {

@@ -99,9 +99,9 @@ func (t *Trained) label(class string) (int, error) {
 	return 0, InputError{fmt.Errorf("no class %q; want 0 to %d, or one of %s", class, conditions-1, strings.Join(t.Manifest.Data.Classes, ", "))}
 }
 
-// labels returns the label of each of n images, for a model that is given labels: all the same, or with label -1 all in turn.
-func (t *Trained) labels(label, n int) []uint8 {
-	classes := model.Conditions(t.Experiment.Model)
+// labelsOf returns the label of each of n images, for a model that is given labels: all the same, or with label -1 all in turn.
+func labelsOf(m model.Model, label, n int) []uint8 {
+	classes := model.Conditions(m)
 	if classes == 0 {
 		return nil
 	}
@@ -206,7 +206,7 @@ func (g *gallery) decode(ctx context.Context, codes evaluate.Codes, like int) (*
 			label = int(g.test.Labels[like])
 		}
 	}
-	codes.Labels = g.labels(label, codes.Len())
+	codes.Labels = labelsOf(g.Experiment.Model, label, codes.Len())
 	return g.evaluator.Decode(ctx, g.Weights, codes)
 }
 

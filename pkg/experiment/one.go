@@ -262,22 +262,9 @@ func (r *run) measure(ctx context.Context, weights []*tensors.Tensor, images *da
 
 // test measures weights on the test images, and enters the figures.
 func (r *run) test(ctx context.Context, weights []*tensors.Tensor, into *rundir.Result) (evaluate.Result, error) {
-	images := r.session.split.Test
-	result, err := r.measure(ctx, weights, images)
-	if err != nil {
-		return result, err
-	}
 	defer r.spend("evaluate", time.Now())
-	if result.MaskKnown, err = r.session.evaluator.MaskKnown(ctx, weights, images); err != nil {
-		return result, err
-	}
-	options := r.experiment.Evaluate
-	likelihood, err := r.session.evaluator.Likelihood(ctx, weights, images, options.NLLSamples, options.NLLImages)
-	if err != nil {
-		return result, err
-	}
-	setFigures(into, result, likelihood)
-	return result, nil
+	s := r.session
+	return subject{r.experiment, s.evaluator, weights, s.split.Test, s.split, s.judge}.measure(ctx, into)
 }
 
 // draw saves a picture of the first held-out images: validation images during training, test images at its end.

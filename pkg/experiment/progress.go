@@ -172,14 +172,14 @@ func (p *progress) result(r *run) {
 
 // figures prints the table of a result.
 func (p *progress) figures(r rundir.Result, title string) {
-	p.line("%-12s %13s%-10s%16s%s", title, "reconstructed", "", onlyIf(r.Corrupted != nil, "corrupted input"),
+	p.line("%-14s %13s%-10s%16s%s", title, "reconstructed", "", onlyIf(r.Corrupted != nil, "corrupted input"),
 		onlyIf(r.MaskKnown != nil, "  mask known"))
 	for _, row := range report.Figures(r) {
 		interval := ""
 		if row.Interval != "" {
 			interval = "± " + row.Interval
 		}
-		line := fmt.Sprintf("%-12s %13s %-9s", row.Name, row.Value, interval)
+		line := fmt.Sprintf("%-14s %13s %-9s", row.Name, row.Value, interval)
 		if row.Corrupted != "" {
 			line += fmt.Sprintf("%16s", row.Corrupted)
 		}
@@ -188,6 +188,30 @@ func (p *progress) figures(r rundir.Result, title string) {
 		}
 		p.line("%s %s", line, row.Unit)
 	}
+	if table := report.CompareGenerated(r); table != nil {
+		p.generated(r.Generated, table)
+	}
+}
+
+// generated prints the table of generated images.
+func (p *progress) generated(g *rundir.Generated, table *report.Comparison) {
+	p.line("")
+	line := fmt.Sprintf("%-17s", thousands(g.Images)+" generated")
+	for _, column := range table.Columns {
+		line += fmt.Sprintf(" %-20s", column)
+	}
+	p.line("%s", strings.TrimRight(line, " "))
+	for _, row := range table.Rows {
+		line := fmt.Sprintf("%-17s", row.Name)
+		for i, value := range row.Values {
+			if row.Intervals[i] != "" {
+				value += " ± " + row.Intervals[i]
+			}
+			line += fmt.Sprintf(" %-20s", value)
+		}
+		p.line("%s", strings.TrimRight(line, " "))
+	}
+	p.line("floor: as many training images. Features of a classifier with accuracy %.4f, SHA-256 %.12s…", float64(g.ClassifierAccuracy), g.FeaturesSHA256)
 }
 
 func onlyIf(condition bool, text string) string {

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 
@@ -121,19 +120,13 @@ func stateOf(checkpoint *rundir.Checkpoint) (train.State, best, error) {
 	return state, kept.Best, nil
 }
 
-// weightsOf returns the parameters of a checkpoint, which are its first tensors and must be those of the model.
+// weightsOf returns the parameters of a checkpoint; see [train.State.Weights].
 func weightsOf(checkpoint *rundir.Checkpoint, params []model.Param) ([]*tensors.Tensor, error) {
-	if len(checkpoint.Tensors) < len(params) {
-		return nil, fmt.Errorf("checkpoint of step %d with %d tensors, want %d parameters", checkpoint.Step, len(checkpoint.Tensors), len(params))
+	state, _, err := stateOf(checkpoint)
+	if err != nil {
+		return nil, err
 	}
-	var weights []*tensors.Tensor
-	for i, tensor := range checkpoint.Tensors[:len(params)] {
-		if want := params[i]; tensor.Name != want.Name || !slices.Equal(tensor.Dims, want.Dims) {
-			return nil, fmt.Errorf("checkpoint's tensor %d is %s %v, this model's %s %v", i+1, tensor.Name, tensor.Dims, want.Name, want.Dims)
-		}
-		weights = append(weights, tensors.FromFlatDataAndDimensions(tensor.Values, tensor.Dims...))
-	}
-	return weights, nil
+	return state.Weights(params)
 }
 
 func sha256Of(data []byte) string {

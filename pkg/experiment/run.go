@@ -28,6 +28,8 @@ type Options struct {
 	Command string
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
+	// Classifiers is the folder of the classifiers that evaluate.generated needs; "" is one in the user's cache folder.
+	Classifiers string
 }
 
 func (o Options) withDefaults() Options {
@@ -117,6 +119,7 @@ type session struct {
 	split     *dataset.Split
 	group     *train.Group
 	evaluator *evaluate.Evaluator
+	judge     *judge        // nil without evaluate.generated
 	epochTime time.Duration // of training in the current epoch
 }
 
@@ -185,7 +188,7 @@ func (s *session) checkAgainstData() error {
 	case e.Train.Devices > s.backend.Compute.NumDevices():
 		return InputError{e.Problem("train.devices", "%d devices, but %s has %d", e.Train.Devices, s.backend.Name, s.backend.Compute.NumDevices())}
 	}
-	return nil
+	return checkScores(e, s.split)
 }
 
 func (s *session) close() {
@@ -214,7 +217,20 @@ func (s *session) start(ctx context.Context) error {
 		return err
 	}
 	s.announce()
+	if err := s.openJudge(ctx); err != nil {
+		return s.stopped(ctx, err)
+	}
 	return s.train(ctx)
+}
+
+// openJudge makes ready what generated images are compared by, which may be a classifier to train, before the runs train: what
+// is wrong with it shows at once.
+func (s *session) openJudge(ctx context.Context) (err error) {
+	defer s.spend("evaluate", time.Now())
+	if n := s.runs[0].experiment.Evaluate.Generated; n > 0 {
+		s.judge, err = newJudge(ctx, s.backend, s.split, n, s.options)
+	}
+	return err
 }
 
 // compile builds the programs for training and evaluation, both at once, and begins the runs.
@@ -246,8 +262,11 @@ func (s *session) compileTraining() error {
 }
 
 func (s *session) compileEvaluation() (err error) {
-	s.evaluator, err = evaluate.New(s.backend.Compute, evaluationOf(s.runs[0].experiment), imageOf(s.split.Train))
-	return err
+	e := s.runs[0].experiment
+	if s.evaluator, err = evaluate.New(s.backend.Compute, evaluationOf(e), imageOf(s.split.Train)); err != nil {
+		return err
+	}
+	return checkProbe(e, s.evaluator)
 }
 
 // evaluationOf is how an experiment is measured: with the corruptions that held-out images get.

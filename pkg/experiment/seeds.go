@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"latent/pkg/evaluate"
+	"latent/pkg/report"
 	"latent/pkg/rundir"
 	"latent/pkg/train"
 )
@@ -60,6 +61,14 @@ func Summarise(runs []*rundir.Run) (*Summary, error) {
 	s.Result.Test = part("test", func(r rundir.Result) map[string]rundir.Number { return r.Test })
 	s.Result.Corrupted = part("corrupted", func(r rundir.Result) map[string]rundir.Number { return r.Corrupted })
 	s.Result.MaskKnown = part("mask_known", func(r rundir.Result) map[string]rundir.Number { return r.MaskKnown })
+	if first := results[0].Generated; first != nil {
+		generated := *first // all but the samplers is the same for all
+		generated.Samplers = map[string]map[string]rundir.Number{}
+		for name := range first.Samplers {
+			generated.Samplers[name] = part(report.IntervalOf(name), func(r rundir.Result) map[string]rundir.Number { return r.Generated.Samplers[name] })
+		}
+		s.Result.Generated = &generated
+	}
 	return s, nil
 }
 

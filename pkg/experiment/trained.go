@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -86,49 +87,55 @@ func readTrained(path string, overrides []string, options Options) (*Trained, er
 }
 
 // Evaluate measures the model on held-out images: the run's own test images, or all pictures of a folder, scaled to the
-// model's size, where dir is not "".
+// model's size, where dir is not "". On those, there is no probe, and no generated images are compared with them.
 func (t *Trained) Evaluate(ctx context.Context, dir string, options Options) (rundir.Result, int, error) {
 	options = options.withDefaults()
-	images, err := t.images(ctx, dir, options)
+	s, err := t.subject(ctx, dir, options)
 	if err != nil {
-		return rundir.Result{}, 0, InputError{err}
-	}
-	evaluator, err := t.compile()
-	if err != nil {
-		return rundir.Result{}, 0, err
-	}
-	measured, err := evaluator.Measure(ctx, t.Weights, images)
-	if err != nil {
-		return rundir.Result{}, 0, err
-	}
-	if measured.MaskKnown, err = evaluator.MaskKnown(ctx, t.Weights, images); err != nil {
 		return rundir.Result{}, 0, err
 	}
 	result := rundir.Result{Weights: t.Manifest.Result.Weights, Epoch: t.Manifest.Result.Epoch}
-	e := t.Experiment.Evaluate
-	likelihood, err := evaluator.Likelihood(ctx, t.Weights, images, e.NLLSamples, e.NLLImages)
-	if err != nil {
+	if _, err := s.measure(ctx, &result); err != nil {
 		return rundir.Result{}, 0, err
 	}
-	setFigures(&result, measured, likelihood)
 	p := &progress{out: options.Log}
-	p.figures(result, fmt.Sprintf("%s images", thousands(images.Len())))
-	return result, images.Len(), nil
+	p.figures(result, fmt.Sprintf("%s images", thousands(s.images.Len())))
+	return result, s.images.Len(), nil
 }
 
-func (t *Trained) images(ctx context.Context, dir string, options Options) (*dataset.Images, error) {
+// subject is the model with the images of a folder, or the run's own.
+func (t *Trained) subject(ctx context.Context, dir string, options Options) (subject, error) {
+	s := subject{experiment: t.Experiment, weights: t.Weights}
+	var err error
+	if s.evaluator, err = t.compile(); err != nil {
+		return s, err
+	}
 	if dir != "" {
-		folder := &dataset.Folder{Dir: dir, Height: t.Image.Height, Width: t.Image.Width, Colour: "grey"}
-		if t.Image.Channels == 3 {
-			folder.Colour = "rgb"
+		if s.images, err = t.pictures(ctx, dir); err != nil {
+			return s, InputError{err}
 		}
-		return folder.All(ctx)
+		return s, nil
 	}
-	split, err := t.load(ctx, options)
-	if err != nil {
-		return nil, err
+	if s.split, err = t.load(ctx, options); err != nil {
+		return s, InputError{err}
 	}
-	return split.Test, nil
+	s.images = s.split.Test
+	if err := cmp.Or(checkScores(t.Experiment, s.split), checkProbe(t.Experiment, s.evaluator)); err != nil {
+		return s, err
+	}
+	if n := t.Experiment.Evaluate.Generated; n > 0 {
+		s.judge, err = newJudge(ctx, t.Backend, s.split, n, options)
+	}
+	return s, err
+}
+
+// pictures are those of a folder, scaled to the model's size.
+func (t *Trained) pictures(ctx context.Context, dir string) (*dataset.Images, error) {
+	folder := &dataset.Folder{Dir: dir, Height: t.Image.Height, Width: t.Image.Width, Colour: "grey"}
+	if t.Image.Channels == 3 {
+		folder.Colour = "rgb"
+	}
+	return folder.All(ctx)
 }
 
 // compile returns the evaluation of the model.

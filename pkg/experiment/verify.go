@@ -10,8 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gomlx/gomlx/core/tensors"
-
+	"latent/pkg/model"
 	"latent/pkg/rundir"
 	"latent/pkg/train"
 )
@@ -68,6 +67,9 @@ func Verify(ctx context.Context, path string, epochs int, options Options) ([]*V
 		return nil, err
 	}
 	if err := s.compile(); err != nil {
+		return nil, err
+	}
+	if err := s.openJudge(ctx); err != nil {
 		return nil, err
 	}
 	s.progress = s.newProgress()
@@ -218,9 +220,9 @@ func (c *check) test(ctx context.Context) error {
 	if c.run.manifest.State != rundir.Done || c.measure.Tensors == nil {
 		return nil
 	}
-	var weights []*tensors.Tensor
-	for _, tensor := range c.measure.Tensors[:len(c.run.trainer.Weights())] {
-		weights = append(weights, tensors.FromFlatDataAndDimensions(tensor.Values, tensor.Dims...))
+	weights, err := c.measure.Weights(model.Params(c.run.experiment.Model, imageOf(c.run.session.split.Train)))
+	if err != nil {
+		return err
 	}
 	var now rundir.Result
 	if _, err := c.run.test(ctx, weights, &now); err != nil {
@@ -234,6 +236,12 @@ func (c *check) test(ctx context.Context) error {
 	}
 	if recorded.Likelihood != nil {
 		c.compare("likelihood", recorded.Likelihood, now.Likelihood)
+	}
+	if recorded.Probe != nil {
+		c.compare("probe", recorded.Probe, now.Probe)
+	}
+	if recorded.Generated != nil {
+		c.compare("generated images", recorded.Generated, now.Generated)
 	}
 	c.Test = true
 	return nil

@@ -14,7 +14,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 
+	"golang.org/x/sync/errgroup"
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/floats"
@@ -143,12 +145,12 @@ func (m *Mixture) step(points *mat.Dense) (float64, error) {
 // component's.
 func (m *Mixture) maximise(points, given *mat.Dense) {
 	n, dimensions := points.Dims()
-	for k := range m.Weights {
+	m.each(func(k int) error {
 		part := mat.Col(nil, k, given)
 		sum := floats.Sum(part)
 		m.Weights[k] = sum / float64(n)
 		if sum < 1e-9 && m.Covariances[k] != nil {
-			continue // nothing is left for it: it stays where it is
+			return nil // nothing is left for it: it stays where it is
 		}
 		mean := m.Means.RawRowView(k)
 		blas64.Gemv(blas.Trans, 1/sum, points.RawMatrix(), blas64.Vector{N: n, Inc: 1, Data: part},
@@ -165,17 +167,28 @@ func (m *Mixture) maximise(points, given *mat.Dense) {
 			covariance.SetSym(j, j, covariance.At(j, j)+m.ridge)
 		}
 		m.Covariances[k] = covariance
+		return nil
+	})
+}
+
+// each calls do for each component, on several cores.
+func (m *Mixture) each(do func(k int) error) error {
+	var workers errgroup.Group
+	workers.SetLimit(runtime.GOMAXPROCS(0))
+	for k := range m.Weights {
+		workers.Go(func() error { return do(k) })
 	}
+	return workers.Wait()
 }
 
 // logJoint returns log πₖ N(xᵢ; μₖ, Σₖ): [points, components].
 func (m *Mixture) logJoint(points *mat.Dense) (*mat.Dense, error) {
 	n, dimensions := points.Dims()
 	logs := mat.NewDense(n, len(m.Weights), nil)
-	for k, weight := range m.Weights {
+	err := m.each(func(k int) error {
 		factor, err := m.factor(k)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		lower := new(mat.TriDense)
 		factor.LTo(lower)
@@ -185,13 +198,14 @@ func (m *Mixture) logJoint(points *mat.Dense) (*mat.Dense, error) {
 			floats.Sub(centred.RawRowView(i), m.Means.RawRowView(k))
 		}
 		blas64.Trsm(blas.Right, blas.Trans, 1, lower.RawTriangular(), centred.RawMatrix())
-		constant := math.Log(weight) - 0.5*(factor.LogDet()+float64(dimensions)*math.Log(2*math.Pi))
+		constant := math.Log(m.Weights[k]) - 0.5*(factor.LogDet()+float64(dimensions)*math.Log(2*math.Pi))
 		for i := range n {
 			row := centred.RawRowView(i)
 			logs.Set(i, k, constant-0.5*floats.Dot(row, row))
 		}
-	}
-	return logs, nil
+		return nil
+	})
+	return logs, err
 }
 
 // factor returns the Cholesky factor of a component's covariance.

@@ -7,7 +7,7 @@
 //	m := model.Kinds["dense"]()
 //	params := model.Params(m, image)                        // names, shapes, first values
 //	out := m.Apply(&model.Pass{Weights: weights}, x)        // in a graph; x: [batch, height, width, channels]
-//	loss := model.Loss{Kind: "mse"}.PerImage(x, out, nil)   // [batch]
+//	loss := model.Loss{Kind: "mse"}.PerImage(x, out, nil, nil) // [batch]
 //
 // What is not here: damage to the input (pkg/corrupt), gradients and updates
 // (pkg/train), figures for people (pkg/evaluate).

@@ -82,7 +82,7 @@ func TestDenseAgainstNumPy(t *testing.T) {
 				out := m.Apply(passOf(params, nodes[1:]), nodes[0])
 				results := []*Node{out.Latent, out.Image}
 				for _, kind := range lossKinds {
-					results = append(results, perImage(model.Loss{Kind: kind, HuberDelta: g.HuberDelta}, nodes[0], out))
+					results = append(results, perImage(model.Loss{Kind: kind, HuberDelta: g.HuberDelta}, nodes[0], out, nil))
 				}
 				return results
 			}, args...)
@@ -99,12 +99,39 @@ func TestDenseAgainstNumPy(t *testing.T) {
 }
 
 // perImage is the loss with its own strengths.
-func perImage(loss model.Loss, x *Node, out model.Output) *Node {
+func perImage(loss model.Loss, x *Node, out model.Output, mask *Node) *Node {
 	var strengths []*Node
 	for _, value := range loss.Strengths() {
 		strengths = append(strengths, Scalar(x.Graph(), x.DType(), value))
 	}
-	return loss.PerImage(x, out, strengths)
+	return loss.PerImage(x, out, mask, strengths)
+}
+
+// With Damaged, the loss is the mean over the pixels where the mask is 1, on all channels, and 0 where there are none: three
+// images of two pixels with two channels, of which one pixel, both and none count.
+func TestLossOnDamaged(t *testing.T) {
+	x := []float32{0, 0, 0, 0 /**/, 0, 0, 0, 0 /**/, 1, 1, 1, 1}
+	y := []float32{1, 3, 9, 9 /**/, 1, 2, 3, 4 /**/, 9, 9, 9, 9}
+	mask := []float32{1, 0 /**/, 1, 1 /**/, 0, 0}
+	want := map[string][]float64{
+		"mse":   {(1. + 9) / 2, (1. + 4 + 9 + 16) / 4, 0},
+		"mae":   {(1. + 3) / 2, (1. + 2 + 3 + 4) / 4, 0},
+		"huber": {(0.5 + 2.5) / 2, (0.5 + 1.5 + 2.5 + 3.5) / 4, 0}, // δ = 1
+		"bce":   {math.Ln2, math.Ln2, 0},                           // logit 0 is p = ½, whatever the pixel
+	}
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		for kind, want := range want {
+			loss := model.Loss{Kind: kind, HuberDelta: 1, Damaged: true}
+			got, err := ExecOnce(b.Compute, func(x, y, mask *Node) *Node {
+				return perImage(loss, x, model.Output{Image: y, Logits: ZerosLike(y)}, mask)
+			}, tensors.FromFlatDataAndDimensions(x, 3, 1, 2, 2), tensors.FromFlatDataAndDimensions(y, 3, 1, 2, 2),
+				tensors.FromFlatDataAndDimensions(mask, 3, 1, 2, 1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			compare(t, kind, got, want)
+		}
+	})
 }
 
 // compare wants float32 agreement with values computed in float64 through a few layers.
@@ -172,7 +199,7 @@ func checkGradient(t *testing.T, b *backend.Backend, m model.Model, loss model.L
 			pass.Numbers = append(pass.Numbers, Scalar(x.Graph(), x.DType(), value))
 		}
 		out := m.Apply(pass, x)
-		return ReduceAllSum(model.Sum(append([]model.Term{{Value: perImage(loss, x, out)}}, out.Penalties...)))
+		return ReduceAllSum(model.Sum(append([]model.Term{{Value: perImage(loss, x, out, nil)}}, out.Penalties...)))
 	}
 	gradients, err := ExecOnceN(b.Compute, func(nodes []*Node) []*Node { return Gradient(total(nodes), nodes[1:]...) }, args...)
 	if err != nil {

@@ -36,8 +36,8 @@ const reconstruction = "reconstruction"
 // Learn applies a model to a damaged batch, and returns the terms of its own objective or, where it has none, the loss; and
 // its penalties.
 //
-// clean, damaged: [batch, height, width, channels]; strengths: the loss's, scalars
-func Learn(m Model, p *Pass, loss Loss, strengths []*Node, clean, damaged *Node) (Output, []Term) {
+// clean, damaged: [batch, height, width, channels]; mask: see [Loss.PerImage]; strengths: the loss's, scalars
+func Learn(m Model, p *Pass, loss Loss, strengths []*Node, clean, damaged, mask *Node) (Output, []Term) {
 	if objective, ok := m.(Objective); ok {
 		out, terms := objective.Objective(p, clean, damaged)
 		return out, append(terms, out.Penalties...)
@@ -46,7 +46,7 @@ func Learn(m Model, p *Pass, loss Loss, strengths []*Node, clean, damaged *Node)
 		damaged = ConvertDType(damaged, p.Precision)
 	}
 	out := m.Apply(p, damaged).in(clean.DType())
-	return out, append([]Term{{Name: reconstruction, Value: loss.PerImage(clean, out, strengths)}}, out.Penalties...)
+	return out, append([]Term{{Name: reconstruction, Value: loss.PerImage(clean, out, mask, strengths)}}, out.Penalties...)
 }
 
 // in converts what a model made to another precision.

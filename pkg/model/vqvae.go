@@ -69,7 +69,8 @@ func (v *VQVAE) codebook(p *Pass) *Node {
 // quantised is a code and what stands for it.
 type quantised struct {
 	parts   *Node // z: [batch · parts, entry_size]
-	choice  *Node // 1 for the entry that is chosen, else 0: [batch · parts, entries]
+	index   *Node // of the entry that is chosen: [batch · parts] int32
+	choice  *Node // 1 for that entry, else 0: [batch · parts, entries]
 	entries *Node // e: [batch · parts, entry_size]
 }
 
@@ -79,8 +80,9 @@ func (v *VQVAE) quantise(p *Pass, z *Node) quantised {
 	parts := Reshape(z, -1, v.EntrySize)
 	// ‖z − e‖² without ‖z‖², which is the same for all entries.
 	distance := Sub(ExpandAxes(ReduceSum(Square(book), 1), 0), MulScalar(Einsum("pd,ed->pe", parts, book), 2))
-	choice := StopGradient(OneHot(ArgMin(distance, 1, dtypes.Int32), v.Entries, z.DType()))
-	return quantised{parts, choice, StopGradient(Einsum("pe,ed->pd", choice, book))}
+	index := ArgMin(distance, 1, dtypes.Int32)
+	choice := StopGradient(OneHot(index, v.Entries, z.DType()))
+	return quantised{parts, index, choice, StopGradient(Einsum("pe,ed->pd", choice, book))}
 }
 
 // Apply encodes x to entries of the codebook, and decodes them. x: [batch, height, width, channels].

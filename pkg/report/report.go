@@ -67,7 +67,8 @@ func Render(w io.Writer, run *rundir.Run) error {
 	}
 	data := content{
 		Manifest: manifest, Path: run.Path, Config: string(config),
-		Figures: Figures(manifest.Result), Shown: shown, Curves: curves(windows, epochs), Times: times(manifest.Timings),
+		Figures: Figures(manifest.Result), Generated: CompareGenerated(manifest.Result), Shown: shown,
+		Curves: curves(windows, epochs), Times: times(manifest.Timings),
 		Facts: facts(manifest), Resume: "latent run --resume " + run.Path,
 	}
 	if likelihood := manifest.Result.Likelihood; likelihood != nil {
@@ -87,6 +88,7 @@ type content struct {
 	Manifest     *rundir.Manifest
 	Path, Config string
 	Figures      []Row
+	Generated    *Comparison
 	Shown        []shown
 	Curves       []chart
 	Last         *picture
@@ -184,11 +186,11 @@ type Row struct {
 	Better bool
 }
 
-// Figures returns the rows of a result's table, in the order of evaluate.Metrics, MaskMetrics and LikelihoodMetrics. A metric that
-// is not defined for the run has none.
+// Figures returns the rows of a result's table, in the order of the lists in pkg/evaluate. A metric that is not defined for the
+// run has none.
 func Figures(r rundir.Result) []Row {
 	var rows []Row
-	for _, metric := range slices.Concat(evaluate.Metrics, evaluate.MaskMetrics, evaluate.LikelihoodMetrics) {
+	for _, metric := range slices.Concat(evaluate.Metrics, evaluate.MaskMetrics, evaluate.LikelihoodMetrics, evaluate.CodeMetrics) {
 		value, found := r.Test[metric.Name]
 		if !found {
 			continue

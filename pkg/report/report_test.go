@@ -118,6 +118,33 @@ func TestFigures(t *testing.T) {
 	}
 }
 
+// Generated images stand below the floor of training images, sampler by sampler.
+func TestGenerated(t *testing.T) {
+	run := newRun(t, func(m *rundir.Manifest) {
+		m.Result.Test = map[string]rundir.Number{"mse": 0.0361, "probe_accuracy": 0.91, "perplexity": 97.53, "entries_used": 128}
+		m.Result.Interval = map[string]map[string]rundir.Number{"test": {"probe_accuracy": 0.0054}}
+		m.Result.Generated = &rundir.Generated{
+			FeaturesSHA256: "73c07d", ClassifierAccuracy: 0.9898, Images: 10000, TestImages: 9000, ManifoldImages: 5000,
+			Floor: map[string]rundir.Number{"frechet": 2.283, "precision": 0.8566, "recall": 0.885},
+			Samplers: map[string]map[string]rundir.Number{
+				"prior":   {"frechet": 384.2, "precision": 0.7822, "recall": 0.3256},
+				"mixture": {"frechet": 174.2, "precision": 0.8648, "recall": 0.2368},
+			},
+		}
+	})
+	all := text(parse(t, run))
+	for _, want := range []string{
+		"probe accuracy 0.9100 ± 0.0054 perplexity 97.53 entries used 128",
+		"codes from Fréchet precision recall floor 2.283 0.8566 0.8850 mixture 174.2 0.8648 0.2368 prior 384.2 0.7822 0.3256",
+		"10000 images of each beside 9000 test images",
+		"73c07d",
+	} {
+		if !strings.Contains(all, want) {
+			t.Errorf("the page lacks %q:\n%s", want, all)
+		}
+	}
+}
+
 // A run that failed at once has a page too, and figures that are not finite are dashes.
 func TestPageOfNothing(t *testing.T) {
 	run := newRun(t, func(m *rundir.Manifest) {

@@ -62,6 +62,14 @@ func (r *Run) SaveCheckpoint(c Checkpoint, best bool, keep int) error {
 	return r.removeOldCheckpoints(c.Step, keep)
 }
 
+// WriteCheckpoint writes a file of tensors that belongs to no run: whole or not at all.
+func WriteCheckpoint(path string, c Checkpoint) error {
+	if err := writeFile(path, c.encode); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
 // removeOldCheckpoints leaves the newest keep up to a step that is on the disk. Those of later steps go too: the run went back
 // behind them, for they were damaged. They would count as newer than all that the run writes now, and push it out.
 func (r *Run) removeOldCheckpoints(step, keep int) error {
@@ -156,7 +164,11 @@ func (r *Run) readStep(step int) (*Checkpoint, error) {
 }
 
 func (r *Run) readCheckpoint(name string) (*Checkpoint, error) {
-	path := filepath.Join(r.Path, checkpointsDir, name)
+	return ReadCheckpoint(filepath.Join(r.Path, checkpointsDir, name))
+}
+
+// ReadCheckpoint reads a file that [WriteCheckpoint] wrote, in a run or elsewhere. One that was damaged is an error.
+func ReadCheckpoint(path string) (*Checkpoint, error) {
 	file, size, err := openRegular(path)
 	if err != nil {
 		return nil, fmt.Errorf("read checkpoint: %w", err)

@@ -112,9 +112,10 @@ type Progress struct {
 
 // Result is what came out. A metric that is not defined for the run is absent.
 type Result struct {
-	// Test are the test images' figures: mse, mae, psnr (dB), psnr_pooled (dB), ssim, loss; mse_inside and
-	// mse_outside of the pixels that the corruption changes and of the others, where it leaves some as they are; of models with a likelihood also
-	// nll_dyn, elbo_dyn, kl (nats) and active_units, see [Likelihood].
+	// Test are the test images' figures: mse, mae, psnr (dB), psnr_pooled (dB), ssim, loss; mse_inside and mse_outside of the
+	// pixels that the corruption changes and of the others, where it leaves some as they are; of models with a likelihood also
+	// nll_dyn, elbo_dyn, kl (nats) and active_units, see [Likelihood]; of those with a codebook perplexity and entries_used;
+	// and with evaluate.probe probe_accuracy, a part of 1, see [Probe].
 	Test map[string]Number `json:"test,omitempty"`
 	// Corrupted are the same figures of the corrupted input, where the input is corrupted.
 	Corrupted map[string]Number `json:"corrupted,omitempty"`
@@ -125,6 +126,10 @@ type Result struct {
 	Interval map[string]map[string]Number `json:"interval,omitempty"`
 	// Likelihood says what the figures of a model with a likelihood rest on.
 	Likelihood *Likelihood `json:"likelihood,omitempty"`
+	// Probe says what probe_accuracy rests on.
+	Probe *Probe `json:"probe,omitempty"`
+	// Generated are the figures of generated images, with evaluate.generated.
+	Generated *Generated `json:"generated,omitempty"`
 	// Weights says which weights were measured: "best" or "last", and after which epoch.
 	Weights string `json:"weights,omitempty"`
 	Epoch   int    `json:"epoch,omitempty"`
@@ -143,6 +148,32 @@ type Likelihood struct {
 	Images int `json:"images"`
 	// Divergence is that of each dimension of the code from the prior, in nats, the mean over all test images.
 	Divergence []Number `json:"kl_per_dimension"`
+}
+
+// Probe is the linear classifier of codes that was chosen.
+type Probe struct {
+	// Strength is that of its L2 regulariser, see pkg/probe.
+	Strength Number `json:"strength"`
+	// ValidationAccuracy is the part of the held-out images that it tells right.
+	ValidationAccuracy Number `json:"validation_accuracy"`
+}
+
+// Generated compares generated images with the test images, in features of a classifier. The figures of each set are frechet,
+// the squared Fréchet distance; and precision and recall, parts of 1 (see pkg/feature).
+type Generated struct {
+	// FeaturesSHA256 is the checksum of the classifier's weights: figures are comparable where it is the same.
+	FeaturesSHA256 string `json:"features_sha256"`
+	// ClassifierAccuracy is the part of the test images that the classifier tells right.
+	ClassifierAccuracy Number `json:"classifier_accuracy"`
+	// Images is how many were drawn from each sampler, and how many training images make the floor; TestImages how many they
+	// were compared with; ManifoldImages how many of each set there were for precision and recall.
+	Images         int `json:"images"`
+	TestImages     int `json:"test_images"`
+	ManifoldImages int `json:"manifold_images"`
+	// Floor are the figures of training images: what generated ones can hope for.
+	Floor map[string]Number `json:"floor"`
+	// Samplers are the figures of the images of each sampler.
+	Samplers map[string]map[string]Number `json:"samplers"`
 }
 
 // Number is a float64 that JSON writes as null where it is not finite.
@@ -193,7 +224,7 @@ func (r *Run) Manifest() (*Manifest, error) {
 	}
 	m := NewManifest()
 	if err := json.Unmarshal(data, m); err != nil {
-		return nil, fmt.Errorf("read manifest: %s: %w", r.ManifestPath(), err)
+		return nil, fmt.Errorf("read manifest: %s is damaged: %s; put a copy of it back, or train again: latent run %s", r.ManifestPath(), inJSON(data, err), r.ConfigPath())
 	}
 	if m.Version != manifestVersion {
 		return nil, fmt.Errorf("read manifest: %s has version %d, this program reads version %d", r.ManifestPath(), m.Version, manifestVersion)

@@ -1,12 +1,15 @@
 package rundir
 
 import (
+	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 )
@@ -72,35 +75,81 @@ func (r *Run) append(record any) error {
 
 func (r *Run) metricsPath() string { return filepath.Join(r.Path, metricsFile) }
 
-// maxMetrics bounds metrics.jsonl: a line has about 150 bytes, and a run writes a few a second.
-const maxMetrics = 1 << 30
+// Bounds of what is read of metrics.jsonl: a line has about 150 bytes, and a run writes a few a second.
+const (
+	maxMetrics     = 1 << 30 // the whole file, where its records are kept
+	maxMetricsLine = 1 << 20
+	warningsShown  = 10
+)
 
 // Metrics reads metrics.jsonl. A last line that was cut off is left out.
 func (r *Run) Metrics() (windows []Window, epochs []Epoch, err error) {
-	data, err := readBounded(r.metricsPath(), maxMetrics)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, nil
-	}
+	err = r.metricsLines(maxMetrics, func(number int, line []byte) error {
+		if _, err := parseLine(line, &windows, &epochs); err != nil {
+			return fmt.Errorf("%s:%d: damaged: %w; remove the line, whose record is lost", r.metricsPath(), number, err)
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("read metrics: %w", err)
 	}
+	return windows, epochs, nil
+}
+
+// metricsLines calls do for each whole line of metrics.jsonl, none where there is no such file. The line is valid until do
+// returns; one that is too long is cut off, and so no JSON.
+func (r *Run) metricsLines(limit int64, do func(number int, line []byte) error) error {
+	file, size, err := openRegular(r.metricsPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if size > limit {
+		return fmt.Errorf("%s: more than %d bytes", r.metricsPath(), limit)
+	}
+	buffered := bufio.NewReaderSize(file, maxMetricsLine)
 	for number := 1; ; number++ {
-		line, rest, whole := bytes.Cut(data, []byte("\n"))
-		if !whole {
-			return windows, epochs, nil
+		line, err := buffered.ReadSlice('\n')
+		if errors.Is(err, bufio.ErrBufferFull) {
+			line = bytes.Clone(line)
+			for errors.Is(err, bufio.ErrBufferFull) {
+				_, err = buffered.ReadSlice('\n')
+			}
 		}
-		data = rest
-		if _, err := parseLine(line, &windows, &epochs); err != nil {
-			return nil, nil, fmt.Errorf("read metrics: %s:%d: %w", r.metricsPath(), number, err)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := do(number, bytes.TrimSuffix(line, []byte("\n"))); err != nil {
+			return err
 		}
 	}
+}
+
+// inJSON says what is wrong with a text that should be JSON, and on which of its lines.
+func inJSON(data []byte, err error) string {
+	syntax := (*json.SyntaxError)(nil)
+	switch {
+	case !errors.As(err, &syntax):
+		return err.Error()
+	case err.Error() == "unexpected end of JSON input":
+		return fmt.Sprintf("cut off after %d bytes", len(data))
+	case bytes.IndexByte(data, '\n') < 0:
+		return err.Error()
+	}
+	return fmt.Sprintf("line %d: %v", 1+bytes.Count(data[:syntax.Offset], []byte("\n")), err)
 }
 
 // parseLine appends the record of a line and returns its step.
 func parseLine(line []byte, windows *[]Window, epochs *[]Epoch) (step int, err error) {
 	var kind struct{ Kind string }
 	if err := json.Unmarshal(line, &kind); err != nil {
-		return 0, err
+		return 0, errors.New(inJSON(line, err))
 	}
 	switch kind.Kind {
 	case "window":
@@ -124,36 +173,37 @@ func (r *Run) RewindMetrics(step int) (warnings []string, err error) {
 	if r.metrics != nil {
 		return nil, errors.New("rewind metrics: the run already writes them")
 	}
-	data, err := readBounded(r.metricsPath(), maxMetrics)
-	if errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(r.metricsPath()); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("rewind metrics: %w", err)
-	}
+	damaged := 0
 	err = writeFile(r.metricsPath(), func(w io.Writer) error {
-		for number := 1; ; number++ {
-			line, rest, whole := bytes.Cut(data, []byte("\n"))
-			if !whole {
-				return nil
-			}
-			data = rest
+		buffered := bufio.NewWriter(w)
+		err := r.metricsLines(math.MaxInt64, func(number int, line []byte) error {
 			var windows []Window
 			var epochs []Epoch
 			at, err := parseLine(line, &windows, &epochs)
 			if err != nil {
-				warnings = append(warnings, fmt.Sprintf("%s:%d: %v; this record is lost", r.metricsPath(), number, err))
+				if damaged++; damaged <= warningsShown {
+					warnings = append(warnings, fmt.Sprintf("%s:%d: damaged: %v; this record is lost", r.metricsPath(), number, err))
+				}
+				return nil
 			}
-			if err != nil || at > step {
-				continue
+			if at > step {
+				return nil
 			}
-			if _, err := w.Write(append(line, '\n')); err != nil {
+			if _, err := buffered.Write(line); err != nil {
 				return err
 			}
-		}
+			return buffered.WriteByte('\n')
+		})
+		return cmp.Or(err, buffered.Flush())
 	})
 	if err != nil {
 		return nil, fmt.Errorf("rewind metrics: %w", err)
+	}
+	if more := damaged - len(warnings); more > 0 {
+		warnings = append(warnings, fmt.Sprintf("%s: %d more records are lost", r.metricsPath(), more))
 	}
 	return warnings, nil
 }

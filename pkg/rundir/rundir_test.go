@@ -148,9 +148,10 @@ func TestManifest(t *testing.T) {
 	}
 
 	for contents, want := range map[string]string{
-		`{"version": 2}`: "this program reads version 1",
-		`{"version": 1,`: "unexpected end",
-		``:               "unexpected end",
+		`{"version": 2}`:  "this program reads version 1",
+		`{"version": 1,`:  "damaged: cut off after 14 bytes; put a copy of it back, or train again: latent run " + run.ConfigPath(),
+		``:                "damaged: cut off after 0 bytes",
+		"{\n\"seed\": x}": "damaged: line 2: invalid character 'x'",
 	} {
 		if err := os.WriteFile(run.ManifestPath(), []byte(contents), 0o644); err != nil {
 			t.Fatal(err)
@@ -457,12 +458,32 @@ func TestMetricsDamage(t *testing.T) {
 	}
 }
 
+// Neither endless lines nor many damaged ones fill the memory or the screen.
+func TestMetricsOfNonsense(t *testing.T) {
+	run := newRun(t)
+	long := `{"kind":"window","step":1,"x":"` + strings.Repeat("x", 3*maxMetricsLine) + "\"}\n"
+	text := long + strings.Repeat("?\n", 50) + `{"kind":"window","step":2}` + "\n" + long[:2*maxMetricsLine]
+	if err := os.WriteFile(run.metricsPath(), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := run.Metrics(); err == nil || !strings.Contains(err.Error(), "metrics.jsonl:1: damaged: cut off after 1048576 bytes") {
+		t.Errorf("error %v, want one of line 1", err)
+	}
+	warnings, err := run.RewindMetrics(3)
+	if err != nil || len(warnings) != warningsShown+1 || !strings.Contains(warnings[warningsShown], "41 more") {
+		t.Errorf("%q, %v, want %d warnings and one that counts the other 41", warnings, err, warningsShown)
+	}
+	if windows, epochs, err := run.Metrics(); err != nil || len(windows) != 1 || len(epochs) != 0 {
+		t.Errorf("left %v and %v, %v, want a window", windows, epochs, err)
+	}
+}
+
 func TestMetricsErrors(t *testing.T) {
 	run := newRun(t)
 	if err := os.WriteFile(run.metricsPath(), []byte("{\"kind\":\"window\",\"step\":1}\n{\"kind\":\"dream\"}\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := run.Metrics(); err == nil || !strings.Contains(err.Error(), `metrics.jsonl:2: unknown kind "dream"`) {
+	if _, _, err := run.Metrics(); err == nil || !strings.Contains(err.Error(), `metrics.jsonl:2: damaged: unknown kind "dream"; remove the line`) {
 		t.Errorf("error is %v, want the file, the line and the kind", err)
 	}
 }

@@ -7,10 +7,12 @@ import (
 
 	"latent/pkg/backend"
 	"latent/pkg/backend/backendtest"
+	"latent/pkg/corrupt"
 	"latent/pkg/model"
 )
 
-// blockSpecs are short runs of models with statistics, draws of their own, penalties and convolutions.
+// blockSpecs are short runs of models with statistics, draws of their own, penalties and convolutions, and of the loss on damaged
+// pixels.
 func blockSpecs() map[string]Spec {
 	specs := map[string]Spec{}
 	for name, m := range map[string]model.Model{
@@ -31,6 +33,10 @@ func blockSpecs() map[string]Spec {
 		s.Model, s.Epochs = m, 2
 		specs[name] = s
 	}
+	masked := specs["unet"]
+	masked.Corrupt = corrupt.Chain{&corrupt.Masking{Probability: corrupt.Range{0.5, 0.9}, Patch: 3, Value: 0.5}}
+	masked.LossOn = "damaged"
+	specs["masked"] = masked
 	return specs
 }
 

@@ -30,6 +30,12 @@ type Options struct {
 	// cross entropy in nats; needs model.output sigmoid) or huber. Models with a loss of their own, such as vae, do not use it.
 	Loss string `yaml:"loss" enum:"mse,mae,bce,huber"`
 
+	// LossOn is where it compares them: on all pixels, or on the damaged ones, those that the corruption changed, of which each
+	// image's loss is the mean, and 0 where it has none. damaged needs a corruption that leaves other pixels as they are:
+	// masking, erase, salt-and-pepper, watermark, or a list of them. It finds the pixels by corrupting black and white images
+	// too, which costs as much again for each.
+	LossOn string `yaml:"loss_on" enum:"all,damaged"`
+
 	// HuberDelta is the error at which loss huber turns from squared to linear, on pixels in [-1, 1].
 	HuberDelta float64 `yaml:"huber_delta" above:"0" max:"2"`
 
@@ -73,7 +79,7 @@ func Defaults() Options {
 	return Options{
 		Optimizer: "adam", LearningRate: 0.001, Schedule: "constant",
 		BatchSize: 128, Epochs: 10,
-		Loss: "mse", HuberDelta: 1,
+		Loss: "mse", LossOn: "all", HuberDelta: 1,
 		Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8,
 		Precision: "float32", Devices: 1,
 		KeepCheckpoints: 2,
@@ -93,4 +99,6 @@ func (o Options) Steps(n int) int {
 }
 
 // LossFunction is the loss that these options name.
-func (o Options) LossFunction() model.Loss { return model.Loss{Kind: o.Loss, HuberDelta: o.HuberDelta} }
+func (o Options) LossFunction() model.Loss {
+	return model.Loss{Kind: o.Loss, HuberDelta: o.HuberDelta, Damaged: o.LossOn == "damaged"}
+}

@@ -159,15 +159,15 @@ func bugOrError(err error) error {
 
 // structure is what a program is compiled for, beside its images and the number of runs.
 type structure struct {
-	Model, Corrupt, Loss, Optimizer, Precision string
-	BatchSize, Devices                         int
-	ClipsNorm                                  bool
+	Model, Corrupt, Loss, LossOn, Optimizer, Precision string
+	BatchSize, Devices                                 int
+	ClipsNorm                                          bool
 }
 
 func (s Spec) structure() structure {
 	return structure{
 		Model:   model.Structure(s.Model),
-		Corrupt: s.Corrupt.Structure(), Loss: s.Loss, Optimizer: s.Optimizer,
+		Corrupt: s.Corrupt.Structure(), Loss: s.Loss, LossOn: s.LossOn, Optimizer: s.Optimizer,
 		Precision: s.Precision, BatchSize: s.BatchSize, Devices: s.Devices, ClipsNorm: s.ClipNorm > 0,
 	}
 }
@@ -356,6 +356,10 @@ func (p *Program) step(shared, run []*Node, step *Node) (loss *Node, state []*No
 
 	x := model.Pixels(rows, p.image)                                        // [local batch, height, width, channels]
 	damaged := p.spec.Corrupt.Apply(x, numbers.corrupt, key(streamCorrupt)) // the same
+	var mask *Node                                                          // [local batch, height, width, 1], where the loss needs it
+	if p.spec.LossFunction().Damaged {
+		mask = p.spec.Corrupt.Mask(x, numbers.corrupt, key(streamCorrupt))
+	}
 	pass := &model.Pass{
 		Weights: p.weights(values), Numbers: numbers.model, Precision: p.precision(), Training: true,
 		Key: key(streamModel), Places: ConvertDType(index, dtypes.Uint32), Counts: counts,
@@ -364,7 +368,7 @@ func (p *Program) step(shared, run []*Node, step *Node) (loss *Node, state []*No
 	if model.Conditions(p.spec.Model) > 0 {
 		pass.Labels = Gather(shared[inputLabels], ExpandAxes(index, -1))
 	}
-	_, terms := model.Learn(p.spec.Model, pass, p.spec.LossFunction(), numbers.loss, x, damaged)
+	_, terms := model.Learn(p.spec.Model, pass, p.spec.LossFunction(), numbers.loss, x, damaged, mask)
 	loss = Div(ReduceAllSum(Mul(model.Sum(terms), counts)), whole)
 
 	var learned []*Node

@@ -11,6 +11,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"latent/pkg/dataset"
+	"latent/pkg/model"
 	"latent/pkg/random"
 )
 
@@ -44,6 +45,22 @@ func (s State) Checksum() string {
 		digest.Write(bytes)
 	}
 	return hex.EncodeToString(digest.Sum(nil))
+}
+
+// Weights returns the parameters of a state, which are its first tensors and must be these, on the host.
+func (s State) Weights(params []model.Param) ([]*tensors.Tensor, error) {
+	if len(s.Tensors) < len(params) {
+		return nil, fmt.Errorf("state of step %d with %d tensors, want %d parameters", s.Step, len(s.Tensors), len(params))
+	}
+	var weights []*tensors.Tensor
+	for i, want := range params {
+		tensor := s.Tensors[i]
+		if tensor.Name != want.Name || !slices.Equal(tensor.Dims, want.Dims) {
+			return nil, fmt.Errorf("state's tensor %d is %s %v, this model's %s %v", i+1, tensor.Name, tensor.Dims, want.Name, want.Dims)
+		}
+		weights = append(weights, tensors.FromFlatDataAndDimensions(tensor.Values, tensor.Dims...))
+	}
+	return weights, nil
 }
 
 // names lists the state's tensors in order.

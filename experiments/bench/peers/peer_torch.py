@@ -20,6 +20,30 @@ def autoencoder(width=1):
     return nn.Sequential(*layers[:-1], nn.Tanh())
 
 
+class UNet(nn.Module):
+    """Two 3×3 convolutions a level, max pooling, transposed convolutions, skip connections."""
+
+    def __init__(self, channels=(24, 48, 96)):
+        super().__init__()
+
+        def level(fan_in, fan_out):
+            return nn.Sequential(nn.Conv2d(fan_in, fan_out, 3, padding=1), nn.ReLU(), nn.Conv2d(fan_out, fan_out, 3, padding=1), nn.ReLU())
+
+        self.down = nn.ModuleList(level(a, b) for a, b in zip((1, *channels), channels))
+        self.back = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in zip(channels, channels[1:]))
+        self.up = nn.ModuleList(level(2 * a, a) for a in channels[:-1])
+        self.image = nn.Conv2d(channels[0], 1, 1)
+
+    def forward(self, rows):
+        h, skips = self.down[0](rows.view(-1, 1, 28, 28)), []
+        for level in self.down[1:]:
+            skips.append(h)
+            h = level(nn.functional.max_pool2d(h, 2))
+        for back, level in zip(reversed(self.back), reversed(self.up)):
+            h = level(torch.cat([skips.pop(), back(h)], 1))
+        return torch.tanh(self.image(h)).flatten(1)
+
+
 def denoising_loss(model, rows):
     x = rows.float().div_(127.5).sub_(1)
     damaged = torch.randn_like(x).mul_(0.3).add_(x).clamp_(-1, 1)
@@ -29,17 +53,17 @@ def denoising_loss(model, rows):
 loss_of = torch.compile(denoising_loss, dynamic=False) if variant == "compile" else denoising_loss
 
 
-def epoch(images, batch, width, runs, seed):
+def epoch(images, batch, width, runs, seed, model=""):
     """The first epoch of so many runs, one after another."""
     seconds, losses = 0, []
     for run in range(runs):
         torch.manual_seed(seed + run)
-        model = autoencoder(width)
-        optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=variant != "eager")
+        net = UNet() if model == "unet" else autoencoder(width)
+        optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=variant != "eager")
         start = time.perf_counter()
         total = torch.zeros(())
         for index in torch.randperm(images).split(batch):
-            loss = loss_of(model, data[index])
+            loss = loss_of(net, data[index])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

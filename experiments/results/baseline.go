@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"gonum.org/v1/gonum/mat"
+
+	"latent/pkg/config"
+	"latent/pkg/dataset"
+	"latent/pkg/probe"
+)
+
+// baseline is a code that the probe of a learned one is compared with.
+type baseline struct {
+	title    string
+	accuracy float64
+}
+
+// components is the number of principal components of the baseline: the size of the codes that are probed.
+const components = 64
+
+// probeBaselines probes the principal components of the images.
+func probeBaselines(ctx context.Context) ([]baseline, error) {
+	i := 0
+	for trials[i].name != probed {
+		i++
+	}
+	e, err := config.Load(trials[i].config)
+	if err != nil {
+		return nil, err
+	}
+	split, err := e.Data.Load(ctx, dataset.Options{})
+	if err != nil {
+		return nil, err
+	}
+	axes, err := principal(pixels(split.Train), components)
+	if err != nil {
+		return nil, err
+	}
+	set := func(images *dataset.Images) probe.Set {
+		var codes mat.Dense
+		codes.Mul(pixels(images), axes)
+		return probe.Set{Codes: &codes, Labels: images.Labels}
+	}
+	fitted, err := probe.Fit(ctx, set(split.Train), set(split.Validation), len(split.Classes))
+	if err != nil {
+		return nil, err
+	}
+	test := set(split.Test)
+	right := 0
+	for i, class := range fitted.Classes(test.Codes) {
+		if class == test.Labels[i] {
+			right++
+		}
+	}
+	return []baseline{{fmt.Sprintf("%d principal components", components), float64(right) / float64(len(test.Labels))}}, nil
+}
+
+// pixels are images as rows: [images, values].
+func pixels(images *dataset.Images) *mat.Dense {
+	values := make([]float64, len(images.Pixels))
+	for i, pixel := range images.Pixels {
+		values[i] = float64(pixel) / 255
+	}
+	return mat.NewDense(images.Len(), images.Size(), values)
+}
+
+// principal returns the n directions in which rows vary most, in falling order: [values, n]. It changes nothing of rows but
+// their mean, which moves the codes and not what a probe makes of them.
+func principal(rows *mat.Dense, n int) (*mat.Dense, error) {
+	count, values := rows.Dims()
+	means := make([]float64, values)
+	for i := range count {
+		for j, value := range rows.RawRowView(i) {
+			means[j] += value / float64(count)
+		}
+	}
+	for i := range count {
+		for j := range values {
+			rows.RawRowView(i)[j] -= means[j]
+		}
+	}
+	covariance := mat.NewSymDense(values, nil)
+	covariance.SymOuterK(1/float64(count), rows.T())
+	var eigen mat.EigenSym
+	if !eigen.Factorize(covariance, true) {
+		return nil, errors.New("the principal components were not found")
+	}
+	var vectors mat.Dense
+	eigen.VectorsTo(&vectors)
+	axes := mat.NewDense(values, n, nil)
+	for j := range n {
+		axes.SetCol(j, mat.Col(nil, values-1-j, &vectors)) // eigenvalues rise
+	}
+	return axes, nil
+}

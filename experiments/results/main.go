@@ -1,0 +1,113 @@
+// Command results trains the experiments that Latent's figures rest on, with several seeds each, and writes what came out.
+//
+//	go run ./experiments/results                     # everything, about three hours on two cores, into docs/results.md
+//	go run ./experiments/results --only vae,iwae     # parts of it, printed
+//	go run ./experiments/results --list              # what there is
+//
+// Each run is one that `latent run` would make, and leaves the same folder. A run that is already there, done, with the same
+// seed and the same sections data, corrupt, model and train, is not trained again; where its section evaluate differs, or figures
+// are missing, its weights are measured again. So the command goes on where it was stopped, and a run that was stopped is resumed by hand, or
+// trained from its start.
+//
+// It runs in the repository's root. Exit status: 0 done, whether or not the bars were met; 1 failed.
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"latent/pkg/experiment"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintf(os.Stderr, "results: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// documentPath is where the document of everything goes.
+const documentPath = "docs/results.md"
+
+// fewestSeeds are the seeds that the document of everything needs.
+const fewestSeeds = 3
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("results", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	seeds := flags.Int("seeds", fewestSeeds, "runs of each experiment, with seeds from 42 on")
+	only := flags.String("only", "", "experiments to run, separated by commas; see --list")
+	runs := flags.String("runs", "runs/results", "folder of the runs")
+	out := flags.String("o", "", "file to write; by default everything goes to "+documentPath+", and parts are printed")
+	found := flags.Bool("found", false, "train nothing: write what the runs that are there say, however many")
+	list := flags.Bool("list", false, "print the experiments' names and configs, and end")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil
+		}
+		return err
+	}
+	chosen, err := choose(*only)
+	switch {
+	case err != nil:
+		return err
+	case flags.NArg() > 0:
+		return fmt.Errorf("what is %q? all that results takes are flags; see --help", flags.Arg(0))
+	case *seeds < 1 || *seeds > 100:
+		return fmt.Errorf("--seeds=%d: want 1 to 100", *seeds)
+	}
+	if *list {
+		for _, t := range chosen {
+			fmt.Fprintf(stdout, "%-18s latent run %s\n", t.name, strings.Join(append([]string{t.config}, t.overrides...), " "))
+		}
+		return nil
+	}
+	if len(chosen) == len(trials) && *seeds >= fewestSeeds && *out == "" {
+		*out = documentPath
+	}
+
+	options := experiment.Options{Log: stderr, Command: "go run ./experiments/results " + strings.Join(args, " ")}
+	all := measured{}
+	for i, t := range chosen {
+		for n := range *seeds {
+			fmt.Fprintf(stderr, "\n%s, %d of %d, seed %d\n", t.name, i+1, len(chosen), firstSeed+n)
+			m, err := obtain(ctx, t, int64(firstSeed+n), *runs, !*found, options)
+			if err != nil {
+				return fmt.Errorf("%s, seed %d: %w", t.name, firstSeed+n, err)
+			}
+			if m != nil {
+				all[t.name] = append(all[t.name], *m)
+			}
+		}
+	}
+	var baselines []baseline
+	if slices.ContainsFunc(chosen, func(t trial) bool { return t.name == probed }) {
+		fmt.Fprintf(stderr, "\nthe probe's baselines\n")
+		if baselines, err = probeBaselines(ctx); err != nil {
+			return fmt.Errorf("the probe's baselines: %w", err)
+		}
+	}
+	var text bytes.Buffer
+	write(&text, all, baselines)
+	if *out == "" {
+		_, err := stdout.Write(text.Bytes())
+		return err
+	}
+	if err := os.WriteFile(filepath.FromSlash(*out), text.Bytes(), 0o644); err != nil {
+		return err
+	}
+	fmt.Fprintf(stderr, "\nwrote %s\n", *out)
+	return nil
+}

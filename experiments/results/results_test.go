@@ -1,0 +1,108 @@
+package main
+
+import (
+	"bytes"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+
+	"latent/pkg/config"
+	"latent/pkg/rundir"
+)
+
+// made returns runs with these figures of the test images, one for each.
+func made(name string, values ...float64) []outcome {
+	var runs []outcome
+	for i, value := range values {
+		manifest := rundir.NewManifest()
+		manifest.Seed = int64(firstSeed + i)
+		runs = append(runs, outcome{rundir.Result{Test: map[string]rundir.Number{name: rundir.Number(value)}}, manifest})
+	}
+	return runs
+}
+
+// A bar is met or missed by the mean, and a part that was not run has no line.
+func TestBars(t *testing.T) {
+	var out bytes.Buffer
+	writeBars(&out, measured{
+		unet:     made("psnr", 24.7, 24.9, 25.0),
+		conv:     made("psnr", 24.1, 24.2, 24.2),
+		iwae:     made("nll_dyn", 87, 88, 86),
+		vaeShort: made("nll_dyn", 88, 89, 87.5),
+		vae:      made("nll_dyn", 88.5, 88.6, 88.7),
+	})
+	var lines []string
+	for _, line := range strings.Split(out.String(), "\n") {
+		if strings.HasSuffix(line, "met |") || strings.HasSuffix(line, "MISSED** |") {
+			lines = append(lines, line)
+		}
+	}
+	want := []string{
+		"| PSNR of a U-Net at noise 0.5 | ≥ 24.8 dB | 24.87 ± 0.38 dB | 24.7, 24.9, 25 | met |",
+		"| PSNR of a convolutional autoencoder with a code of 64 at noise 0.5 | ≥ 24.2 dB | 24.17 ± 0.14 dB | 24.1, 24.2, 24.2 | **MISSED** |",
+		"| VAE: negative log-likelihood | ≤ 88.5 nats | 88.60 ± 0.25 nats | 88.5, 88.6, 88.7 | **MISSED** |",
+		"| IWAE with 5 samples less VAE, equally many updates: negative log-likelihood | ≤ 0 nats | −1.17 ± 0.72 nats | −1, −1, −1.5 | met |",
+	}
+	if !slices.Equal(lines, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// Every experiment's config is sound, and differs from the others in what it trains.
+func TestTrials(t *testing.T) {
+	t.Chdir("../..")
+	var all []*config.Experiment
+	for _, trial := range trials {
+		e, err := config.Load(trial.config, trial.overrides...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, other := range all {
+			if same, err := sameTraining(e, other); err != nil || same {
+				t.Errorf("%s trains the same as %s (%v)", trial.name, trials[i].name, err)
+			}
+		}
+		all = append(all, e)
+		section, err := evaluation(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		measuredAgain, err := config.Load(trial.config, section...)
+		if err != nil {
+			t.Fatalf("%s: %v", section, err)
+		}
+		if measuredAgain.Evaluate != e.Evaluate {
+			t.Errorf("%s: evaluates %+v, want %+v", trial.name, measuredAgain.Evaluate, e.Evaluate)
+		}
+	}
+}
+
+func TestChoose(t *testing.T) {
+	chosen, err := choose("iwae,vae")
+	if err != nil || len(chosen) != 2 || chosen[0].name != iwae {
+		t.Errorf("chose %v, %v", chosen, err)
+	}
+	if _, err := choose("iwae,nothing"); err == nil || !strings.Contains(err.Error(), `"nothing"`) {
+		t.Errorf("chose an experiment that there is not: %v", err)
+	}
+}
+
+// Points on a line in three dimensions have one principal axis, along the line.
+func TestPrincipal(t *testing.T) {
+	rows := mat.NewDense(5, 3, nil)
+	for i := range 5 {
+		rows.SetRow(i, []float64{2 + 2*float64(i), 1 - float64(i), 3 + 2*float64(i)})
+	}
+	axes, err := principal(rows, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []float64{2. / 3, -1. / 3, 2. / 3} {
+		if got := axes.At(i, 0) * math.Copysign(1, axes.At(0, 0)); math.Abs(got-want) > 1e-12 {
+			t.Errorf("axis %d: %g, want %g", i, got, want)
+		}
+	}
+}

@@ -1,0 +1,113 @@
+package evaluate
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"gonum.org/v1/gonum/mat"
+
+	"latent/pkg/dataset"
+	"latent/pkg/model"
+	"latent/pkg/probe"
+)
+
+// CodeMetrics tells of the figures of codes, in the order of tables; see [Evaluator.Probe] and [Evaluator.Codebook].
+var CodeMetrics = []Metric{
+	{Name: "probe_accuracy", Title: "probe accuracy", Higher: true},
+	{Name: "perplexity", Title: "perplexity", Higher: true},
+	{Name: "entries_used", Title: "entries used", Higher: true},
+}
+
+// CodeSize is the number of values of a code.
+func (e *Evaluator) CodeSize() int { return e.code }
+
+// Probed is what a linear classifier reads from codes.
+type Probed struct {
+	// Accuracy is the part of the test images that are told right.
+	Accuracy Figure
+	// Strength and ValidationAccuracy are those of the chosen classifier; see probe.Probe.
+	Strength, ValidationAccuracy float64
+}
+
+// Probe fits a linear classifier to the codes of undamaged training images, and tells the classes of test images by it. All
+// parts have labels.
+func (e *Evaluator) Probe(ctx context.Context, weights []*tensors.Tensor, split *dataset.Split) (Probed, error) {
+	var sets [3]probe.Set
+	for i, images := range []*dataset.Images{split.Train, split.Validation, split.Test} {
+		codes, err := e.Encode(ctx, weights, images)
+		if err != nil {
+			return Probed{}, err
+		}
+		sets[i] = probe.Set{Codes: codes.Matrix(), Labels: images.Labels}
+	}
+	training, validation, test := sets[0], sets[1], sets[2]
+	fitted, err := probe.Fit(ctx, training, validation, len(split.Classes))
+	if err != nil {
+		return Probed{}, err
+	}
+	right := make([]float64, len(test.Labels))
+	for i, class := range fitted.Classes(test.Codes) {
+		if class == test.Labels[i] {
+			right[i] = 1
+		}
+	}
+	return Probed{Accuracy: figure(right), Strength: fitted.Strength, ValidationAccuracy: fitted.ValidationAccuracy}, nil
+}
+
+// Matrix returns the codes in float64: [codes, values].
+func (c Codes) Matrix() *mat.Dense {
+	wide := make([]float64, len(c.Values))
+	for i, value := range c.Values {
+		wide[i] = float64(value)
+	}
+	return mat.NewDense(c.Len(), c.Size, wide)
+}
+
+// Codebook measures how a model with a codebook uses it for undamaged images: "entries_used", how many of its entries are
+// chosen at all, and "perplexity", exp(−Σ p log p) with the share p of each entry in all choices, which is the number of
+// entries where all are chosen equally often. Of other models it returns nil.
+func (e *Evaluator) Codebook(ctx context.Context, weights []*tensors.Tensor, images *dataset.Images) (map[string]Figure, error) {
+	quantiser, ok := e.spec.Model.(model.Quantiser)
+	if !ok {
+		return nil, nil
+	}
+	exec, err := e.compile(batch, func(inputs []*Node) []*Node {
+		in := e.read(inputs)
+		return []*Node{quantiser.Choices(in.pass(streamModel), in.images)}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("build the choice of entries: %w", err)
+	}
+	counts, all := map[int32]int{}, 0
+	for first := 0; first < images.Len(); first += batch {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		outputs, err := e.call(exec, batch, weights, images, first, 0)
+		if err != nil {
+			return nil, err
+		}
+		choices, err := tensors.CopyFlatData[int32](outputs[0])
+		if err != nil {
+			return nil, err
+		}
+		for _, entry := range choices[:len(choices)/batch*min(batch, images.Len()-first)] {
+			counts[entry]++
+			all++
+		}
+	}
+	entropy := 0.0
+	for _, entry := range slices.Sorted(maps.Keys(counts)) { // in order: sums of floats depend on it
+		share := float64(counts[entry]) / float64(all)
+		entropy -= share * math.Log(share)
+	}
+	return map[string]Figure{"perplexity": {Mean: math.Exp(entropy)}, "entries_used": {Mean: float64(len(counts))}}, nil
+}
+
+// Image is the size of the images.
+func (e *Evaluator) Image() model.Image { return e.image }

@@ -1,0 +1,218 @@
+package experiment
+
+import (
+	"context"
+	"maps"
+
+	"github.com/gomlx/gomlx/core/tensors"
+	"gonum.org/v1/gonum/mat"
+
+	"latent/pkg/backend"
+	"latent/pkg/config"
+	"latent/pkg/dataset"
+	"latent/pkg/evaluate"
+	"latent/pkg/feature"
+	"latent/pkg/model"
+	"latent/pkg/rundir"
+)
+
+// subject is a trained model to measure.
+type subject struct {
+	experiment *config.Experiment
+	evaluator  *evaluate.Evaluator
+	weights    []*tensors.Tensor
+	// images are what it is measured on.
+	images *dataset.Images
+	// split is the dataset that the images are the test images of; nil where they are others, which have no probe and no
+	// generated images to compare with them.
+	split *dataset.Split
+	// judge compares images; nil without evaluate.generated.
+	judge *judge
+}
+
+// measure enters all figures of the subject in a result, and returns those of its reconstructions.
+func (s subject) measure(ctx context.Context, into *rundir.Result) (evaluate.Result, error) {
+	options := s.experiment.Evaluate
+	result, err := s.evaluator.Measure(ctx, s.weights, s.images)
+	if err != nil {
+		return result, err
+	}
+	if result.MaskKnown, err = s.evaluator.MaskKnown(ctx, s.weights, s.images); err != nil {
+		return result, err
+	}
+	likelihood, err := s.evaluator.Likelihood(ctx, s.weights, s.images, options.NLLSamples, options.NLLImages)
+	if err != nil {
+		return result, err
+	}
+	setFigures(into, result, likelihood)
+	codebook, err := s.evaluator.Codebook(ctx, s.weights, s.images)
+	if err != nil {
+		return result, err
+	}
+	addFigures(into, codebook)
+	if s.split == nil {
+		return result, nil
+	}
+	if options.Probe {
+		found, err := s.evaluator.Probe(ctx, s.weights, s.split)
+		if err != nil {
+			return result, err
+		}
+		addFigures(into, map[string]evaluate.Figure{"probe_accuracy": found.Accuracy})
+		into.Probe = &rundir.Probe{Strength: rundir.Number(found.Strength), ValidationAccuracy: rundir.Number(found.ValidationAccuracy)}
+	}
+	if s.judge != nil {
+		into.Generated, err = s.score(ctx)
+	}
+	return result, err
+}
+
+// addFigures enters more figures of the test images.
+func addFigures(r *rundir.Result, figures map[string]evaluate.Figure) {
+	for name, figure := range figures {
+		r.Test[name] = rundir.Number(figure.Mean)
+		if figure.Interval > 0 {
+			r.Interval["test"][name] = rundir.Number(figure.Interval)
+		}
+	}
+}
+
+// scoreComponents is the number of components of the mixture that scored images are drawn from: that of Ghosh et al. 2020.
+const scoreComponents = 10
+
+// score draws images from each sampler that the model has, and compares them with the test images.
+func (s subject) score(ctx context.Context) (*rundir.Generated, error) {
+	decoder := s.experiment.Model.(model.Decoder) // the config's check sees to it
+	from := source{decoder, s.evaluator, s.weights, func() (*dataset.Images, error) { return s.split.Train, nil }}
+	generated := s.judge.Generated
+	generated.Floor, generated.Samplers = maps.Clone(generated.Floor), map[string]map[string]rundir.Number{}
+	for _, sampler := range samplers {
+		if !sampler.of(decoder) {
+			continue
+		}
+		images, err := from.generate(ctx, sampler, Generation{
+			Images: generated.Images, Seed: s.experiment.Evaluate.Seed, Components: scoreComponents},
+			labelsOf(decoder, -1, generated.Images))
+		if err != nil {
+			return nil, err
+		}
+		if generated.Samplers[sampler.name], err = s.judge.compare(ctx, images); err != nil {
+			return nil, err
+		}
+	}
+	return &generated, nil
+}
+
+// judge compares images with the test images of a dataset.
+type judge struct {
+	// Generated is the result but for the samplers.
+	rundir.Generated
+
+	classifier *feature.Classifier
+	test       feature.Gaussian
+	points     *mat.Dense // features of some test images, for precision and recall
+	manifold   *feature.Manifold
+}
+
+// manifoldImages is at most how many images of each set there are for precision and recall, whose time grows with its square.
+const manifoldImages = 5000
+
+// newJudge returns a judge of sets of n images, with as many training images compared as the floor.
+func newJudge(ctx context.Context, b *backend.Backend, split *dataset.Split, n int, options Options) (*judge, error) {
+	classifier, err := feature.Open(ctx, b, split, feature.Options{Dir: options.Classifiers, Log: options.Log})
+	if err != nil {
+		return nil, err
+	}
+	test, err := classifier.Describe(ctx, split.Test)
+	if err != nil {
+		return nil, err
+	}
+	j := &judge{classifier: classifier, test: feature.Fit(test.Features), Generated: rundir.Generated{
+		FeaturesSHA256:     classifier.SHA256,
+		ClassifierAccuracy: rundir.Number(test.Accuracy(split.Test.Labels)),
+		Images:             n, TestImages: split.Test.Len(), ManifoldImages: min(n, split.Test.Len(), manifoldImages),
+	}}
+	j.points = spread(test.Features, j.ManifoldImages)
+	if j.manifold, err = feature.NewManifold(ctx, j.points); err != nil {
+		return nil, err
+	}
+	j.Floor, err = j.compare(ctx, split.Train.Select(places(split.Train.Len(), n)))
+	return j, err
+}
+
+// places returns n of the numbers below all, evenly spaced: the images of a dataset may be in an order. MNIST's first 5,000 test
+// images are easier than the others.
+func places(all, n int) []int {
+	chosen := make([]int, n)
+	for i := range chosen {
+		chosen[i] = i * all / n
+	}
+	return chosen
+}
+
+// spread returns n of the points, evenly spaced.
+func spread(points *mat.Dense, n int) *mat.Dense {
+	all, dimensions := points.Dims()
+	chosen := mat.NewDense(n, dimensions, nil)
+	for i, place := range places(all, n) {
+		chosen.SetRow(i, points.RawRowView(place))
+	}
+	return chosen
+}
+
+// compare returns the figures of images beside the test images.
+func (j *judge) compare(ctx context.Context, images *dataset.Images) (map[string]rundir.Number, error) {
+	described, err := j.classifier.Describe(ctx, images)
+	if err != nil {
+		return nil, err
+	}
+	distance, err := feature.Frechet(j.test, feature.Fit(described.Features))
+	if err != nil {
+		return nil, err
+	}
+	points := spread(described.Features, j.ManifoldImages)
+	precision, err := j.manifold.Contains(ctx, points)
+	if err != nil {
+		return nil, err
+	}
+	manifold, err := feature.NewManifold(ctx, points)
+	if err != nil {
+		return nil, err
+	}
+	recall, err := manifold.Contains(ctx, j.points)
+	return map[string]rundir.Number{
+		"frechet": rundir.Number(distance), "precision": rundir.Number(precision), "recall": rundir.Number(recall),
+	}, err
+}
+
+// leastTest is the least number of test images to compare generated ones with.
+const leastTest = 10
+
+// checkScores finds values of the section evaluate that do not fit the images.
+func checkScores(e *config.Experiment, split *dataset.Split) error {
+	labels := split.Train.Labels != nil && len(split.Classes) > 1
+	switch generated := e.Evaluate.Generated; {
+	case generated > 0 && !labels:
+		return InputError{e.Problem("evaluate.generated", "needs images with labels, for a classifier of them; write 0, or sort the folder's files into a subfolder for each class")}
+	case generated > split.Train.Len():
+		return InputError{e.Problem("evaluate.generated", "%d, but there are only %d training images to compare as many of; lower it", generated, split.Train.Len())}
+	case generated > 0 && split.Test.Len() < leastTest:
+		return InputError{e.Problem("evaluate.generated", "needs at least %d test images, and there are %d; write 0", leastTest, split.Test.Len())}
+	case e.Evaluate.Probe && !labels:
+		return InputError{e.Problem("evaluate.probe", "needs images with labels; write false, or sort the folder's files into a subfolder for each class")}
+	case e.Evaluate.Probe && split.Validation.Len() == 0:
+		return InputError{e.Problem("evaluate.probe", "needs held-out images; set data.validation above 0, or write false")}
+	}
+	return nil
+}
+
+// mostProbed is the largest code that a probe is fitted to: its 60,000 codes take half a gigabyte then.
+const mostProbed = 1024
+
+// checkProbe finds codes that are too large to probe.
+func checkProbe(e *config.Experiment, evaluator *evaluate.Evaluator) error {
+	if size := evaluator.CodeSize(); e.Evaluate.Probe && size > mostProbed {
+		return InputError{e.Problem("evaluate.probe", "a code of %d values, and at most %d are probed; write false, or make it smaller", size, mostProbed)}
+	}
+	return nil
+}
