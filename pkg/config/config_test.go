@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,6 +18,7 @@ import (
 
 	"latent/pkg/corrupt"
 	"latent/pkg/dataset"
+	"latent/pkg/evaluate"
 	"latent/pkg/model"
 )
 
@@ -291,6 +293,7 @@ func settle(e *Experiment) {
 	e.Train.WeightDecay, e.Train.Momentum, e.Train.EarlyStopping = 0, 0, 0
 	e.Train.BatchSize, e.Train.Devices = 1, 1
 	e.Evaluate.Generated = 0
+	e.Output.Show = slices.DeleteFunc(e.Output.Show, func(picture string) bool { return evaluate.Inapplicable(picture, e.Model) != "" })
 	e.Train.WarmupEpochs = min(e.Train.WarmupEpochs, float64(e.Train.Epochs))
 	if e.Train.Loss == "bce" {
 		e.Train.Loss = "mse"

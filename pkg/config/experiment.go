@@ -125,7 +125,7 @@ func (e *Experiment) check(report func(problem string, keys ...string)) {
 	}
 	for i, picture := range e.Output.Show {
 		if problem := evaluate.Inapplicable(picture, e.Model); problem != "" {
-			report(fmt.Sprintf("no %s: %s", picture, problem), fmt.Sprintf("output.show.%d", i), "output.show", "model")
+			report(fmt.Sprintf("no %s: %s", picture, problem), fmt.Sprintf("output.show.%d", i), "model")
 		}
 	}
 	if t.BatchSize%t.Devices != 0 {

@@ -318,7 +318,7 @@ func (g *gallery) foremost(ctx context.Context) ([]evaluate.Axis, []string, erro
 		return nil, nil, err
 	}
 	observed := codes.Axes()
-	scores, unit := make([]float64, codes.Size), "deviation %s"
+	scores, unit := make([]float64, codes.Size), "deviation %.2f"
 	for i, axis := range observed {
 		scores[i] = axis.Deviation
 	}
@@ -327,7 +327,7 @@ func (g *gallery) foremost(ctx context.Context) ([]evaluate.Axis, []string, erro
 		return nil, nil, err
 	}
 	if divergence != nil {
-		scores, unit = divergence, "KL %s nats"
+		scores, unit = divergence, "KL %.2f nats"
 	}
 	axes := observed
 	if _, ok := g.Experiment.Model.(model.Prior); ok {
@@ -336,7 +336,7 @@ func (g *gallery) foremost(ctx context.Context) ([]evaluate.Axis, []string, erro
 	axes = evaluate.Foremost(axes, scores, traversed)
 	var names []string
 	for _, axis := range axes {
-		names = append(names, fmt.Sprintf("z%d, "+unit, axis.Dimension+1, signed(scores[axis.Dimension], 2)))
+		names = append(names, fmt.Sprintf("z%d, "+unit, axis.Dimension+1, scores[axis.Dimension]))
 	}
 	return axes, names, nil
 }
@@ -408,7 +408,7 @@ func (g *gallery) drawMap(ctx context.Context, options Options) ([]byte, error) 
 				Y:     fmt.Sprintf("→ second principal component, %.1f %% of the variance", 100*explained[1]), Points: evaluate.Points(plane),
 			},
 			{
-				Title: fmt.Sprintf("t-SNE of the first %s, perplexity %d", thousands(near), projection.Perplexity),
+				Title: fmt.Sprintf("t-SNE of the first %s, perplexity %.0f", thousands(near), projection.Perplexity(near)),
 				X:     "neighbours are near in the code; axes and distances of groups have no meaning", Points: evaluate.Points(neighbours),
 			},
 		},

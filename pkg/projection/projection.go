@@ -17,15 +17,15 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
-// Plane is the number of dimensions of a plane.
-const Plane = 2
+// planar is the number of dimensions of a plane.
+const planar = 2
 
 // PCA projects points on the two directions in which they vary most: [points, dimensions] → [points, 2], centred. explained
 // are the parts of the whole variance along the two, 0 where the points are all the same. Points of one dimension have a
 // second coordinate of 0. There must be two points or more.
 //
 // A direction's sign, which is arbitrary, is such that its largest component is positive.
-func PCA(points *mat.Dense) (plane *mat.Dense, explained [Plane]float64, err error) {
+func PCA(points *mat.Dense) (plane *mat.Dense, explained [planar]float64, err error) {
 	n, dimensions := points.Dims()
 	var components stat.PC
 	if n < 2 || !components.PrincipalComponents(points, nil) {
@@ -35,7 +35,7 @@ func PCA(points *mat.Dense) (plane *mat.Dense, explained [Plane]float64, err err
 	components.VectorsTo(directions)
 	variances := components.VarsTo(nil)
 	if total := floats.Sum(variances); total > 0 {
-		for k := range min(Plane, len(variances)) {
+		for k := range min(planar, len(variances)) {
 			explained[k] = variances[k] / total
 		}
 	}
@@ -45,8 +45,8 @@ func PCA(points *mat.Dense) (plane *mat.Dense, explained [Plane]float64, err err
 		floats.AddConst(-stat.Mean(column, nil), column)
 		centred.SetCol(j, column)
 	}
-	plane = mat.NewDense(n, Plane, nil)
-	for k := range min(Plane, len(variances)) {
+	plane = mat.NewDense(n, planar, nil)
+	for k := range min(planar, len(variances)) {
 		direction := mat.Col(nil, k, directions)
 		if largest := floats.MaxIdx(magnitudes(direction)); direction[largest] < 0 {
 			floats.Scale(-1, direction)

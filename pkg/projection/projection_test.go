@@ -110,13 +110,13 @@ func TestTSNEOfLittle(t *testing.T) {
 	for i := range 50 {
 		half.Set(i, 0, float64(i))
 	}
-	for name, points := range map[string]*mat.Dense{"all the same": mat.NewDense(20, 3, nil), "half the same": half, "few": clusters(LeastPoints, 2, 1)} {
+	for name, points := range map[string]*mat.Dense{"all the same": mat.NewDense(20, 3, nil), "half the same": half, "few": clusters(leastPoints, 2, 1)} {
 		plane, err := TSNE(context.Background(), points)
 		if err != nil || floats.HasNaN(plane.RawMatrix().Data) {
 			t.Errorf("%s: %v, %v", name, plane, err)
 		}
 	}
-	if _, err := TSNE(context.Background(), mat.NewDense(LeastPoints-1, 3, nil)); err == nil {
+	if _, err := TSNE(context.Background(), mat.NewDense(leastPoints-1, 3, nil)); err == nil {
 		t.Error("too few points were laid out")
 	}
 	ended, cancel := context.WithCancel(context.Background())

@@ -11,11 +11,12 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
-// Perplexity is TSNE's number of neighbours that count for a point, about, where there are enough points.
-const Perplexity = 30
+// Perplexity is about the number of neighbours that count for each of n points in TSNE: 30, or a third of the others where they
+// are few.
+func Perplexity(n int) float64 { return min(30, float64(n-1)/3) }
 
-// LeastPoints is the least number of points that TSNE lays out.
-const LeastPoints = 5
+// leastPoints is the least number of points that TSNE lays out.
+const leastPoints = 5
 
 // The descent: a first part with the affinities exaggerated, in which clusters form, and a second without. The factor and the
 // momenta are those of van der Maaten & Hinton 2008 and scikit-learn; the steps are fewer, for there is a start by PCA.
@@ -27,7 +28,7 @@ const (
 )
 
 // TSNE lays points out so that near ones stay near: [points, dimensions] → [points, 2], centred. Distances between groups of
-// points, and their sizes, mean nothing. There must be [LeastPoints] or more; the time grows with the square of their number,
+// points, and their sizes, mean nothing. There must be five or more; the time grows with the square of their number,
 // half a minute for 1,000 on one core.
 //
 // The affinities and their gradient are go-tsne's. Its descent is not used: it begins at random, with the process's own
@@ -36,8 +37,8 @@ const (
 // 2008, section 3.4).
 func TSNE(ctx context.Context, points *mat.Dense) (*mat.Dense, error) {
 	n, _ := points.Dims()
-	if n < LeastPoints {
-		return nil, fmt.Errorf("t-SNE: %d points, want %d or more", n, LeastPoints)
+	if n < leastPoints {
+		return nil, fmt.Errorf("t-SNE: %d points, want %d or more", n, leastPoints)
 	}
 	start, _, err := PCA(points)
 	if err != nil {
@@ -47,8 +48,7 @@ func TSNE(ctx context.Context, points *mat.Dense) (*mat.Dense, error) {
 		start.Scale(startDeviation/deviation, start)
 	}
 	// With a learning rate of 1, a step of go-tsne's moves the points by the sum of the gradients.
-	perplexity := min(Perplexity, float64(n-1)/3)
-	embedding := tsne.NewTSNE(Plane, perplexity, 1, washSteps+exaggeratedSteps+plainSteps, false)
+	embedding := tsne.NewTSNE(planar, Perplexity(n), 1, washSteps+exaggeratedSteps+plainSteps, false)
 	wash, descent := newWash(n), newDescent(start)
 	embedding.EmbedDistances(distances(points), func(step int, _ float64, _ mat.Matrix) (stop bool) {
 		switch {
@@ -99,9 +99,9 @@ const washSteps = 3
 const large = 0x1p200
 
 func newWash(n int) *wash {
-	places := mat.NewDense(n, Plane, nil)
+	places := mat.NewDense(n, planar, nil)
 	for i := range n {
-		for k := range Plane {
+		for k := range planar {
 			places.Set(i, k, float64(i)-float64(n-1)/2)
 		}
 	}
@@ -138,14 +138,14 @@ type descent struct {
 
 func newDescent(start *mat.Dense) *descent {
 	n, _ := start.Dims()
-	gain := mat.NewDense(n, Plane, nil)
+	gain := mat.NewDense(n, planar, nil)
 	gain.Apply(func(_, _ int, _ float64) float64 { return 1 }, gain)
 	return &descent{
 		// Belkina et al. 2019; scikit-learn's, whose gradient has the same factor 4.
 		rate:   max(float64(n)/exaggeration/4, 50),
 		before: start, gain: gain,
-		sum: mat.NewDense(n, Plane, nil), speed: mat.NewDense(n, Plane, nil),
-		next: mat.NewDense(n, Plane, nil), gradient: mat.NewDense(n, Plane, nil),
+		sum: mat.NewDense(n, planar, nil), speed: mat.NewDense(n, planar, nil),
+		next: mat.NewDense(n, planar, nil), gradient: mat.NewDense(n, planar, nil),
 	}
 }
 
@@ -168,7 +168,7 @@ func (d *descent) step(number int, embedding *tsne.TSNE) {
 	d.sum.Copy(d.next)
 	n, _ := d.before.Dims()
 	for i := range n {
-		for k := range Plane {
+		for k := range planar {
 			gradient, speed, gain := d.gradient.At(i, k), d.speed.At(i, k), d.gain.At(i, k)
 			if gradient*speed < 0 {
 				gain += 0.2
@@ -181,7 +181,7 @@ func (d *descent) step(number int, embedding *tsne.TSNE) {
 			d.before.Set(i, k, d.before.At(i, k)+speed)
 		}
 	}
-	for k := range Plane {
+	for k := range planar {
 		column := mat.Col(nil, k, d.before)
 		floats.AddConst(-stat.Mean(column, nil), column)
 		d.before.SetCol(k, column)

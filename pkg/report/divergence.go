@@ -38,7 +38,7 @@ func appendDivergence(charts []chart, divergence []rundir.Number) []chart {
 	}
 	first, last := columns[0], columns[len(columns)-1]
 	c := chart{Title: title, Label: fmt.Sprintf("%s: from %s of dimension %d down to %s of dimension %d",
-		title, significant(first.nats), first.dimension, significant(last.nats), last.dimension)}
+		title, tickText(first.nats), first.dimension, tickText(last.nats), last.dimension)}
 
 	// A divergence is never negative; 0 is the axis.
 	y := axis{bounds: bounds{min: 0, max: max(1.05*first.nats, 1e-9)}}
@@ -54,7 +54,7 @@ func appendDivergence(charts []chart, divergence []rundir.Number) []chart {
 	for i, column := range columns {
 		middle, top := plotLeft+(float64(i)+0.5)*pitch, py(max(column.nats, 0))
 		fmt.Fprintf(&svg, `<rect class="column" x="%.1f" y="%.1f" width="%.1f" height="%.1f"><title>z%d: %s nats</title></rect>`,
-			middle-width/2, top, width, py(0)-top, column.dimension, significant(column.nats))
+			middle-width/2, top, width, py(0)-top, column.dimension, tickText(column.nats))
 		if i%every == 0 {
 			fmt.Fprintf(&svg, `<text class="tick" x="%.1f" y="%.1f" text-anchor="middle">z%d</text>`, middle, chartHeight-plotBottom+16, column.dimension)
 		}

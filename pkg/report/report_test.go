@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/net/html"
 
+	"latent/pkg/evaluate"
 	"latent/pkg/rundir"
 )
 
@@ -228,5 +229,55 @@ func TestTicks(t *testing.T) {
 		if strings.Join(got, " ") != c.want {
 			t.Errorf("ticks from %g to %g are %v, want %s", c.min, c.max, got, c.want)
 		}
+	}
+}
+
+// The pictures of codes are in the page, in their order and each with words; other files are not.
+func TestShown(t *testing.T) {
+	run := newRun(t, func(*rundir.Manifest) {})
+	for _, name := range []string{"map", "samples", "holiday"} {
+		if err := run.SavePicture(name, []byte("\x89PNG "+name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	root := parse(t, run)
+	var found []string
+	for node := range root.Descendants() {
+		if node.Type == html.ElementNode && node.Data == "img" {
+			for _, attribute := range node.Attr {
+				if attribute.Key == "alt" {
+					found = append(found, strings.Fields(attribute.Val)[0])
+				}
+			}
+		}
+	}
+	if got := strings.Join(found, " "); got != "Generated Two" || count(root, "figcaption") != 2 {
+		t.Errorf("pictures %q with %d captions, want samples and map", got, count(root, "figcaption"))
+	}
+	for _, name := range evaluate.Pictures {
+		if captions[name].alt == "" || captions[name].text == "" {
+			t.Errorf("nothing is said about %s", name)
+		}
+	}
+}
+
+// A bar for each finite divergence, the largest first; what is not finite has none.
+func TestDivergence(t *testing.T) {
+	charts := appendDivergence(nil, []rundir.Number{0.5, rundir.Number(math.NaN()), 2, 0})
+	if len(charts) != 1 {
+		t.Fatalf("%d charts", len(charts))
+	}
+	if got := strings.Count(string(charts[0].SVG), "<rect"); got != 3 {
+		t.Errorf("%d bars, want 3", got)
+	}
+	if want := "from 2 of dimension 3 down to 0 of dimension 4"; !strings.HasSuffix(charts[0].Label, want) {
+		t.Errorf("label %q, want an end %q", charts[0].Label, want)
+	}
+	if charts := appendDivergence(nil, nil); charts != nil {
+		t.Error("a chart of nothing")
+	}
+	many := appendDivergence(nil, make([]rundir.Number, 1000))
+	if got := strings.Count(string(many[0].SVG), "<rect"); got != mostColumns {
+		t.Errorf("%d bars of 1000 dimensions, want %d", got, mostColumns)
 	}
 }
