@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image"
 	"image/png"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -167,13 +168,18 @@ func (j job) do(r *restore.Restorer, options restore.Options, compare bool) (pix
 
 // writePNG writes a picture whole or not at all.
 func writePNG(path string, p image.Image) error {
+	return writeWhole(path, func(w io.Writer) error { return png.Encode(w, p) })
+}
+
+// writeWhole writes a file under a temporary name, and renames it.
+func writeWhole(path string, fill func(w io.Writer) error) error {
 	file, err := os.CreateTemp(filepath.Dir(path), temporaryPattern)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	defer os.Remove(file.Name()) // fails once the file has its name
 	buffered := bufio.NewWriter(file)
-	err = errors.Join(png.Encode(buffered, p), buffered.Flush(), file.Chmod(0o644), file.Close())
+	err = errors.Join(fill(buffered), buffered.Flush(), file.Chmod(0o644), file.Close())
 	if err == nil {
 		err = os.Rename(file.Name(), path)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -164,18 +165,17 @@ func drawTo(ctx context.Context, c *console, trained *experiment.Trained, name s
 	return nil
 }
 
-// writeNew writes a file, with force in the place of another.
+// writeNew writes a file whole or not at all, with force in the place of another.
 func writeNew(path string, data []byte, force bool) error {
-	flags := os.O_WRONLY | os.O_CREATE | os.O_EXCL
-	if force {
-		flags = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
+	if !force {
+		if _, err := os.Lstat(path); err == nil {
+			return fmt.Errorf("write %s: %w", path, os.ErrExist)
+		}
 	}
-	file, err := os.OpenFile(path, flags, 0o644)
-	if err != nil {
+	return writeWhole(path, func(w io.Writer) error {
+		_, err := w.Write(data)
 		return err
-	}
-	_, err = file.Write(data)
-	return errors.Join(err, file.Close())
+	})
 }
 
 // drawInto saves pictures in the run's folder, and writes its report again.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -23,10 +24,7 @@ const components = 64
 
 // probeBaselines probes the principal components of the images.
 func probeBaselines(ctx context.Context) ([]baseline, error) {
-	i := 0
-	for trials[i].name != probed {
-		i++
-	}
+	i := slices.IndexFunc(trials, func(t trial) bool { return t.name == masked })
 	e, err := config.Load(trials[i].config)
 	if err != nil {
 		return nil, err

@@ -116,24 +116,20 @@ var bars = []bar{
 	{"Fréchet distance on the same codes: flow ÷ mixture", "", func(m measured) []float64 {
 		return m.combined(flow, sampled("flow", "frechet"), flow, sampled("mixture", "frechet"), ratio)
 	}, false, 1},
-	{"linear probe of a code of 64", "%", func(m measured) []float64 { return percent(m.of(probed, test("probe_accuracy"))) }, true, 95},
+	{"linear probe of a code of 64", "%", func(m measured) []float64 { return m.of(masked, accuracy) }, true, 95},
 }
 
-func percent(values []float64) []float64 {
-	for i := range values {
-		values[i] *= 100
-	}
-	return values
-}
+// accuracy is the probe's, in %.
+func accuracy(o outcome) float64 { return 100 * test("probe_accuracy")(o) }
 
 // write writes the document of what was measured. Bars and rows of experiments that were not run are left out.
 func write(out *bytes.Buffer, m measured, baselines []baseline) {
 	fmt.Fprintf(out, `# Results on MNIST
 
 Made by `+"`go run ./experiments/results`"+`; every figure here is measured, none written by hand. Each line is the mean of runs with
-the seeds from %d on, ± half its 95 %% interval over them (Student's t). Figures are of the 10,000 test images, which were looked
-once, at a run's end, with the weights of the lowest validation loss. Minutes are those of the fastest run, start and
-measurement included: the machine below did other things at the same time.
+the seeds from %d on, as many as its column "runs" says, ± half the mean's 95 %% interval over them (Student's t). Figures are of
+the 10,000 test images, with the weights of the lowest validation loss. Minutes are those of the fastest run, from its start to
+its report: the machine below did other things at the same time.
 
 `, firstSeed)
 	for _, fact := range facts(m) {
@@ -146,20 +142,25 @@ measurement included: the machine below did other things at the same time.
 	writeProbe(out, m, baselines)
 }
 
-// facts are what the runs were made with.
+// facts are what the runs were made with, each once.
 func facts(m measured) []string {
-	for _, t := range trials {
-		if len(m[t.name]) == 0 {
-			continue
-		}
-		first := m[t.name][0].manifest
-		return []string{
-			fmt.Sprintf("processor: %s, %d cores", first.Host.CPU, first.Host.Cores),
-			fmt.Sprintf("backend: %s", first.Backend.Name),
-			fmt.Sprintf("gomlx %s, go-xla %s, %s", first.Versions["gomlx"], first.Versions["go-xla"], first.Versions["go"]),
+	var list []string
+	add := func(format string, args ...any) {
+		if fact := fmt.Sprintf(format, args...); !slices.Contains(list, fact) {
+			list = append(list, fact)
 		}
 	}
-	return nil
+	for _, t := range trials {
+		for _, o := range m[t.name] {
+			add("processor: %s, %d cores", o.manifest.Host.CPU, o.manifest.Host.Cores)
+			add("backend: %s", o.manifest.Backend.Name)
+			add("gomlx %s, go-xla %s, %s", o.manifest.Versions["gomlx"], o.manifest.Versions["go-xla"], o.manifest.Versions["go"])
+			if g := o.result.Generated; g != nil {
+				add("classifier for generated images: accuracy %.4f, SHA-256 %s", float64(g.ClassifierAccuracy), g.FeaturesSHA256)
+			}
+		}
+	}
+	return list
 }
 
 // text writes the mean of values with its interval.
@@ -235,6 +236,15 @@ var tables = []table{
 		},
 	},
 	{
+		title:   "Masked patches",
+		note:    "Three quarters of the patches of 4×4 pixels are hidden. Inside are the hidden pixels.",
+		columns: []string{"PSNR, dB", "MSE inside"},
+		rows: []row{
+			{"convolutional, code of 64", masked, []value{test("psnr"), test("mse_inside")}, false},
+			{"filled in smoothly", masked, []value{known("psnr"), known("mse_inside")}, true},
+		},
+	},
+	{
 		title: "Likelihood",
 		note: "Of black-and-white digits, drawn once with the grey value as probability; in nats. The negative log-likelihood by 5,000 " +
 			"importance samples of each of the first 1,000 test images, the others over all test images.",
@@ -290,23 +300,26 @@ func (t table) write(out *bytes.Buffer, m measured) {
 		if !r.beside {
 			fastest = fmt.Sprintf("%.1f", slices.Min(m.of(r.trial, minutes)))
 		}
-		lines = append(lines, line+" | "+fastest+" |")
+		lines = append(lines, fmt.Sprintf("%s | %s | %d |", line, fastest, len(m[r.trial])))
 	}
 	if len(lines) == 0 {
 		return
 	}
-	fmt.Fprintf(out, "\n## %s\n\n%s\n\n|  | %s | minutes |\n| ---%s |\n%s\n", t.title, t.note, strings.Join(t.columns, " | "),
-		strings.Repeat(" | ---:", len(t.columns)+1), strings.Join(lines, "\n"))
+	fmt.Fprintf(out, "\n## %s\n\n%s\n\n|  | %s | minutes | runs |\n| ---%s |\n%s\n", t.title, t.note, strings.Join(t.columns, " | "),
+		strings.Repeat(" | ---:", len(t.columns)+2), strings.Join(lines, "\n"))
 }
 
 // writeProbe writes the probe's figures beside its baselines.
 func writeProbe(out *bytes.Buffer, m measured, baselines []baseline) {
-	if len(m[probed]) == 0 {
+	if len(m[masked]) == 0 {
 		return
 	}
 	fmt.Fprint(out, "\n## Linear probe\n\nThe test images that a logistic regression on the standardised code names rightly, in %. Its strength of "+
-		"regularisation is chosen on validation images. The autoencoder learned without labels.\n\n|  | % |\n| --- | ---: |\n")
-	fmt.Fprintf(out, "| convolutional denoiser, code of 64 | %s |\n", text(percent(m.of(probed, test("probe_accuracy"))), ""))
+		"regularisation is chosen on validation images. The autoencoders learned without labels.\n\n|  | % |\n| --- | ---: |\n")
+	fmt.Fprintf(out, "| convolutional masked autoencoder, code of 64 | %s |\n", text(m.of(masked, accuracy), ""))
+	if len(m[conv]) > 0 {
+		fmt.Fprintf(out, "| convolutional denoiser, code of 64 | %s |\n", text(m.of(conv, accuracy), ""))
+	}
 	for _, b := range baselines {
 		fmt.Fprintf(out, "| %s | %s |\n", b.title, text([]float64{100 * b.accuracy}, ""))
 	}

@@ -74,10 +74,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 		return nil
 	}
-	if len(chosen) == len(trials) && *seeds >= fewestSeeds && *out == "" {
-		*out = documentPath
-	}
-
 	options := experiment.Options{Log: stderr, Command: "go run ./experiments/results " + strings.Join(args, " ")}
 	all := measured{}
 	for i, t := range chosen {
@@ -92,8 +88,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			}
 		}
 	}
+	if err := sameFeatures(all); err != nil {
+		return err
+	}
+	if *out == "" && all.whole() {
+		*out = documentPath
+	}
 	var baselines []baseline
-	if slices.ContainsFunc(chosen, func(t trial) bool { return t.name == probed }) {
+	if slices.ContainsFunc(chosen, func(t trial) bool { return t.name == masked }) {
 		fmt.Fprintf(stderr, "\nthe probe's baselines\n")
 		if baselines, err = probeBaselines(ctx); err != nil {
 			return fmt.Errorf("the probe's baselines: %w", err)

@@ -37,7 +37,7 @@ const (
 	iwae      = "iwae"
 	rae       = "rae"
 	flow      = "flow"
-	probed    = conv
+	masked    = "masked"
 )
 
 // generated asks for the comparison of generated images with the test images.
@@ -55,6 +55,7 @@ var trials = []trial{
 	{iwae, "configs/mnist/iwae.yaml", nil},
 	{rae, "configs/mnist/rae.yaml", []string{generated}},
 	{flow, "configs/mnist/flow.yaml", []string{generated}},
+	{masked, "configs/mnist/masked.yaml", []string{"evaluate.probe=true"}},
 }
 
 // choose returns the trials that a list names; all for "".
@@ -68,7 +69,9 @@ func choose(list string) ([]trial, error) {
 		if i < 0 {
 			return nil, fmt.Errorf("--only: no experiment %q; see --list", name)
 		}
-		chosen = append(chosen, trials[i])
+		if !slices.ContainsFunc(chosen, func(t trial) bool { return t.name == name }) {
+			chosen = append(chosen, trials[i])
+		}
 	}
 	return chosen, nil
 }
@@ -81,6 +84,30 @@ type outcome struct {
 
 // measured are the outcomes of the experiments by their names, one for each seed.
 type measured map[string][]outcome
+
+// whole says that every experiment has as many runs as the document of everything needs.
+func (m measured) whole() bool {
+	return !slices.ContainsFunc(trials, func(t trial) bool { return len(m[t.name]) < fewestSeeds })
+}
+
+// sameFeatures refuses generated images that were compared by the features of different classifiers.
+func sameFeatures(m measured) error {
+	found := ""
+	for _, t := range trials {
+		for _, o := range m[t.name] {
+			if o.result.Generated == nil {
+				continue
+			}
+			if sum := o.result.Generated.FeaturesSHA256; found == "" {
+				found = sum
+			} else if sum != found {
+				return fmt.Errorf("%s, seed %d: generated images were compared by another classifier than those of other runs; move its folder away, and run again",
+					t.name, o.manifest.Seed)
+			}
+		}
+	}
+	return nil
+}
 
 // obtain returns the outcome of a trial with a seed: of a run that is there, or of a new one, or without one nil.
 func obtain(ctx context.Context, t trial, seed int64, runs string, train bool, options experiment.Options) (*outcome, error) {

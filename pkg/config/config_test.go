@@ -327,7 +327,10 @@ func settle(e *Experiment) {
 	case *dataset.Glyphs:
 		data.Validation %= data.Train
 	}
-	e.Evaluate.Probe = e.Evaluate.Probe && e.Data.ValidationImages() > 0
+	e.Evaluate.Probe = e.Evaluate.Probe && e.Data.ValidationImages() > 0 && model.Conditions(e.Model) == 0
+	if _, generates := e.Model.(*model.PixelFlow); generates {
+		e.Corrupt = nil
+	}
 }
 
 func TestYAMLOfUnknownKind(t *testing.T) {

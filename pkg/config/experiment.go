@@ -120,6 +120,12 @@ func (e *Experiment) check(report func(problem string, keys ...string)) {
 			report(fmt.Sprintf("%d images are too few to compare; write 0, or at least %d", n, leastGenerated), "evaluate.generated")
 		}
 	}
+	if e.Evaluate.Probe && model.Conditions(e.Model) > 0 {
+		report("the model is given the labels that a probe would read; write false, or model.classes: 0", "evaluate.probe", "model.classes")
+	}
+	if _, generates := e.Model.(*model.PixelFlow); generates && !e.Corrupt.Identity() {
+		report("kind pixelflow restores nothing: it makes images of noise alone; leave corrupt out, or choose another kind", "corrupt", "model.kind")
+	}
 	if e.Evaluate.Probe && e.Data.ValidationImages() == 0 {
 		report("needs held-out images; set data.validation above 0, or write false", "evaluate.probe", "data.validation")
 	}

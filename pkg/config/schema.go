@@ -157,8 +157,15 @@ func docOf(key, goName, yamlName string) string {
 }
 
 func firstSentence(doc string) string {
-	if end := strings.Index(doc, ". "); end >= 0 {
-		return doc[:end+1]
+	rest := doc
+	for {
+		end := strings.Index(rest, ". ")
+		if end < 0 {
+			return doc
+		}
+		rest = rest[end+2:]
+		if sentence := doc[:len(doc)-len(rest)-1]; !strings.HasSuffix(sentence, " al.") { // Ronneberger et al. 2015
+			return sentence
+		}
 	}
-	return doc
 }

@@ -80,13 +80,14 @@ func (r *run) checkConfig() error {
 }
 
 // checkFiles refuses to go on with a run whose images or watermarks are others than it began with.
-func (r *run) checkFiles(now *rundir.Manifest) error {
-	if r.manifest == nil {
-		return nil
-	}
-	names := differing(r.manifest.Data.Checksums, now.Data.Checksums)
+func (r *run) checkFiles() error {
+	names := differing(r.manifest.Data.Checksums, r.session.split.Checksums)
 	if r.manifest.Files != nil {
-		names = append(names, differing(r.manifest.Files, now.Files)...)
+		files, err := r.experiment.Corrupt.Checksums()
+		if err != nil {
+			return InputError{err}
+		}
+		names = append(names, differing(r.manifest.Files, files)...)
 	}
 	if len(names) == 0 {
 		return nil

@@ -38,7 +38,7 @@ const (
 	between       = 11   // images of an interpolation, both ends among them
 	traversed     = 10   // dimensions of a traversal
 	manifoldSide  = 20   // images of a manifold, in each direction
-	mapped        = 2000 // test images on a map, the first of them
+	mapped        = 2000 // test images on a map
 	mappedSlowly  = 1000 // of these, what t-SNE lays out: its time grows with the square
 	manifoldTicks = 5    // columns, and rows, of a manifold for each that is labelled
 )
@@ -175,10 +175,10 @@ func (g *gallery) codes(ctx context.Context, places ...int) (*dataset.Images, ev
 	return images, codes, err
 }
 
-// firstCodes returns the codes of the first test images.
-func (g *gallery) firstCodes(ctx context.Context) (evaluate.Codes, error) {
+// someCodes returns the codes of some test images.
+func (g *gallery) someCodes(ctx context.Context) (evaluate.Codes, error) {
 	if g.testCodes == nil {
-		codes, err := g.evaluator.Encode(ctx, g.Weights, g.firstImages())
+		codes, err := g.evaluator.Encode(ctx, g.Weights, g.someImages())
 		if err != nil {
 			return codes, err
 		}
@@ -187,14 +187,16 @@ func (g *gallery) firstCodes(ctx context.Context) (evaluate.Codes, error) {
 	return *g.testCodes, nil
 }
 
-func (g *gallery) firstImages() *dataset.Images {
-	first := *g.test
-	n := min(mapped, first.Len())
-	first.Pixels = first.Pixels[:n*first.Size()]
-	if first.Labels != nil {
-		first.Labels = first.Labels[:n]
+// someImages are test images, evenly spaced, for a folder's are in an order; and so is the first half of them.
+func (g *gallery) someImages() *dataset.Images {
+	chosen := places(g.test.Len(), min(mapped, g.test.Len()))
+	var order []int
+	for half := range 2 {
+		for i := half; i < len(chosen); i += 2 {
+			order = append(order, chosen[i])
+		}
 	}
-	return &first
+	return g.test.Select(order)
 }
 
 // decode returns the images of codes, with the label that was asked for, or else that of a test image; -1 is the first class.
@@ -313,7 +315,7 @@ func signed(x float64, decimals int) string {
 // foremost returns the dimensions of a traversal, and what each is called: those that diverge most from the prior, of a model
 // with a likelihood, or else those that vary most over test images.
 func (g *gallery) foremost(ctx context.Context) ([]evaluate.Axis, []string, error) {
-	codes, err := g.firstCodes(ctx)
+	codes, err := g.someCodes(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -341,7 +343,7 @@ func (g *gallery) foremost(ctx context.Context) ([]evaluate.Axis, []string, erro
 	return axes, names, nil
 }
 
-// divergence returns that of each dimension from the prior: as the run recorded it, or else that of the first test images. Of
+// divergence returns that of each dimension from the prior: as the run recorded it, or else that of some test images. Of
 // a model without a likelihood it is nil.
 func (g *gallery) divergence(ctx context.Context) ([]float64, error) {
 	var all []float64
@@ -351,7 +353,7 @@ func (g *gallery) divergence(ctx context.Context) ([]float64, error) {
 		}
 		return all, nil
 	}
-	likelihood, err := g.evaluator.Likelihood(ctx, g.Weights, g.firstImages(), 0, 0)
+	likelihood, err := g.evaluator.Likelihood(ctx, g.Weights, g.someImages(), 0, 0)
 	if err != nil || likelihood == nil {
 		return nil, err
 	}
@@ -361,7 +363,7 @@ func (g *gallery) divergence(ctx context.Context) ([]float64, error) {
 func (g *gallery) manifold(ctx context.Context) ([]byte, error) {
 	first, second, of := evaluate.PriorCoordinates(manifoldSide), evaluate.PriorCoordinates(manifoldSide), "quantiles of the prior"
 	if _, ok := g.Experiment.Model.(model.Prior); !ok {
-		codes, err := g.firstCodes(ctx)
+		codes, err := g.someCodes(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -384,7 +386,7 @@ func (g *gallery) manifold(ctx context.Context) ([]byte, error) {
 }
 
 func (g *gallery) drawMap(ctx context.Context, options Options) ([]byte, error) {
-	codes, err := g.firstCodes(ctx)
+	codes, err := g.someCodes(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -403,18 +405,18 @@ func (g *gallery) drawMap(ctx context.Context, options Options) ([]byte, error) 
 		Caption: fmt.Sprintf("%s · codes of test images", g.caption()),
 		Panels: []evaluate.Panel{
 			{
-				Title: fmt.Sprintf("PCA of the first %s", thousands(n)),
+				Title: fmt.Sprintf("PCA of %s", thousands(n)),
 				X:     fmt.Sprintf("→ first principal component, %.1f %% of the variance", 100*explained[0]),
 				Y:     fmt.Sprintf("→ second principal component, %.1f %% of the variance", 100*explained[1]), Points: evaluate.Points(plane),
 			},
 			{
-				Title: fmt.Sprintf("t-SNE of the first %s, perplexity %.0f", thousands(near), projection.Perplexity(near)),
+				Title: fmt.Sprintf("t-SNE of %s, perplexity %.0f", thousands(near), projection.Perplexity(near)),
 				X:     "neighbours are near in the code; axes and distances of groups have no meaning", Points: evaluate.Points(neighbours),
 			},
 		},
 	}
 	if g.test.Labels != nil {
-		m.Labels, m.Classes = g.test.Labels[:n], g.split.Classes
+		m.Labels, m.Classes = g.someImages().Labels, g.split.Classes
 		m.Caption += ", by their class"
 	}
 	return m.Draw()

@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"context"
+	"strings"
 
 	"latent/pkg/dataset"
 	"latent/pkg/evaluate"
@@ -40,7 +41,14 @@ func (t *Trained) Generate(ctx context.Context, g Generation, options Options) (
 		}
 	}
 	if from == nil {
-		return nil, nil, InputError{e.Problem("model.kind", "this kind of model has no %s to draw codes from; use the sampler mixture", g.Sampler)}
+		var names []string
+		for _, s := range samplers {
+			if s.of(decoder) {
+				names = append(names, s.name)
+			}
+		}
+		return nil, nil, InputError{e.Problem("model.kind", "this kind of model has no %s to draw codes from; use the sampler %s",
+			g.Sampler, strings.Join(names, " or "))}
 	}
 	evaluator, err := t.compile()
 	if err != nil {

@@ -58,9 +58,6 @@ func (r *run) describe() error {
 	if m.Files, err = e.Corrupt.Checksums(); err != nil {
 		return InputError{err}
 	}
-	if err := r.checkFiles(m); err != nil {
-		return err
-	}
 	if len(s.runs) > 1 {
 		for _, other := range s.runs {
 			m.Group = append(m.Group, filepath.Base(other.folder.Path))

@@ -115,6 +115,11 @@ func Resume(ctx context.Context, path string, options Options) ([]*rundir.Run, e
 	if err := s.open(ctx); err != nil {
 		return nil, err
 	}
+	for _, r := range s.active() {
+		if err := r.checkFiles(); err != nil {
+			return nil, err
+		}
+	}
 	return s.folders(), s.finish(s.start(ctx))
 }
 

@@ -87,15 +87,15 @@ type mixtureSampler struct{}
 
 // of leaves out the model whose codes are the images: a mixture of so many values takes hours to fit.
 func (mixtureSampler) of(m model.Decoder) bool {
-	_, pixels := m.(*model.PixelFlow)
-	return !pixels
+	_, coded := m.(model.Coded)
+	return coded
 }
 
 func (mixtureSampler) caption(g Generation) string {
 	return fmt.Sprintf("codes from a mixture of %d", g.Components)
 }
 
-// fittedCodes is how many training images a mixture is fitted to, the first of them.
+// fittedCodes is how many training images a mixture is fitted to, evenly spaced: a folder's are in an order.
 const fittedCodes = 10000
 
 func (mixtureSampler) draw(ctx context.Context, s source, g Generation) (evaluate.Codes, error) {
@@ -103,9 +103,7 @@ func (mixtureSampler) draw(ctx context.Context, s source, g Generation) (evaluat
 	if err != nil {
 		return evaluate.Codes{}, err
 	}
-	first := *images
-	first.Pixels = first.Pixels[:min(first.Len(), fittedCodes)*first.Size()]
-	codes, err := s.evaluator.Encode(ctx, s.weights, &first)
+	codes, err := s.evaluator.Encode(ctx, s.weights, images.Select(places(images.Len(), min(images.Len(), fittedCodes))))
 	if err != nil {
 		return evaluate.Codes{}, err
 	}

@@ -96,7 +96,7 @@ func (s subject) score(ctx context.Context) (*rundir.Generated, error) {
 		if err != nil {
 			return nil, err
 		}
-		if generated.Samplers[sampler.name], err = s.judge.compare(ctx, images); err != nil {
+		if generated.Samplers[sampler.name], err = s.judge.compare(ctx, images, first); err != nil {
 			return nil, err
 		}
 	}
@@ -136,7 +136,7 @@ func newJudge(ctx context.Context, b *backend.Backend, split *dataset.Split, n i
 	if j.manifold, err = feature.NewManifold(ctx, j.points); err != nil {
 		return nil, err
 	}
-	j.Floor, err = j.compare(ctx, split.Train.Select(places(split.Train.Len(), n)))
+	j.Floor, err = j.compare(ctx, split.Train.Select(places(split.Train.Len(), n)), spread)
 	return j, err
 }
 
@@ -160,8 +160,15 @@ func spread(points *mat.Dense, n int) *mat.Dense {
 	return chosen
 }
 
-// compare returns the figures of images beside the test images.
-func (j *judge) compare(ctx context.Context, images *dataset.Images) (map[string]rundir.Number, error) {
+// first returns the first n of the points. Of generated images, whose labels come in turn, evenly spaced ones could be of some
+// classes alone.
+func first(points *mat.Dense, n int) *mat.Dense {
+	_, dimensions := points.Dims()
+	return points.Slice(0, n, 0, dimensions).(*mat.Dense)
+}
+
+// compare returns the figures of images beside the test images. take chooses n of the images for precision and recall.
+func (j *judge) compare(ctx context.Context, images *dataset.Images, take func(points *mat.Dense, n int) *mat.Dense) (map[string]rundir.Number, error) {
 	described, err := j.classifier.Describe(ctx, images)
 	if err != nil {
 		return nil, err
@@ -170,7 +177,7 @@ func (j *judge) compare(ctx context.Context, images *dataset.Images) (map[string
 	if err != nil {
 		return nil, err
 	}
-	points := spread(described.Features, j.ManifoldImages)
+	points := take(described.Features, j.ManifoldImages)
 	precision, err := j.manifold.Contains(ctx, points)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -69,6 +70,9 @@ func readTrained(path string, overrides []string, options Options) (*Trained, er
 		return nil, fmt.Errorf("%s: images of %v; the manifest was changed", folder.ManifestPath(), t.Image)
 	}
 	var checkpoint *rundir.Checkpoint
+	if t.Manifest.Result.Weights == "best" && t.Experiment.Evaluate.Weights == "last" {
+		t.Manifest.Result.Weights, t.Manifest.Result.Epoch = "last", t.Manifest.Progress.Epoch
+	}
 	if t.Manifest.Result.Weights == "best" {
 		checkpoint, err = folder.BestCheckpoint()
 	} else {
@@ -168,6 +172,12 @@ func (t *Trained) load(ctx context.Context, options Options) (*dataset.Split, er
 	}
 	if got := imageOf(split.Test); got != t.Image {
 		return nil, fmt.Errorf("the images are %v, the model's %v", got, t.Image)
+	}
+	if !maps.Equal(split.Checksums, t.Manifest.Data.Checksums) {
+		fmt.Fprintf(options.Log, "%s: the images are others than those that the run was trained on\n", t.Run.ConfigPath())
+	}
+	if classes := model.Conditions(t.Experiment.Model); classes > 0 && len(split.Classes) > 0 && len(split.Classes) != classes {
+		return nil, t.Experiment.Problem("data", "the images have %d classes, and model.classes is %d", len(split.Classes), classes)
 	}
 	t.split = split
 	return split, nil

@@ -46,7 +46,8 @@ var ErrDiffers = errors.New("the run did not come out the same")
 
 // Verify trains the run in a folder again, and those that trained together with it, over the first epochs that are recorded
 // (0: all of them), and compares each record: the losses of the windows, the figures and the checksum of the state of each
-// epoch, and the figures of the test images where the run is done and all its epochs are trained again. Nothing is written.
+// epoch, and the figures of the test images where the run is done and all its epochs are trained again. Nothing is written, but
+// a classifier for generated images where the cache has none.
 //
 // Where records differ, the error is ErrDiffers.
 func Verify(ctx context.Context, path string, epochs int, options Options) ([]*Verification, error) {

@@ -4,7 +4,7 @@
 //	classifier, err := feature.Open(ctx, backend, split, feature.Options{Log: os.Stderr}) // trained once for a dataset, then read
 //	real, err := classifier.Describe(ctx, split.Test)
 //	drawn, err := classifier.Describe(ctx, generated)
-//	distance := feature.Frechet(feature.Fit(real.Features), feature.Fit(drawn.Features))
+//	distance, err := feature.Frechet(feature.Fit(real.Features), feature.Fit(drawn.Features))
 //
 // Promised: one dataset and backend have one classifier on a machine, whatever is held out of training for validation; what
 // is read from the cache is checked, and trained again where it was damaged.
@@ -93,8 +93,8 @@ func (o Options) logf(format string, args ...any) {
 }
 
 // Open returns the classifier of a dataset. Where the folder has none yet, or a damaged one, it is trained on the training
-// images and those held out for validation, and kept there: 10 to 25 s for MNIST on two cores with XLA, most of an hour in pure Go. Processes that do so at once
-// write the same file, each whole.
+// images and those held out for validation, and kept there: 10 to 25 s for MNIST on two cores with XLA, most of an hour in pure
+// Go. Processes that do so at once write the same file, each whole.
 func Open(ctx context.Context, b *backend.Backend, split *dataset.Split, options Options) (*Classifier, error) {
 	images, err := whole(split)
 	if err != nil {
@@ -209,13 +209,20 @@ func learn(ctx context.Context, b *backend.Backend, m *model.Classifier, images 
 		return train.State{}, fmt.Errorf("train the classifier: %w", err)
 	}
 	for _, err := range group.Windows(ctx) {
-		if err != nil {
+		switch {
+		case errors.Is(err, train.ErrDiverged):
+			// Not wrapped: it is not the run that diverged.
+			return train.State{}, fmt.Errorf("train the classifier: %v; write evaluate.generated: 0 to do without it", err)
+		case err != nil:
 			return train.State{}, fmt.Errorf("train the classifier: %w", err)
 		}
 	}
 	state, err := group.Runs[0].State()
+	if err != nil {
+		return train.State{}, fmt.Errorf("train the classifier: %w", err)
+	}
 	state.Tensors = state.Tensors[:len(model.Params(m, imageOf(images)))]
-	return state, err
+	return state, nil
 }
 
 // batch is the number of images in a call.

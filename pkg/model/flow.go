@@ -28,8 +28,8 @@ type Field interface {
 }
 
 // Flow is a regularised autoencoder with a rectified flow on its codes (Liu et al. 2022): beside the autoencoder, as kind rae
-// has it, a network learns the way from the standard normal distribution to the codes, which makes a sampler. The autoencoder
-// takes no notice of it. Its loss is a sum over pixels, for each image, and train.loss is not used.
+// has it, a network learns the way from the standard normal distribution to the codes, which makes a sampler. No gradient of
+// the flow reaches the autoencoder; both count for the validation loss, and for train.clip_norm. Its loss is a sum over pixels, for each image, and train.loss is not used.
 type Flow struct {
 	RAE `yaml:",inline"`
 
@@ -110,10 +110,12 @@ func (f *Flow) follow(p *Pass, z *Node) {
 		counts = ExpandAxes(p.Counts, 1)
 	}
 	all := MaxScalar(ReduceAllSum(counts), 1)
-	for name, values := range map[string]*Node{flowMean: z, flowSquare: Square(z)} {
+	average := func(name string, values *Node) {
 		now := Div(ReduceSum(Mul(counts, values), 0), all)
 		p.Update(name, Add(MulScalar(p.Weights[name], flowDecay), MulScalar(now, 1-flowDecay)))
 	}
+	average(flowMean, z)
+	average(flowSquare, Square(z))
 }
 
 // moments returns the codes' mean and deviation: [1, latent] each.

@@ -33,8 +33,8 @@ func (l Loss) Strengths() []float32 {
 //	bce    −t log σ(ℓ) − (1 − t) log(1 − σ(ℓ)),  t = (x + 1)/2      in nats
 //
 // x: [batch, height, width, channels], pixels in [-1, 1]; mask: [batch, height, width, 1], 1 or 0, which only Damaged needs;
-// strengths: scalars, as many as Strengths returns; returns [batch]. bce uses out.Logits, the others out.Image. Grey pixels under bce are no likelihood: its minimum is their entropy,
-// not 0.
+// strengths: scalars, as many as Strengths returns; returns [batch]. bce uses out.Logits, the others out.Image. Grey pixels under
+// bce are no likelihood: its minimum is their entropy, not 0.
 func (l Loss) PerImage(x *Node, out Output, mask *Node, strengths []*Node) *Node {
 	if !l.Damaged {
 		return ReduceMean(l.perPixel(x, out, strengths), 1, 2, 3)

@@ -7,7 +7,8 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
-// UNet removes damage with the layers of [U]. It has no narrow code: it is not for compressing.
+// UNet narrows the image level by level and widens it again, and hands each level's features over to the level of the same size
+// on the way up (Ronneberger et al. 2015). It has no narrow code: it is for removing damage, not for compressing.
 type UNet struct {
 	U `yaml:",inline"`
 
@@ -34,8 +35,7 @@ func (m *UNet) Apply(p *Pass, x *Node) Output {
 	return Output{Latent: z, Logits: logits, Image: pixels(m.Output, logits)}
 }
 
-// U are the layers of a network that narrows the image level by level and widens it again, and hands each level's features over
-// to the level of the same size on the way up (Ronneberger et al. 2015).
+// U is the layers of a U-Net.
 //
 //	level 1   convolutions ──────────── skip ───────────→ join, convolutions → 1×1 to the image
 //	              ↓ pooling                                  ↑ upsampling

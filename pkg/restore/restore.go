@@ -47,6 +47,9 @@ func New(b compute.Backend, m model.Model, weights []*tensors.Tensor, image mode
 	if model.Conditions(m) > 0 {
 		return nil, errors.New("this model is given the label of each image, which a picture does not have")
 	}
+	if _, generates := m.(*model.PixelFlow); generates {
+		return nil, errors.New("this kind of model makes images of noise, and restores none")
+	}
 	r := &Restorer{model: m, image: image, params: model.Params(m, image), weights: weights}
 	exec, err := NewExec(b, r.build)
 	if err != nil {

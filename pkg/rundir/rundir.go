@@ -214,9 +214,12 @@ func (r *Run) savePicture(dir, name string, png []byte) error {
 	if !nameRule.MatchString(name) {
 		return fmt.Errorf("picture name %q: want letters, digits, '-', '_' and '.'", name)
 	}
-	// Somebody may have removed the pictures of a run that goes on.
-	if err := os.MkdirAll(filepath.Join(r.Path, dir), 0o755); err != nil {
+	// Somebody may have removed the pictures of a run that goes on, or put a link to another folder there.
+	if err := os.Mkdir(filepath.Join(r.Path, dir), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("save a picture: %w", err)
+	}
+	if info, err := os.Lstat(filepath.Join(r.Path, dir)); err != nil || !info.IsDir() {
+		return fmt.Errorf("save a picture: %s is no folder; remove it", filepath.Join(r.Path, dir))
 	}
 	return r.write(filepath.Join(dir, name+pngSuffix), png)
 }
