@@ -57,7 +57,7 @@ size. A picture that cannot be read is named, and the others go on; exit status 
 		}
 		restorer, err := restore.New(trained.Backend.Compute, trained.Experiment.Model, trained.Weights, trained.Image)
 		if err != nil {
-			return err
+			return experiment.InputError{Err: err}
 		}
 
 		start, pixels, failed := time.Now(), 0, 0

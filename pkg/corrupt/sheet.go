@@ -35,6 +35,12 @@ const (
 
 // readStampFile reads a file of a bounded size. Its errors name the file.
 func readStampFile(path string) ([]byte, error) {
+	// Opening a pipe would wait for its other end.
+	if info, err := os.Stat(path); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err

@@ -227,8 +227,8 @@ func TestWatermarkCheck(t *testing.T) {
 		"blank":       {corrupt.Watermark{Texts: []string{"a", " "}}, []string{"texts.1: no character that shows; write a word"}},
 		"long":        {corrupt.Watermark{Texts: []string{"a"}, HeldOutTexts: []string{long}}, []string{"held_out_texts.0: 65 characters, want at most 64"}},
 		"image only":  {corrupt.Watermark{Image: "testdata/stamp.png", HeldOutTexts: []string{"a"}}, []string{"held_out_texts: an image is blended in, and no text; leave one of them out"}},
-		"missing":     {corrupt.Watermark{Image: filepath.Join(dir, "no.png")}, []string{"image: open DIR/no.png: no such file or directory"}},
-		"folder":      {corrupt.Watermark{Image: dir}, []string{"image: read DIR: is a directory"}},
+		"missing":     {corrupt.Watermark{Image: filepath.Join(dir, "no.png")}, []string{"image: stat DIR/no.png: no such file or directory"}},
+		"folder":      {corrupt.Watermark{Image: dir}, []string{"image: DIR: not a regular file"}},
 		"text file":   {corrupt.Watermark{Image: file("a.png", []byte("hello"))}, []string{"image: DIR/a.png: not a PNG file: unexpected EOF"}},
 		"cut":         {corrupt.Watermark{Image: file("cut.png", good[:len(good)-40])}, []string{"image: DIR/cut.png: png: invalid format: not enough pixel data"}},
 		"damaged":     {corrupt.Watermark{Image: file("huge.png", huge)}, []string{"image: DIR/huge.png: not a PNG file: png: invalid format: invalid checksum"}},
@@ -259,7 +259,7 @@ func TestWatermarkVanished(t *testing.T) {
 		_, err := ExecOnce(b.Compute, func(nodes []*Node) *Node {
 			return chain.Apply(nodes[1], nodes[2:], random.KeyFromNode(nodes[0]))
 		}, inputsOf(chain, make([]float32, 9), random.NewSeed(1), 1, 3, 3, 1)...)
-		if want := "corrupt.watermark: open testdata/none.png: "; err == nil || !strings.Contains(err.Error(), want) {
+		if want := "corrupt.watermark: stat testdata/none.png: "; err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one with %q", err, want)
 		}
 	})

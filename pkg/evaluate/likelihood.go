@@ -180,12 +180,16 @@ type logSum struct {
 
 func (s *logSum) add(logs []float32) {
 	for _, log := range logs {
-		x := float64(log)
-		if s.scaled == 0 || x > s.largest {
-			s.scaled *= math.Exp(s.largest - x)
+		switch x := float64(log); {
+		case math.IsInf(x, -1): // adds 0
+		case s.scaled == 0:
+			s.largest, s.scaled = x, 1
+		case x > s.largest:
+			s.scaled = s.scaled*math.Exp(s.largest-x) + 1
 			s.largest = x
+		default:
+			s.scaled += math.Exp(x - s.largest)
 		}
-		s.scaled += math.Exp(x - s.largest)
 	}
 }
 

@@ -68,6 +68,10 @@ func (t *Trained) Generate(ctx context.Context, g Generation, options Options) (
 	if err != nil {
 		return nil, nil, err
 	}
-	png, err := evaluate.DrawSheet(images, t.caption()+" · "+from.caption(g))
+	caption := t.caption() + " · " + from.caption(g)
+	if label >= 0 {
+		caption += ", with label " + g.Class
+	}
+	png, err := evaluate.DrawSheet(images, caption)
 	return images, png, err
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"latent/pkg/model"
@@ -80,6 +81,7 @@ func Verify(ctx context.Context, path string, epochs int, options Options) ([]*V
 	var found []*Verification
 	differ := 0
 	for _, c := range checks {
+		c.missing(epochs)
 		c.compareEnvironment()
 		c.summarise()
 		found = append(found, &c.Verification)
@@ -189,6 +191,42 @@ func (s *session) advanceTo(step int) ([]train.Window, error) {
 		whole = windows
 	}
 	return whole, nil
+}
+
+// missing tells of records of the first epochs (0: all) that the new run has nothing to compare with, and of checkpoints that
+// cannot be read.
+func (c *check) missing(epochs int) {
+	differ := func(where, recorded, now string) {
+		c.Differences = append(c.Differences, Difference{where, recorded, now})
+	}
+	want := 0
+	for epoch := range c.epochs {
+		if epochs == 0 || epoch <= epochs {
+			want++
+		}
+	}
+	if c.Epochs < want {
+		differ("epochs", strconv.Itoa(want), strconv.Itoa(c.Epochs))
+	}
+	if epochs == 0 && c.run.manifest.State == rundir.Done && !c.Test {
+		differ("test images", "figures", "none")
+	}
+	if len(c.epochs) == 0 {
+		return // it was stopped before its first checkpoint
+	}
+	_, warnings, err := c.run.folder.LatestCheckpoint()
+	for _, warning := range warnings {
+		differ("checkpoints", "whole", warning)
+	}
+	if err != nil && len(warnings) == 0 {
+		differ("checkpoints", "whole", err.Error())
+	}
+	if c.run.manifest.Result.Weights != "best" {
+		return
+	}
+	if _, err := c.run.folder.BestCheckpoint(); err != nil {
+		differ("the best epoch's checkpoint", "whole", err.Error())
+	}
 }
 
 // take compares a window, and the epoch that it ends.

@@ -50,6 +50,19 @@ func TestVerify(t *testing.T) {
 			t.Errorf("verified two epochs: %+v, %v", found, err)
 		}
 
+		checkpoint := filepath.Join(run.Path, "checkpoints", "best.ckpt")
+		whole := read(t, run, "checkpoints/best.ckpt")
+		if err := os.WriteFile(checkpoint, []byte(whole[:100]), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if found, err := experiment.Verify(ctx, run.Path, 1, experiment.Options{}); !errors.Is(err, experiment.ErrDiffers) ||
+			len(found[0].Differences) != 1 || found[0].Differences[0].Where != "the best epoch's checkpoint" {
+			t.Errorf("verified a cut-off checkpoint: %+v, %v", found, err)
+		}
+		if err := os.WriteFile(checkpoint, []byte(whole), 0o644); err != nil {
+			t.Fatal(err)
+		}
+
 		state := read(t, run, "metrics.jsonl")
 		state = state[strings.Index(state, `"state_sha256":"`):][:24]
 		edit(t, run, "metrics.jsonl", state, state[:23]+"x")
