@@ -88,6 +88,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			}
 		}
 	}
+	if len(all) == 0 {
+		return fmt.Errorf("%s: none of the runs is there; leave out --found to train them", *runs)
+	}
 	if err := sameFeatures(all); err != nil {
 		return err
 	}

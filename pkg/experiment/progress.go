@@ -193,6 +193,9 @@ func (p *progress) figures(r rundir.Result, title string) {
 	}
 }
 
+// leastAccuracy is that of a classifier whose features say something: digits are told apart at 0.99.
+const leastAccuracy = 0.7
+
 // generated prints the table of generated images.
 func (p *progress) generated(g *rundir.Generated, table *report.Comparison) {
 	p.line("")
@@ -210,6 +213,9 @@ func (p *progress) generated(g *rundir.Generated, table *report.Comparison) {
 			line += fmt.Sprintf(" %-20s", value)
 		}
 		p.line("%s", strings.TrimRight(line, " "))
+	}
+	if g.ClassifierAccuracy < leastAccuracy {
+		p.line("WARNING: the classifier below knows too little of these images for its features to say much; give it more training images")
 	}
 	p.line("floor: as many training images. Features of a classifier with accuracy %.4f, SHA-256 %.12s…", float64(g.ClassifierAccuracy), g.FeaturesSHA256)
 }

@@ -107,6 +107,7 @@ func Resume(ctx context.Context, path string, options Options) ([]*rundir.Run, e
 		}
 	}
 	if len(s.active()) == 0 {
+		fmt.Fprintf(s.options.Log, "nothing is left to train; to measure or draw anew: latent eval %[1]s, latent generate %[1]s\n", path)
 		return s.folders(), s.finish(nil)
 	}
 	if err := s.readCheckpoints(); err != nil {
