@@ -69,8 +69,8 @@ func (t *Trained) Generate(ctx context.Context, g Generation, options Options) (
 		return nil, nil, err
 	}
 	caption := t.caption() + " · " + from.caption(g)
-	if label >= 0 {
-		caption += ", with label " + g.Class
+	if classes := t.Manifest.Data.Classes; label >= 0 && label < len(classes) {
+		caption += ", with label " + classes[label]
 	}
 	png, err := evaluate.DrawSheet(images, caption)
 	return images, png, err
