@@ -47,13 +47,8 @@ func probeBaselines(ctx context.Context) ([]baseline, error) {
 		return nil, err
 	}
 	test := set(split.Test)
-	right := 0
-	for i, class := range fitted.Classes(test.Codes) {
-		if class == test.Labels[i] {
-			right++
-		}
-	}
-	return []baseline{{fmt.Sprintf("%d principal components", components), float64(right) / float64(len(test.Labels))}}, nil
+	accuracy := probe.Accuracy(fitted.Classes(test.Codes), test.Labels)
+	return []baseline{{fmt.Sprintf("%d principal components", components), accuracy}}, nil
 }
 
 // pixels are images as rows: [images, values].

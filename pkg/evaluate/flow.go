@@ -21,25 +21,24 @@ func (e *Evaluator) Flow(ctx context.Context, weights []*tensors.Tensor, noise C
 	if !ok {
 		return Codes{}, fmt.Errorf("%T has no flow", e.spec.Model)
 	}
-	step, err := e.compileCodes(noise.Size, 2, func(p *model.Pass, z *Node, more []*Node) *Node {
+	number := shapes.Make(dtypes.Float32)
+	step, err := e.compileCodes(noise.Size, func(p *model.Pass, z *Node, more []*Node) *Node {
 		t, h := BroadcastToDims(more[0], batch), more[1]
 		half := MulScalar(h, 0.5)
 		middle := Add(z, Mul(half, field.Velocity(p, z, t, e.image)))
 		return Add(z, Mul(h, field.Velocity(p, middle, Add(t, half), e.image)))
-	})
+	}, number, number)
 	if err != nil {
 		return Codes{}, fmt.Errorf("build the flow: %w", err)
 	}
-	arrive, err := e.compileCodes(noise.Size, 0, func(p *model.Pass, z *Node, _ []*Node) *Node { return field.Arrived(p, z) })
+	arrive, err := e.compileCodes(noise.Size, func(p *model.Pass, z *Node, _ []*Node) *Node { return field.Arrived(p, z) })
 	if err != nil {
 		return Codes{}, fmt.Errorf("build the flow's end: %w", err)
 	}
 	codes := Codes{Labels: noise.Labels}
 	steps := field.FieldSteps()
 	for first := 0; first < noise.Len(); first += batch {
-		part := make([]float32, batch*noise.Size)
-		copy(part, noise.Values[first*noise.Size:])
-		z := tensors.FromFlatDataAndDimensions(part, batch, noise.Size)
+		z := noise.batchFrom(first)
 		for i := range steps {
 			if err := ctx.Err(); err != nil {
 				return Codes{}, err
@@ -61,23 +60,20 @@ func (e *Evaluator) Flow(ctx context.Context, weights []*tensors.Tensor, noise C
 	return codes, nil
 }
 
-// compileCodes compiles a program on a batch of codes of so many values, and so many numbers more.
-func (e *Evaluator) compileCodes(size, numbers int, build func(p *model.Pass, z *Node, more []*Node) *Node) (*Exec, error) {
+// compileCodes compiles a program on a batch of codes of so many values, and inputs more.
+func (e *Evaluator) compileCodes(size int, build func(p *model.Pass, z *Node, more []*Node) *Node, more ...shapes.Shape) (*Exec, error) {
 	exec, err := NewExec(e.backend, func(inputs []*Node) *Node {
 		pass := &model.Pass{Weights: model.Weights{}}
 		for i, param := range e.params {
-			pass.Weights[param.Name] = inputs[1+numbers+i]
+			pass.Weights[param.Name] = inputs[1+len(more)+i]
 		}
 		// Pure Go cannot run a program whose output is one of its inputs, as that of a model is whose codes are what arrives.
-		return Identity(build(pass, inputs[0], inputs[1:1+numbers]))
+		return Identity(build(pass, inputs[0], inputs[1:1+len(more)]))
 	})
 	if err != nil {
 		return nil, err
 	}
-	list := []shapes.Shape{shapes.Make(dtypes.Float32, batch, size)}
-	for range numbers {
-		list = append(list, shapes.Make(dtypes.Float32))
-	}
+	list := append([]shapes.Shape{shapes.Make(dtypes.Float32, batch, size)}, more...)
 	for _, param := range e.params {
 		list = append(list, shapes.Make(dtypes.Float32, param.Dims...))
 	}
@@ -86,13 +82,17 @@ func (e *Evaluator) compileCodes(size, numbers int, build func(p *model.Pass, z 
 }
 
 // callCodes runs a program of compileCodes.
-func callCodes(exec *Exec, weights []*tensors.Tensor, z *tensors.Tensor, numbers ...float32) (*tensors.Tensor, error) {
-	args := []any{z}
-	for _, number := range numbers {
-		args = append(args, number)
-	}
+func callCodes(exec *Exec, weights []*tensors.Tensor, z *tensors.Tensor, more ...any) (*tensors.Tensor, error) {
+	args := append([]any{z}, more...)
 	for _, weight := range weights {
 		args = append(args, weight)
 	}
 	return exec.Call1(args...)
+}
+
+// batchFrom returns the codes from the first-th on, a batch with zeros where there are no more: [batch, values].
+func (c Codes) batchFrom(first int) *tensors.Tensor {
+	part := make([]float32, batch*c.Size)
+	copy(part, c.Values[first*c.Size:])
+	return tensors.FromFlatDataAndDimensions(part, batch, c.Size)
 }

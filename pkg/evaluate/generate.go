@@ -55,21 +55,11 @@ func (e *Evaluator) Decode(ctx context.Context, weights []*tensors.Tensor, codes
 	if !ok {
 		return nil, fmt.Errorf("%T makes no images of codes alone", e.spec.Model)
 	}
-	exec, err := NewExec(e.backend, func(inputs []*Node) []*Node {
-		pass := &model.Pass{Weights: model.Weights{}, Labels: inputs[1]}
-		for i, param := range e.params {
-			pass.Weights[param.Name] = inputs[2+i]
-		}
-		return []*Node{bytes(model.Generate(decoder, pass, inputs[0], e.image))}
-	})
+	exec, err := e.compileCodes(codes.Size, func(p *model.Pass, z *Node, more []*Node) *Node {
+		p.Labels = more[0]
+		return bytes(model.Generate(decoder, p, z, e.image))
+	}, shapes.Make(dtypes.Uint8, batch))
 	if err != nil {
-		return nil, fmt.Errorf("build the decoder: %w", err)
-	}
-	input := []shapes.Shape{shapes.Make(dtypes.Float32, batch, codes.Size), shapes.Make(dtypes.Uint8, batch)}
-	for _, param := range e.params {
-		input = append(input, shapes.Make(dtypes.Float32, param.Dims...))
-	}
-	if _, err := exec.Compile(input...); err != nil {
 		return nil, fmt.Errorf("build the decoder: %w", err)
 	}
 	images := &dataset.Images{Height: e.image.Height, Width: e.image.Width, Channels: e.image.Channels}
@@ -77,21 +67,15 @@ func (e *Evaluator) Decode(ctx context.Context, weights []*tensors.Tensor, codes
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		part := make([]float32, batch*codes.Size)
-		copy(part, codes.Values[first*codes.Size:])
 		labels := make([]uint8, batch)
 		if codes.Labels != nil {
 			copy(labels, codes.Labels[first:])
 		}
-		args := []any{tensors.FromFlatDataAndDimensions(part, batch, codes.Size), tensors.FromFlatDataAndDimensions(labels, batch)}
-		for _, weight := range weights {
-			args = append(args, weight)
-		}
-		outputs, err := exec.Call(args...)
+		output, err := callCodes(exec, weights, codes.batchFrom(first), tensors.FromFlatDataAndDimensions(labels, batch))
 		if err != nil {
 			return nil, fmt.Errorf("decode: %w", err)
 		}
-		pixels, err := tensors.CopyFlatData[uint8](outputs[0])
+		pixels, err := tensors.CopyFlatData[uint8](output)
 		if err != nil {
 			return nil, err
 		}

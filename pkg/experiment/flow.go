@@ -5,7 +5,6 @@ import (
 
 	"latent/pkg/evaluate"
 	"latent/pkg/model"
-	"latent/pkg/random"
 )
 
 // flowSampler carries draws from the standard normal distribution to codes, by the flow that a model learned.
@@ -19,7 +18,6 @@ func (flowSampler) of(m model.Decoder) bool {
 func (flowSampler) caption(Generation) string { return "codes from the flow" }
 
 func (flowSampler) draw(ctx context.Context, s source, g Generation) (evaluate.Codes, error) {
-	size := s.decoder.(model.Field).FieldSize(s.evaluator.Image())
-	noise := evaluate.Codes{Size: size, Values: random.NewSeed(g.Seed).Child(streamDraw).Normal(g.Images*size, 1)}
+	noise := g.normal(s.decoder.(model.Field).FieldSize(s.evaluator.Image()))
 	return s.evaluator.Flow(ctx, s.weights, noise)
 }

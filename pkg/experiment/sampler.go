@@ -78,8 +78,12 @@ func (priorSampler) of(m model.Decoder) bool {
 func (priorSampler) caption(Generation) string { return "codes from the prior" }
 
 func (priorSampler) draw(_ context.Context, s source, g Generation) (evaluate.Codes, error) {
-	size := s.decoder.(model.Prior).PriorSize()
-	return evaluate.Codes{Size: size, Values: random.NewSeed(g.Seed).Child(streamDraw).Normal(g.Images*size, 1)}, nil
+	return g.normal(s.decoder.(model.Prior).PriorSize()), nil
+}
+
+// normal draws codes of so many values from the standard normal distribution.
+func (g Generation) normal(size int) evaluate.Codes {
+	return evaluate.Codes{Size: size, Values: random.NewSeed(g.Seed).Child(streamDraw).Normal(g.Images*size, 1)}
 }
 
 // mixtureSampler draws from a Gaussian mixture that is fitted to the codes of training images.

@@ -72,7 +72,7 @@ func Fit(ctx context.Context, training, validation Set, classes int) (*Probe, er
 			return nil, err
 		}
 		matrix := mat.NewDense(classes, values+1, slices.Clone(weights))
-		if accuracy := accuracy(likeliest(heldOut, matrix), validation.Labels); p.weights == nil || accuracy > p.ValidationAccuracy {
+		if accuracy := Accuracy(likeliest(heldOut, matrix), validation.Labels); p.weights == nil || accuracy > p.ValidationAccuracy {
 			p.Strength, p.ValidationAccuracy, p.weights = strength, accuracy, matrix
 		}
 	}
@@ -107,7 +107,8 @@ func likeliest(z, weights *mat.Dense) []uint8 {
 	return classes
 }
 
-func accuracy(classes, labels []uint8) float64 {
+// Accuracy is the part of the classes that are the labels: [codes] each.
+func Accuracy(classes, labels []uint8) float64 {
 	right := 0
 	for i, class := range classes {
 		if class == labels[i] {

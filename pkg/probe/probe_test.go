@@ -129,7 +129,7 @@ func TestFit(t *testing.T) {
 		return p, p.Classes(scaled(test).Codes)
 	}
 	p, classes := fit(1)
-	if got := accuracy(classes, test.Labels); got < 0.97 {
+	if got := Accuracy(classes, test.Labels); got < 0.97 {
 		t.Errorf("accuracy %g on new codes, want at least 0.97", got)
 	}
 	if !slices.Contains(Strengths, p.Strength) || p.ValidationAccuracy < 0.95 {
