@@ -32,11 +32,12 @@ type Plan struct {
 // Dry loads the data and builds and compiles everything that RunSeeds would for so many seeds, without training and without
 // a folder.
 func Dry(ctx context.Context, e *config.Experiment, runs int, options Options) (*Plan, error) {
-	s := newSession(options)
+	lab := NewLab(options)
+	defer lab.Close()
+	s := lab.session()
 	for range runs {
 		s.runs = append(s.runs, newRun(s, e))
 	}
-	defer s.close()
 	if err := s.open(ctx); err != nil {
 		return nil, err
 	}

@@ -145,7 +145,7 @@ func describeHost() rundir.Host {
 	return rundir.Host{OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: cpuModel(), Cores: runtime.NumCPU()}
 }
 
-func (s *session) describeBackend() rundir.Backend {
+func (s *Session) describeBackend() rundir.Backend {
 	return rundir.Backend{Name: s.backend.Name, Device: s.backend.Device, Plugin: s.backend.Plugin,
 		PluginSHA256: s.backend.PluginSHA256, XLAFlags: s.backend.XLAFlags, Reason: s.backend.Reason}
 }
