@@ -158,6 +158,13 @@ type Strategy interface {
 	Ask(n int, history *History) Point
 }
 
+// Finite is a strategy that has an end.
+type Finite interface {
+	Strategy
+	// Size is the number of its trials: a sweep ends there. Asked for more it starts again.
+	Size() int
+}
+
 // Method is a strategy's kind with its numbers, as a sweep's file names it.
 type Method interface {
 	// New starts it on a space, for so many objectives. The error says what of the space it cannot search, and what can.
@@ -165,7 +172,11 @@ type Method interface {
 }
 
 // Strategies holds every strategy that a sweep can name, with its defaults.
-var Strategies = map[string]func() Method{}
+var Strategies = map[string]func() Method{
+	"grid":         func() Method { return &Grid{Points: 5} },
+	"quasi-random": func() Method { return &QuasiRandom{Sequence: "sobol"} },
+	"random":       func() Method { return &Random{} },
+}
 
 // Pruner says which trials are not worth finishing.
 type Pruner interface {
