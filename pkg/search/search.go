@@ -173,6 +173,7 @@ type Method interface {
 
 // Strategies holds every strategy that a sweep can name, with its defaults.
 var Strategies = map[string]func() Method{
+	"cma-es":       func() Method { return &CMAES{Sigma: 1. / 6, RestartFactor: 2} },
 	"grid":         func() Method { return &Grid{Points: 5} },
 	"quasi-random": func() Method { return &QuasiRandom{Sequence: "sobol"} },
 	"random":       func() Method { return &Random{} },
