@@ -187,7 +187,12 @@ type Pruner interface {
 }
 
 // Pruners holds every pruner that a sweep can name, with its defaults.
-var Pruners = map[string]func() Pruner{}
+var Pruners = map[string]func() Pruner{
+	"halving":   func() Pruner { return &Halving{MinSteps: 1, Factor: 4} },
+	"hyperband": func() Pruner { return &Hyperband{MinSteps: 1, Factor: 3} },
+	"median":    func() Pruner { return &Median{StartupTrials: 5, Interval: 1} },
+	"patience":  func() Pruner { return &Patience{Steps: 10} },
+}
 
 // generator is that of trial n: the draws of a trial depend on no other trial.
 func generator(seed int64, n int) *rand.Rand { return rand.New(rand.NewPCG(uint64(seed), uint64(n))) }
