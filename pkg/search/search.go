@@ -165,7 +165,10 @@ type Method interface {
 }
 
 // Strategies holds every strategy that a sweep can name, with its defaults.
-var Strategies = map[string]func() Method{}
+var Strategies = map[string]func() Method{
+	"gp":  func() Method { return DefaultGP() },
+	"tpe": func() Method { return DefaultTPE() },
+}
 
 // Pruner says which trials are not worth finishing.
 type Pruner interface {
