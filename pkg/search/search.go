@@ -174,9 +174,11 @@ type Method interface {
 // Strategies holds every strategy that a sweep can name, with its defaults.
 var Strategies = map[string]func() Method{
 	"cma-es":       func() Method { return &CMAES{Sigma: 1. / 6, RestartFactor: 2} },
+	"gp":           func() Method { return DefaultGP() },
 	"grid":         func() Method { return &Grid{Points: 5} },
 	"quasi-random": func() Method { return &QuasiRandom{Sequence: "sobol"} },
 	"random":       func() Method { return &Random{} },
+	"tpe":          func() Method { return DefaultTPE() },
 }
 
 // Pruner says which trials are not worth finishing.
@@ -191,6 +193,7 @@ var Pruners = map[string]func() Pruner{
 	"halving":   func() Pruner { return &Halving{MinSteps: 1, Factor: 4} },
 	"hyperband": func() Pruner { return &Hyperband{MinSteps: 1, Factor: 3} },
 	"median":    func() Pruner { return &Median{StartupTrials: 5, Interval: 1} },
+	"none":      func() Pruner { return &None{} },
 	"patience":  func() Pruner { return &Patience{Steps: 10} },
 }
 
