@@ -114,8 +114,8 @@ func (c *Canvas) Specks(class string, points []Point) (leftOut int) {
 	return len(places) - drawn
 }
 
-// SVG is the drawing so far: the content of an svg element.
-func (c *Canvas) SVG() template.HTML {
+// svg is the drawing so far: the content of an svg element.
+func (c *Canvas) svg() template.HTML {
 	// Classes are constants of the callers, numbers are formatted here, and text is escaped.
 	return template.HTML(c.out.String())
 }

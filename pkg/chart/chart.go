@@ -75,7 +75,7 @@ func (c Chart) File() []byte {
 		-side, -head, width, height, width, height)
 	fmt.Fprintf(&out, "<title>%s</title><desc>%s</desc><style>%s</style>", escape(c.Title), escape(c.Label), fileStyle())
 	fmt.Fprintf(&out, `<rect class="paper" x="%g" y="%g" width="%g" height="%g"/>`, -side, -head, width, height)
-	out.WriteString(string(c.SVG) + string(around.SVG()) + "</svg>\n")
+	out.WriteString(string(c.SVG) + string(around.svg()) + "</svg>\n")
 	return []byte(out.String())
 }
 
@@ -154,7 +154,7 @@ func Lines(title, xName string, mayBeLog bool, all ...Series) (Chart, bool) {
 	f := NewFrame(Width, Height)
 	x, y := FromZero(horizontal), NewAxis(vertical, mayBeLog)
 	f.Y(y.Ticks(6))
-	f.X(x.WholeTicks(6))
+	f.X(x.wholeTicks(6))
 	f.XName(xName, "")
 	label := title
 	var legend []Entry
@@ -184,8 +184,8 @@ func FromZero(b Bounds) Axis {
 	return Axis{Bounds: b}
 }
 
-// WholeTicks returns those ticks that are whole numbers, where the axis is long enough to have some.
-func (a Axis) WholeTicks(n int) []Tick {
+// wholeTicks returns those ticks that are whole numbers, where the axis is long enough to have some.
+func (a Axis) wholeTicks(n int) []Tick {
 	var ticks []Tick
 	for _, value := range a.Values(n) {
 		if value == math.Trunc(value) || a.Max < 2 {

@@ -119,15 +119,15 @@ func TestLines(t *testing.T) {
 // Specks fall together where they would cover each other, and there is an end to them.
 func TestSpecks(t *testing.T) {
 	var c Canvas
-	if left := c.Specks("speck", []Point{{1, 1}, {1.2, 0.9}, {7, 7}}); left != 0 || strings.Count(string(c.SVG()), "M") != 2 {
-		t.Errorf("%d left out of %s, want two places drawn", left, c.SVG())
+	if left := c.Specks("speck", []Point{{1, 1}, {1.2, 0.9}, {7, 7}}); left != 0 || strings.Count(string(c.svg()), "M") != 2 {
+		t.Errorf("%d left out of %s, want two places drawn", left, c.svg())
 	}
 	var many []Point
 	for i := range 3 * mostSpecks {
 		many = append(many, Point{float64(i), 0})
 	}
 	c = Canvas{}
-	if left := c.Specks("speck", many); left != 2*mostSpecks || strings.Count(string(c.SVG()), "M") != mostSpecks {
+	if left := c.Specks("speck", many); left != 2*mostSpecks || strings.Count(string(c.svg()), "M") != mostSpecks {
 		t.Errorf("%d left out of %d", left, len(many))
 	}
 }

@@ -74,5 +74,5 @@ func (f *Frame) YName(text, title string) { f.Text("tick", Point{0, 12}, Start, 
 
 // Chart is the chart as drawn, with its title and the words for those who do not see it.
 func (f *Frame) Chart(title, label string, legend ...Entry) Chart {
-	return Chart{Title: title, Label: label, Legend: legend, Width: f.Width, Height: f.Height, SVG: f.SVG()}
+	return Chart{Title: title, Label: label, Legend: legend, Width: f.Width, Height: f.Height, SVG: f.svg()}
 }
