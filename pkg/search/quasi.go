@@ -16,26 +16,33 @@ type QuasiRandom struct {
 
 // New starts it; it has no error.
 func (q *QuasiRandom) New(space Space, _ int, seed int64) (Strategy, error) {
-	s := &quasi{space: space}
-	sobols, base := 0, 1
-	if q.Sequence == "sobol" {
-		// Base 2 is sobol's own.
-		sobols, base = min(len(space), len(joeKuo)+1), 2
-	}
-	for i := range space {
-		if i < sobols {
-			s.dimensions = append(s.dimensions, newSobol(i, generator(seed, i).Uint64()))
-			continue
-		}
-		base = nextPrime(base)
-		s.dimensions = append(s.dimensions, newHalton(base, generator(seed, i).Perm))
-	}
-	return s, nil
+	return &quasi{space: space, dimensions: dimensions(q.Sequence, len(space), seed)}, nil
 }
 
 type quasi struct {
 	space      Space
-	dimensions []interface{ at(n int) float64 } // the place of point n, in [0, 1)
+	dimensions []dimension
+}
+
+// dimension is one of a sequence of points in the unit cube: the place of point n in [0, 1).
+type dimension interface{ at(n int) float64 }
+
+// dimensions are so many of a sequence that the seed scrambles.
+func dimensions(sequence string, count int, seed int64) []dimension {
+	var all []dimension
+	sobols, base := 0, 1
+	if sequence == "sobol" {
+		sobols, base = len(joeKuo)+1, 2 // base 2 is sobol's own
+	}
+	for i := range count {
+		if i < sobols {
+			all = append(all, newSobol(i, generator(seed, i).Uint64()))
+			continue
+		}
+		base = nextPrime(base)
+		all = append(all, newHalton(base, generator(seed, i).Perm))
+	}
+	return all
 }
 
 func (s *quasi) Ask(n int, _ *History) Point {
