@@ -12,40 +12,45 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// CMAES draws trials from a normal distribution that moves towards the better ones and takes their shape: the evolution strategy
-// with covariance matrix adaptation of Hansen 2016, "The CMA evolution strategy: a tutorial" (arXiv 1604.00772), with negative
-// weights. It takes one objective, and serves best some hundred trials of a few numbers whose effects depend on each other.
+// CMAES draws trials from a normal distribution that moves towards the better ones and takes their shape: the evolution
+// strategy with covariance matrix adaptation of Hansen 2016, "The CMA evolution strategy: a tutorial" (arXiv 1604.00772),
+// with negative weights. It takes one objective, and serves best some hundred trials of a few numbers whose effects
+// depend on each other.
 //
-// It searches the numbers that are there in every point, each in the places of [Parameter.Place], from 0 to 1. A choice is drawn by
-// chances that move towards those of the better trials, as in population-based incremental learning (Baluja 1994), and keep a fifth of
-// an even share for each. Numbers that depend on a choice are drawn at random, see [Space.Random].
+// It searches the numbers that are there in every point, each in the places of [Parameter.Place], from 0 to 1. A choice
+// is drawn by chances that move towards those of the better trials, as in population-based incremental learning (Baluja
+// 1994), and keep a fifth of an even share for each. Numbers that depend on a choice are drawn at random, see
+// [Space.Random].
 //
-// Instead of independent normal numbers it takes those of a scrambled Sobol sequence, whose few points cover all sides (Teytaud & Gelly
-// 2007, "DCMA: yet another derandomization in covariance-matrix-adaptation"): it comes to the least of a sphere, an ellipsoid and
-// Rosenbrock's function in 5 dimensions with a fifth fewer trials than without (TestEvolutionConverges).
+// Instead of independent normal numbers it takes those of a scrambled Sobol sequence, whose few points cover all sides
+// (Teytaud & Gelly 2007, "DCMA: yet another derandomization in covariance-matrix-adaptation"): it comes to the least of a
+// sphere, an ellipsoid and Rosenbrock's function in 5 dimensions with a fifth fewer trials than without
+// (TestEvolutionConverges).
 //
-// Each λ trials, in the order in which they are told, make a generation. With several workers some of them were drawn before the
-// distribution moved last; they count like the others, so that no trial is lost. Trials that were pruned count as worse than all
-// that were not, and the earlier the worse; trials that failed, or have no number for a value, as the worst of all: so the
-// distribution leaves places at which training diverges. Equals share their weights. A generation that has nothing but failed
-// trials moves nothing.
+// Each λ trials, in the order in which they are told, make a generation. With several workers some of them were drawn
+// before the distribution moved last; they count like the others, so that no trial is lost. Trials that were pruned count
+// as worse than all that were not, and the earlier the worse; trials that failed, or have no number for a value, as the
+// worst of all: so the distribution leaves places at which training diverges. Equals share their weights. A generation
+// that has nothing but failed trials moves nothing.
 type CMAES struct {
-	// Population is λ, the trials of a generation, at least 2; 0 is 4 + ⌊3 ln d⌋ for d numbers: 4 for one, 8 for four, 10 for ten. More make it
-	// slower, and surer where the objective has several valleys or noise.
+	// Population is λ, the trials of a generation, at least 2; 0 is 4 + ⌊3 ln d⌋ for d numbers: 4 for one, 8 for four, 10
+	// for ten. More make it slower, and surer where the objective has several valleys or noise.
 	Population int `yaml:"population" min:"0" max:"100000"`
 
 	// Sigma is the standard deviation of the first generation, as a part of each parameter's range. It starts in the middle.
 	Sigma float64 `yaml:"sigma" above:"0" max:"1"`
 
-	// RestartFactor is how many times larger the population is after a restart, which comes when all of a generation, or the best
-	// of many, are the same; 2 is IPOP (Auger & Hansen 2005), 0 never restarts. A restart begins at a random place.
+	// RestartFactor is how many times larger the population is after a restart, which comes when all of a generation, or
+	// the best of many, are the same; 2 is IPOP (Auger & Hansen 2005), 0 never restarts. A restart begins at a random
+	// place.
 	RestartFactor int `yaml:"restart_factor" min:"0" max:"10"`
 }
 
 // New starts it. The error is of spaces without a number that is always there, and of several objectives.
 func (c *CMAES) New(space Space, objectives int, seed int64) (Strategy, error) {
 	if objectives != 1 {
-		return nil, fmt.Errorf("strategy cma-es: it searches one objective, not %d; take tpe, random, quasi-random or grid", objectives)
+		return nil, fmt.Errorf("strategy cma-es: it searches one objective, not %d; take tpe, random, quasi-random or grid",
+			objectives)
 	}
 	s := &cmaes{space: space, seed: seed, restartFactor: c.RestartFactor, sigma: c.Sigma, population: c.Population}
 	for i, parameter := range space {
@@ -58,8 +63,8 @@ func (c *CMAES) New(space Space, objectives int, seed int64) (Strategy, error) {
 	}
 	d := len(s.searched)
 	if d == 0 {
-		return nil, errors.New("strategy cma-es: it searches numbers that are there in every trial, and the space has none; take tpe, " +
-			"random or grid")
+		return nil, errors.New("strategy cma-es: it searches numbers that are there in every trial, and the space has none; " +
+			"take tpe, random or grid")
 	}
 	if s.population == 0 {
 		s.population = 4 + int(3*math.Log(float64(d)))
@@ -173,8 +178,8 @@ func (s *cmaes) tell(trial Trial) {
 	}
 }
 
-// worse orders trials: done ones by their values, then pruned ones, by their steps and then their values, then those without a
-// value. It is 0 for equals, negative where a is better.
+// worse orders trials: done ones by their values, then pruned ones, by their steps and then their values, then those
+// without a value. It is 0 for equals, negative where a is better.
 func worse(a, b Trial) int {
 	stateA, stepsA, valueA := standing(a)
 	stateB, stepsB, valueB := standing(b)
@@ -191,8 +196,8 @@ func standing(t Trial) (state State, steps int, value float64) {
 	return t.State, steps, t.Values[0]
 }
 
-// converged says whether the search is at an end: Hansen 2016, B.3, EqualFunValues and TolFun, TolX, ConditionCov. values: those of
-// the last generation.
+// converged says whether the search is at an end: Hansen 2016, B.3, EqualFunValues and TolFun, TolX, ConditionCov.
+// values: those of the last generation.
 func (s *cmaes) converged(values []float64) bool {
 	const tolerance = 1e-12 // of values, and of the distribution as a part of the first
 	if len(values) > 0 {
@@ -228,8 +233,9 @@ func (s *cmaes) restart() {
 // choose moves the chances of choices towards those of a generation. weights: those of its trials, which sum to 1.
 func (s *cmaes) choose(generation []Trial, weights []float64) {
 	const (
-		// On the function of TestEvolutionOfMixed the best of 100 trials is 0.017 with a rate of 0, 0.0014 with 0.1, 0.00024 with 0.3 and
-		// 0.00017 with 0.6 (medians of 1050 seeds); a slower rate is surer where the objective has noise.
+		// On the function of TestEvolutionOfMixed the best of 100 trials is 0.017 with a rate of 0, 0.0014 with 0.1,
+		// 0.00024 with 0.3 and 0.00017 with 0.6 (medians of 1050 seeds); a slower rate is surer where the objective has
+		// noise.
 		rate  = 0.3
 		least = 0.2 // of an even share
 	)
@@ -292,8 +298,8 @@ func newEvolution(mean []float64, sigma float64, population int) *evolution {
 	e.cSigma = (e.muEff + 2) / (n + e.muEff + 5)
 	e.dSigma = 1 + 2*math.Max(0, math.Sqrt((e.muEff-1)/(n+1))-1) + e.cSigma
 	e.cC = (4 + e.muEff/n) / (n + 4 + 2*e.muEff/n)
-	// Equations 50 to 53: the negative weights are bounded so that C stays positive definite. In the middle of an odd population the
-	// weight is 0.
+	// Equations 50 to 53: the negative weights are bounded so that C stays positive definite. In the middle of an odd
+	// population the weight is 0.
 	alpha := math.Min(1+2*effective(negative)/(e.muEff+2), (1-e.c1-e.cMu)/(n*e.cMu))
 	if e.cMu > 0 {
 		alpha = math.Min(alpha, 1+e.c1/e.cMu)
@@ -318,8 +324,8 @@ func (e *evolution) decompose() {
 	}
 }
 
-// draw returns the place that z, a normal vector, comes to. Where that is outside the cube it draws others, and after 10 d of them
-// takes the nearest place inside. It uses z.
+// draw returns the place that z, a normal vector, comes to. Where that is outside the cube it draws others, and after 10
+// d of them takes the nearest place inside. It uses z.
 func (e *evolution) draw(z []float64, r *rand.Rand) []float64 {
 	x := make([]float64, len(e.mean))
 	for range 10*len(x) + 1 {
@@ -342,8 +348,8 @@ func (e *evolution) draw(z []float64, r *rand.Rand) []float64 {
 	return x
 }
 
-// update moves the distribution to a generation, the best first. equals: [λ], the same number for those that are equally good,
-// growing; they share their weights. It returns the positive weights, with which the mean moves.
+// update moves the distribution to a generation, the best first. equals: [λ], the same number for those that are equally
+// good, growing; they share their weights. It returns the positive weights, with which the mean moves.
 func (e *evolution) update(places [][]float64, equals []int) []float64 {
 	d := len(e.mean)
 	positive, weights := slices.Clone(e.weights), slices.Clone(e.weights)

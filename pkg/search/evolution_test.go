@@ -76,18 +76,20 @@ func TestEvolutionAgainstCMAES(t *testing.T) {
 			}
 			s.Ask(len(h.Told), &h)
 			if !floats.EqualApprox(e.mean, run.Means[i], 1e-9) || math.Abs(e.sigma/run.Sigmas[i]-1) > 1e-9 {
-				t.Fatalf("%d dimensions, generation %d: mean %v, sigma %g; want %v, %g", d, i, e.mean, e.sigma, run.Means[i], run.Sigmas[i])
+				t.Fatalf("%d dimensions, generation %d: mean %v, sigma %g; want %v, %g", d, i, e.mean, e.sigma,
+					run.Means[i], run.Sigmas[i])
 			}
 			want := mat.NewSymDense(d, slices.Concat(run.Covariances[i]...))
 			if !mat.EqualApprox(e.covariance, want, 1e-7) {
-				t.Fatalf("%d dimensions, generation %d: covariance\n%v, want\n%v", d, i, mat.Formatted(e.covariance), mat.Formatted(want))
+				t.Fatalf("%d dimensions, generation %d: covariance\n%v, want\n%v", d, i,
+					mat.Formatted(e.covariance), mat.Formatted(want))
 			}
 		}
 	}
 }
 
-// It comes within 1e-8 of the least with fewer trials than the package cmaes, whose points are not those of a Sobol sequence: the median of
-// 51 seeds there, of 21 here. Measured: 567 and 696, 858 and 1032, 1478 and 1755.
+// It comes within 1e-8 of the least with fewer trials than the package cmaes, whose points are not those of a Sobol
+// sequence: the median of 51 seeds there, of 21 here. Measured: 567 and 696, 858 and 1032, 1478 and 1755.
 func TestEvolutionConverges(t *testing.T) {
 	var g struct{ Evaluations map[string]float64 }
 	golden(t, "evolution.json", &g)
@@ -132,7 +134,8 @@ func TestEvolutionConverges(t *testing.T) {
 	}
 }
 
-// mixed is a function of a choice, a whole number, a rate and a number, whose best place depends on the choice; its least is 0.
+// mixed is a function of a choice, a whole number, a rate and a number, whose best place depends on the choice; its least
+// is 0.
 func mixed(p Point) float64 {
 	c, k, rate, x := p[0], p[1], math.Log10(p[2]), p[3]
 	return math.Pow(rate+3+0.3*c, 2) + 0.05*math.Pow(k-5, 2) + 4*math.Pow(x-0.35-0.1*c, 2) + 0.2*[]float64{2, 0, 3, 1}[int(c)]
@@ -145,8 +148,8 @@ var mixedSpace = Space{
 	{Name: "x", Kind: Float, High: 1, Parent: -1},
 }
 
-// Of 100 trials of a function with a choice, the best is better than that of Optuna's CmaEsSampler, which draws choices at random:
-// 0.0225 (the median of 101 seeds, testdata/mixed.py). Measured here: 0.00024, over 1050 seeds.
+// Of 100 trials of a function with a choice, the best is better than that of Optuna's CmaEsSampler, which draws choices
+// at random: 0.0225 (the median of 101 seeds, testdata/mixed.py). Measured here: 0.00024, over 1050 seeds.
 func TestEvolutionOfMixed(t *testing.T) {
 	var bests []float64
 	for seed := range int64(21) {
@@ -166,8 +169,8 @@ func TestEvolutionOfMixed(t *testing.T) {
 	}
 }
 
-// Eight workers, whose results come in late, cost some trials but not the search: with each trial told seven after it was asked for,
-// it still comes to the least of a sphere.
+// Eight workers, whose results come in late, cost some trials but not the search: with each trial told seven after it was
+// asked for, it still comes to the least of a sphere.
 func TestEvolutionWithWorkers(t *testing.T) {
 	s := evolve(t, cube(5), 1)
 	var h History
@@ -188,8 +191,8 @@ func TestEvolutionWithWorkers(t *testing.T) {
 	}
 }
 
-// Where training diverges above a rate of 0.7 and gets better up to there, few trials of the later ones fail, though those that fail have no
-// value to learn from. At random 30 in 100 do.
+// Where training diverges above a rate of 0.7 and gets better up to there, few trials of the later ones fail, though
+// those that fail have no value to learn from. At random 30 in 100 do.
 func TestEvolutionLeavesFailures(t *testing.T) {
 	s := evolve(t, cube(3), 1)
 	var h History
@@ -283,8 +286,8 @@ func TestEvolutionKeepsOptions(t *testing.T) {
 	}
 }
 
-// Once it has converged it starts anew elsewhere with twice the population, and so finds the deeper of two valleys, which is far from the
-// middle; without restarts it stays.
+// Once it has converged it starts anew elsewhere with twice the population, and so finds the deeper of two valleys, which
+// is far from the middle; without restarts it stays.
 func TestEvolutionRestarts(t *testing.T) {
 	for _, factor := range []int{0, 2} {
 		s, err := (&CMAES{Sigma: 0.05, RestartFactor: factor}).New(cube(2), 1, 1)

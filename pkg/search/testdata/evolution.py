@@ -72,7 +72,7 @@ def evaluations(function, dimensions, seeds=51, most=20000):
 json.dump(
     dict(
         # The last grows from a small step, for which h_sigma is 0.
-        told=[told(2, 6, 10, 1), told(5, 8, 15, 2), told(3, 7, 10, 3), told(4, 8, 12, 4, sigma=0.001)],
+        told=[told(2, 6, 10, 1), told(5, 8, 15, 2), told(3, 7, 10, 3), told(4, 30, 6, 4, sigma=0.001)],
         evaluations={f.__name__: evaluations(f, 5) for f in (sphere, ellipsoid, rosenbrock)},
     ),
     sys.stdout,
