@@ -32,6 +32,8 @@ import (
 // as worse than all that were not, and the earlier the worse; trials that failed, or have no number for a value, as the
 // worst of all: so the distribution leaves places at which training diverges. Equals share their weights. A generation
 // that has nothing but failed trials moves nothing.
+//
+// With ten numbers a trial costs some 0.07 ms, whatever the length of the history (BenchmarkEvolution).
 type CMAES struct {
 	// Population is λ, the trials of a generation, at least 2; 0 is 4 + ⌊3 ln d⌋ for d numbers: 4 for one, 8 for four, 10
 	// for ten. More make it slower, and surer where the objective has several valleys or noise.

@@ -32,8 +32,9 @@ func (h *Hyperband) Prune(trial Trial, others []Trial) bool {
 			}
 		}
 	}
-	if most < h.MinSteps {
-		return false
+	last := len(trial.Curve) - 1
+	if most < h.MinSteps || last < 0 || trial.Curve[last].Step >= most {
+		return false // a trial that has come to its end is done, though a bracket may have a rung there
 	}
 	round := h.round(most)
 	bracket := round.bracket(trial.Number)

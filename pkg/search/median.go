@@ -6,7 +6,7 @@ import (
 )
 
 // Median prunes a trial whose best value so far is worse than the median of what the trials that were done had at the
-// same step: the rule of Golovin et al. 2017, "Google Vizier", section 3.2.1, in the form of Optuna's MedianPruner.
+// same step: the rule of Golovin et al. 2017, "Google Vizier", section 3.2, in the form of Optuna's MedianPruner.
 // Trials without a report at that very step do not count, nor do those that were pruned.
 type Median struct {
 	// StartupTrials is how many trials must be done before any is pruned.

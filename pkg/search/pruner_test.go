@@ -120,6 +120,7 @@ func TestPrunersAtTheirEdges(t *testing.T) {
 			[]Trial{{State: Pruned, Curve: curve(4)}, {State: Pending, Curve: curve(4)}}, true},
 		"halving: rungs too far to count": {&Halving{MinSteps: 1 << 40, Factor: 1000, EarlyStoppingRate: 30}, done(5),
 			[]Trial{done(1)}, false},
+		"hyperband: at the end": {&Hyperband{MinSteps: 1, MaxSteps: 1, Factor: 3}, done(5), []Trial{done(1)}, false},
 		"hyperband: none done": {&Hyperband{MinSteps: 1, Factor: 3}, done(5),
 			[]Trial{{State: Pending, Curve: curve(1)}}, false},
 		// Keras's EarlyStopping(patience=2, min_delta=0.1): 1, 0.95 and 0.91 are no better than 1 by more than 0.1.
