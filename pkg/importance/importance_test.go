@@ -250,6 +250,17 @@ func TestClosedForms(t *testing.T) {
 	}
 }
 
+// Trees learn the noise of the trials that they have drawn, by any parameter; of the others', they foretell nothing by it.
+func TestPermutationOfNoise(t *testing.T) {
+	space := search.Space{{Name: "x", High: 1, Parent: -1}, {Name: "nothing", High: 1, Parent: -1}}
+	r := rand.New(rand.NewPCG(1, 1))
+	points, values := trials(space, 300, func(p search.Point) float64 { return p[0] + 0.3*r.NormFloat64() })
+	shares, err := Permutation(space, points, values, Options{})
+	if err != nil || shares[1].Value > 0.05 {
+		t.Errorf("%+v, %v", shares, err)
+	}
+}
+
 // The same trials and seed give the same bits; another seed, others; and a shift, a scale of the values, and values that are not
 // finite change nothing that matters.
 func TestSame(t *testing.T) {
