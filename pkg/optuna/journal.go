@@ -44,8 +44,8 @@ func Open(ctx context.Context, path string, study Study) (*Journal, error) {
 	return j, nil
 }
 
-// Append tells what of the trials the journal does not say yet, in one write: 0.1 ms, and no line where there is nothing. Optuna sees
-// it at once; Close puts it on the disk.
+// Append tells what of the trials the journal does not say yet, in one write, and no line where there is nothing. Optuna sees it
+// at once; Close puts it on the disk. A call takes some 2 ms on two busy cores, most of it for the lock: tell several trials at once.
 //
 // A trial that has finished in the journal cannot change there. Where it is waiting again, runs again, or ended otherwise, it becomes
 // another trial of Optuna, with the same [NumberAttr]; so does one that somebody finished in the dashboard. A trial that runs, with

@@ -179,6 +179,7 @@ func TestRunAgain(t *testing.T) {
 	first := Trial{Number: 0, State: Done, Values: []float64{1}, Started: start, Finished: after(1)}
 	running := Trial{Number: 0, State: Running, Started: start}
 	second := Trial{Number: 0, State: Done, Values: []float64{2}, Started: after(2), Finished: after(3)}
+	late := `{"op_code":6,"worker_id":"x","trial_id":0,"state":0,"values":null,"datetime_start":"2026-11-24T15:15:30.123456+00:00"}` + "\n"
 	for i, step := range []struct {
 		told   Trial
 		trials int // of Optuna
@@ -201,10 +202,37 @@ func TestRunAgain(t *testing.T) {
 		}
 		m := mirrorOf(t, path, study.Name)
 		got := m.told[m.latest[0]]
-		late := i == 5
-		if m.trials != step.trials || (got.state != step.told.State || !slices.Equal(got.values, step.told.Values)) && !late {
+		if m.trials != step.trials || (got.state != step.told.State || !slices.Equal(got.values, step.told.Values)) && i != 5 {
 			t.Errorf("step %d: %d trials, %+v", i, m.trials, got)
 		}
+		if i == 4 {
+			add(t, path, late) // as Optuna does, it changes nothing
+		}
+	}
+}
+
+// What is told twice is written once, NaN among it, which equals nothing.
+func TestToldTwice(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	study := sampleStudy()
+	var trials []Trial
+	for _, trial := range sampleTrials() {
+		trials = append(trials, onTheWay(trial, len(trial.Curve)+1), trial)
+	}
+	trials[2].Attrs = map[string]any{"nan": math.NaN(), "infinite": math.Inf(-1), "one": 1.0, "list": []any{1, "x"}}
+	tell(t, path, study, trials[2])
+	once := read(t, path)
+	tell(t, path, study, trials[2])
+	if got := read(t, path); !bytes.Equal(got, once) {
+		t.Errorf("told again: %s", got[len(once):])
+	}
+	tell(t, path, study, trials...)
+	once = read(t, path)
+	for i := 1; i < len(trials); i += 2 {
+		tell(t, path, study, trials[i])
+	}
+	if got := read(t, path); !bytes.Equal(got, once) {
+		t.Errorf("told again: %s", got[len(once):])
 	}
 }
 
@@ -223,6 +251,13 @@ func TestStudyDeleted(t *testing.T) {
 	m := mirrorOf(t, path, study.Name)
 	if m.study != 1 || m.trials != 3 || m.latest[7] != 2 || len(m.told) != 1 || m.told[2].state != Running {
 		t.Errorf("study %d, %d trials, %v", m.study, m.trials, m.latest)
+	}
+	add(t, path, `{"op_code":1,"worker_id":"x","study_id":1}`+"\n")
+	if err := j.Append(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if m := mirrorOf(t, path, study.Name); m.study != 2 {
+		t.Errorf("study %d: ids of deleted ones are not given again", m.study)
 	}
 }
 
