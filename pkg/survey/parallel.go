@@ -245,12 +245,17 @@ func heat(f *chart.Frame, trials []Trial, dx, dy dimension, rank func(t Trial) f
 			if shade != "" {
 				corner := f.At(float64(x)/float64(across), float64(y+1)/float64(up))
 				opposite := f.At(float64(end)/float64(across), float64(y)/float64(up))
-				f.Rect("cell "+shade, corner, opposite.X-corner.X, opposite.Y-corner.Y, "")
+				// A little farther than the cell, under those that are drawn after it: no seam shows where edges are rounded.
+				width := min(opposite.X+seam, f.At(1, 0).X) - corner.X
+				f.Rect("cell "+shade, corner, width, opposite.Y+seam-corner.Y, "")
 			}
 			x = end
 		}
 	}
 }
+
+// seam is how far cells go beneath their neighbours, in units.
+const seam = 0.8
 
 func cells(d dimension, numbers int) int {
 	if d.Kind == search.Choice {
