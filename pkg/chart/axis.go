@@ -122,10 +122,13 @@ func linearTicks(b Bounds, n int) []float64 {
 	return ticks
 }
 
+// typographic writes a number's signs as minus signs, and its exponent without the zero that makes it two digits.
+var typographic = strings.NewReplacer("e-0", "e−", "e+0", "e+", "-", "−")
+
 // Number writes a number with at most four digits that count, and without the noise of its arithmetic; — where it is none.
 func Number(x float64) string {
 	if math.IsNaN(x) || math.IsInf(x, 0) {
 		return "—"
 	}
-	return strings.Replace(fmt.Sprintf("%.4g", x), "-", "−", 1)
+	return typographic.Replace(fmt.Sprintf("%.4g", x))
 }

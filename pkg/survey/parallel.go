@@ -28,7 +28,7 @@ func Parallel(s Sweep, objective int) chart.Chart {
 	if len(trials) == 0 || len(s.Space) == 0 {
 		return empty(title, noValue)
 	}
-	ranks, describe := s.ranking(objective), s.describer()
+	ranks := s.ranking(objective)
 	// The best come first in the list, and are drawn last.
 	slices.SortStableFunc(trials, func(a, b Trial) int { return o.compare(a.value(objective), b.value(objective)) })
 	all := len(trials)
@@ -44,6 +44,8 @@ func Parallel(s Sweep, objective int) chart.Chart {
 	list = list[:len(list)-hidden]
 	// In the order of the space, those that hang together stand together.
 	slices.SortFunc(list, func(a, b dimension) int { return cmp.Compare(a.index, b.index) })
+
+	describe := s.describer(list...)
 
 	f := newFrame(broad, 380)
 	f.Left, f.Right, f.Top, f.Bottom = 24, 96, 66, 18
@@ -168,7 +170,7 @@ func Contour(s Sweep, objective, horizontal, vertical int) chart.Chart {
 	if len(trials) == 0 {
 		return empty(title, "no trial with both has a value yet")
 	}
-	ranks, describe := s.ranking(objective), s.describer()
+	ranks, describe := s.ranking(objective), s.describer(dx, dy)
 	f := newFrame(400, 330)
 	f.Top = 46
 	ticks := dy.ticks(6, 14)
@@ -201,9 +203,11 @@ func Contour(s Sweep, objective, horizontal, vertical int) chart.Chart {
 			}
 		}
 	}
-	for _, t := range trials {
-		if best[t.Number] {
-			f.Dot("ring b", at(t), 6, describe(t))
+	if len(best) <= mostMarked {
+		for _, t := range trials {
+			if best[t.Number] {
+				f.Dot("ring b", at(t), 6, "")
+			}
 		}
 	}
 	c := f.Chart(title, fmt.Sprintf("%s over %s and %s: %d trials; %s", o.name(), dx.Name, dy.Name, len(trials), o.better()))
@@ -245,12 +249,17 @@ func heat(f *chart.Frame, trials []Trial, dx, dy dimension, rank func(t Trial) f
 			if shade != "" {
 				corner := f.At(float64(x)/float64(across), float64(y+1)/float64(up))
 				opposite := f.At(float64(end)/float64(across), float64(y)/float64(up))
-				f.Rect("cell "+shade, corner, opposite.X-corner.X, opposite.Y-corner.Y, "")
+				// A little farther than the cell, under those that are drawn after it: no seam shows where edges are rounded.
+				width := min(opposite.X+seam, f.At(1, 0).X) - corner.X
+				f.Rect("cell "+shade, corner, width, opposite.Y+seam-corner.Y, "")
 			}
 			x = end
 		}
 	}
 }
+
+// seam is how far cells go beneath their neighbours, in units.
+const seam = 0.8
 
 func cells(d dimension, numbers int) int {
 	if d.Kind == search.Choice {

@@ -18,8 +18,12 @@ const (
 	broad        = 1120.0
 )
 
-// oneByOne is how many trials a chart draws with a title each; of more, it draws specks.
-const oneByOne = 500
+// oneByOne is how many trials a chart draws with a title each; of more, it draws specks. mostMarked is the same of best ones,
+// which may be many with several objectives. A title takes some 200 bytes, and a page may have more than 30 such charts.
+const (
+	oneByOne   = 300
+	mostMarked = 60
+)
 
 // newFrame is a frame with room above for the name of the vertical axis.
 func newFrame(width, height float64) *chart.Frame {
@@ -82,9 +86,12 @@ func wholeTicks(a chart.Axis) []chart.Tick {
 	return ticks
 }
 
-// describer names trials, with the values and the parameters that they have.
-func (s Sweep) describer() func(t Trial) string {
-	dimensions := s.dimensions()
+// mostTold is how many parameters the title of a trial tells.
+const mostTold = 12
+
+// describer names trials, with their values and those of some parameters, where they have them.
+func (s Sweep) describer(dimensions ...dimension) func(t Trial) string {
+	dimensions = dimensions[:min(len(dimensions), mostTold)]
 	return func(t Trial) string {
 		var out strings.Builder
 		fmt.Fprintf(&out, "trial %d", t.Number)
@@ -101,8 +108,8 @@ func (s Sweep) describer() func(t Trial) string {
 }
 
 // scatter draws trials at their points: pruned ones as rings behind, then the others, then the best.
-func (s Sweep) scatter(f *chart.Frame, trials []Trial, at func(t Trial) chart.Point) (leftOut int) {
-	best, describe := s.isBest(), s.describer()
+func (s Sweep) scatter(f *chart.Frame, trials []Trial, at func(t Trial) chart.Point, describe func(t Trial) string) (leftOut int) {
+	best := s.isBest()
 	var behind, before, marked []Trial
 	for _, t := range trials {
 		switch {
@@ -116,9 +123,14 @@ func (s Sweep) scatter(f *chart.Frame, trials []Trial, at func(t Trial) chart.Po
 	}
 	for _, layer := range []struct {
 		trials     []Trial
+		tooMany    bool
 		one, speck string
-	}{{behind, "ring c", "speck c"}, {before, "dot a see", "speck a"}} {
-		if len(trials) > oneByOne {
+	}{
+		{behind, len(trials) > oneByOne, "ring c", "speck c"},
+		{before, len(trials) > oneByOne, "dot a see", "speck a"},
+		{marked, len(marked) > mostMarked, "dot b", "speck b"},
+	} {
+		if layer.tooMany {
 			points := make([]chart.Point, len(layer.trials))
 			for i, t := range layer.trials {
 				points[i] = at(t)
@@ -130,9 +142,10 @@ func (s Sweep) scatter(f *chart.Frame, trials []Trial, at func(t Trial) chart.Po
 			f.Dot(layer.one, at(t), 3.2, describe(t))
 		}
 	}
-	for _, t := range thin(marked, oneByOne) {
-		f.Dot("dot b", at(t), 3.5, describe(t))
-		f.Dot("ring b", at(t), 6, describe(t))
+	if len(marked) <= mostMarked {
+		for _, t := range marked {
+			f.Dot("ring b", at(t), 6, "")
+		}
 	}
 	return leftOut
 }
@@ -202,7 +215,7 @@ func History(s Sweep, objective int) chart.Chart {
 	f.XName("trial", "")
 	f.YName(chart.Shorten(o.name(), 60), o.name())
 	at := func(t Trial) chart.Point { return f.At(x.Place(float64(t.Number)), y.Place(t.value(objective))) }
-	leftOut := s.scatter(f, trials, at)
+	leftOut := s.scatter(f, trials, at, s.describer(s.byImportance(objective)...))
 	legend := trialLegend(trials, s.isBest())
 	label := title
 	if len(done) > 0 {
@@ -256,7 +269,7 @@ func Slice(s Sweep, objective, parameter int) chart.Chart {
 	f.YName(chart.Shorten(o.name(), 50), o.name())
 	leftOut := s.scatter(f, trials, func(t Trial) chart.Point {
 		return f.At(d.place(t)+aside(d, t), y.Place(t.value(objective)))
-	})
+	}, s.describer(d))
 	best := slices.MinFunc(trials, func(a, b Trial) int { return o.compare(a.value(objective), b.value(objective)) })
 	c := f.Chart(title, fmt.Sprintf("%s over %s: %s; the best, %s, at %s", o.name(), d.Name, o.better(),
 		value(best.value(objective)), d.text(best)))
@@ -405,7 +418,7 @@ func Front(s Sweep, horizontal, vertical int) chart.Chart {
 		}
 		f.Curve("curve b thin", line, "")
 	}
-	leftOut := s.scatter(f, trials, at)
+	leftOut := s.scatter(f, trials, at, s.describer(s.byImportance(horizontal)...))
 	legend := []chart.Entry{{Class: "dot a", Name: "trial"}}
 	if len(front) > 0 {
 		legend = append(legend, chart.Entry{Class: "ring b", Name: "no other trial is better in everything"})

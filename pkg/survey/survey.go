@@ -158,7 +158,7 @@ func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
 // measured are the trials in a state that have a value of the objective, by number.
 func (s Sweep) measured(objective int, state string) []Trial {
-	var trials []Trial
+	trials := make([]Trial, 0, s.count(state))
 	for _, t := range s.Trials {
 		if t.State == state && finite(t.value(objective)) {
 			trials = append(trials, t)

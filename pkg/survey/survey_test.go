@@ -94,6 +94,34 @@ func TestPagesOfAllKinds(t *testing.T) {
 	}
 }
 
+// Many trials over many parameters for several objectives are a page that can be sent by mail, too.
+func TestLargePage(t *testing.T) {
+	if os.Getenv("LATENT_LONG") == "" {
+		t.Skip("SKIPPED: a page of 10,000 trials over 40 parameters takes some seconds; set LATENT_LONG=1 to run it")
+	}
+	r := rand.New(rand.NewPCG(1, 1))
+	s := Sweep{Name: "large", State: Done, Objectives: []Objective{{Metric: "a"}, {Metric: "b", Maximize: true}, {Metric: "c"}}}
+	for i := range 40 {
+		s.Space = append(s.Space, search.Parameter{Name: fmt.Sprintf("section.parameter_%d", i), Kind: search.Float, High: 1, Parent: -1})
+	}
+	for i := range 10000 {
+		trial := Trial{Number: i, State: Done, Point: s.Space.Random(r), Values: []float64{r.Float64(), r.Float64(), r.Float64()}}
+		for step := range 100 {
+			trial.Curve = append(trial.Curve, search.Report{Step: step, Value: r.Float64()})
+		}
+		s.Trials = append(s.Trials, trial)
+	}
+	for i := range 500 {
+		s.Best = append(s.Best, i) // a front of many
+	}
+	start := time.Now()
+	page := render(t, s)
+	t.Logf("%d bytes in %v", len(page), time.Since(start))
+	if len(page) > 3<<20 {
+		t.Errorf("%d bytes", len(page))
+	}
+}
+
 // balanced checks that what is opened is closed in order, as HTML's own parser would not say.
 func balanced(t *testing.T, page []byte) {
 	t.Helper()
@@ -476,7 +504,9 @@ func TestText(t *testing.T) {
 		value(0.0123456):                  "0.01235",
 		value(0.02):                       "0.02000",
 		value(-3):                         "−3",
-		value(12345.6):                    "1.235e+04",
+		value(12345.6):                    "12346",
+		value(1.5e-7):                     "1.5e−7",
+		value(0.99999):                    "1.0000",
 		value(math.Inf(1)):                "—",
 		withInterval(0.01663, 0.00112):    "0.0166 ± 0.0011",
 		withInterval(-20.5, 0):            "−20.50",

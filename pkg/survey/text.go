@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"latent/pkg/chart"
 )
 
 // integer writes a whole number.
@@ -19,11 +21,14 @@ func value(x float64) string {
 	if !finite(x) {
 		return "—"
 	}
-	text := fmt.Sprintf("%#.4g", x)
 	if x == math.Trunc(x) && math.Abs(x) < 1e6 {
-		text = strconv.FormatFloat(x, 'f', -1, 64)
+		return integer(x)
 	}
-	return strings.Replace(strings.TrimSuffix(text, "."), "-", "−", 1)
+	if size := math.Abs(x); size < 1e-4 || size >= 1e6 {
+		return chart.Number(x)
+	}
+	decimals := max(0, 3-int(math.Floor(math.Log10(math.Abs(x)))))
+	return strings.Replace(strconv.FormatFloat(x, 'f', decimals, 64), "-", "−", 1)
 }
 
 // withInterval writes a mean to the place of the second digit of its interval.
