@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// workerVariable has where a worker process works, and until when it adds trials.
+// workerVariable has the orders of a worker process: until when it adds trials, and how many there may be, its lease, its name, and where.
 const workerVariable = "LATENT_TEST_STUDY_WORK"
 
 // Eight processes run trials, and are killed at random moments and started again; some are stopped instead for longer than
@@ -44,8 +44,9 @@ func crowd(t *testing.T, where string, kill bool) {
 	if os.Getenv("LATENT_LONG") != "" {
 		duration = 2 * time.Minute
 	}
+	most := 1 << 30 // trials
 	if !kill {
-		duration, lease = time.Second, time.Hour
+		lease, most = time.Hour, 60
 	}
 	s := create(t, open(t, where, Options{}), "crowd")
 	seed := uint64(time.Now().UnixNano())
@@ -66,7 +67,7 @@ func crowd(t *testing.T, where string, kill bool) {
 	start := func() *process {
 		started++
 		p := &process{Cmd: exec.Command(os.Args[0]), name: fmt.Sprint("worker-", started)}
-		p.Env = append(os.Environ(), fmt.Sprintf("%s=%d %d %s %s", workerVariable, end.UnixMilli(), lease.Milliseconds(), p.name, where))
+		p.Env = append(os.Environ(), fmt.Sprintf("%s=%d %d %d %s %s", workerVariable, end.UnixMilli(), most, lease.Milliseconds(), p.name, where))
 		p.Stdout, p.Stderr = &p.out, &p.out
 		if err := p.Start(); err != nil {
 			t.Fatal(err)
@@ -104,8 +105,10 @@ func crowd(t *testing.T, where string, kill bool) {
 			workers[i] = start()
 		}
 	}
-	for _, p := range workers {
+	for _, p := range workers { // all, before the first is waited for: one that is stopped may hold the study
 		p.Process.Signal(syscall.SIGCONT)
+	}
+	for _, p := range workers {
 		if err := p.Wait(); err != nil {
 			t.Errorf("%s: %v", p.name, err)
 		}
@@ -153,10 +156,10 @@ func crowd(t *testing.T, where string, kill bool) {
 			t.Fatalf("result %d has place %d", i+1, place)
 		}
 	}
-	if kill && (again < 3 || started < 16) {
+	if kill && (again == 0 || started < 12) {
 		t.Errorf("of %d trials, %d had more than one attempt, with %d processes: too few for this test", len(trials), again, started)
 	}
-	if !kill && (again > 0 || losses > 0 || len(trials) < 20) {
+	if !kill && (again > 0 || losses > 0 || len(trials) < 8) {
 		t.Errorf("of %d trials, %d had more than one attempt, and %d were lost", len(trials), again, losses)
 	}
 	if os.Getenv("LATENT_LONG") != "" {
@@ -167,8 +170,9 @@ func crowd(t *testing.T, where string, kill bool) {
 // work is a worker process: it runs trials until it may add no more and all are over.
 func work() {
 	var until, lease int64
+	var most int
 	var worker, where string
-	if _, err := fmt.Sscan(os.Getenv(workerVariable), &until, &lease, &worker, &where); err != nil {
+	if _, err := fmt.Sscan(os.Getenv(workerVariable), &until, &most, &lease, &worker, &where); err != nil {
 		fmt.Println("its orders:", err)
 		os.Exit(1)
 	}
@@ -183,7 +187,7 @@ func work() {
 			return err
 		}
 		for {
-			err := workOnce(s, worker, time.UnixMilli(until))
+			err := workOnce(s, worker, time.UnixMilli(until), most)
 			if errors.Is(err, errAllOver) {
 				return nil
 			}
@@ -204,10 +208,10 @@ func work() {
 
 var errAllOver = errors.New("all trials are over")
 
-func workOnce(s *Study, worker string, until time.Time) error {
+func workOnce(s *Study, worker string, until time.Time, most int) error {
 	over := false
 	claimed, err := s.Claim(ctx, worker, func(trials []*Trial) (all []Proposal, _ error) {
-		if time.Now().Before(until) {
+		if time.Now().Before(until) && len(trials) < most {
 			// Stacks of one, two and three.
 			for i := range 1 + len(trials)%3 {
 				all = append(all, Proposal{json.RawMessage(fmt.Sprint(len(trials) + i)), 0})

@@ -25,7 +25,8 @@ type Options struct {
 	// trial sooner; one that is not several times the heartbeat's interval takes trials from workers that are only slow.
 	Lease time.Duration
 	// Patience is how long a call waits for another process that changes the store, 30 s where it is 0. A change takes below a
-	// millisecond, and as long as propose takes in Claim.
+	// millisecond, and in Claim as long as propose does. On PostgreSQL the server ends a change that has rested for half of it,
+	// so that a machine that went away does not hold the others up: propose must be done by then.
 	Patience time.Duration
 	// Now is the clock of times and leases. nil: time.Now for a file, and for PostgreSQL the server's clock, so that the
 	// machines' clocks need not agree.
@@ -43,7 +44,7 @@ type Store struct {
 
 // backend is what differs between the databases.
 type backend struct {
-	// words turns those of the schema into the database's.
+	// words turns those of the schema and the statements into the database's.
 	words *strings.Replacer
 	// wal says that the file is to be set to write-ahead logging.
 	wal bool
@@ -57,8 +58,10 @@ type backend struct {
 }
 
 var sqliteBackend = backend{
-	wal:   true,
-	words: strings.NewReplacer("BIGINT", "INTEGER", "DOUBLE PRECISION", "REAL", "{OPTIONS}", "STRICT, WITHOUT ROWID"),
+	wal: true,
+	words: strings.NewReplacer("BIGINT", "INTEGER", "DOUBLE PRECISION", "REAL", "{OPTIONS}", "STRICT, WITHOUT ROWID",
+		// Left alone it reads all trials of the study by their numbers: 1.4 ms for 10,000.
+		"{OPEN}", "INDEXED BY latent_trials_open"),
 	// Every transaction that may write is BEGIN IMMEDIATE, and so already the only one.
 	exclude: `SELECT 1`,
 	// A trigger or a view is nothing of ours either: it could run anything under the name of a table of ours.
@@ -71,7 +74,7 @@ var sqliteBackend = backend{
 }
 
 var postgresBackend = backend{
-	words:   strings.NewReplacer("{OPTIONS}", ""),
+	words:   strings.NewReplacer("{OPTIONS}", "", "{OPEN}", ""),
 	exclude: `SELECT pg_advisory_xact_lock(7811887401)`, // any number that nobody else takes
 	foreign: `SELECT 0`,                                 // other programs' tables may be beside ours
 	ready:   `SELECT count(*) FROM pg_tables WHERE tablename = 'latent_schema' AND schemaname = current_schema()`,
@@ -117,12 +120,12 @@ func (s *Store) prepare(ctx context.Context) error {
 		{&s.statements.setCounters, `UPDATE latent_studies SET trials = $2, told = $3, version = $4 WHERE id = $1`},
 
 		{&s.statements.trial, `SELECT ` + columns + ` FROM latent_trials WHERE study = $1 AND number = $2`},
-		{&s.statements.claimable, `SELECT ` + columns + ` FROM latent_trials
+		{&s.statements.claimable, `SELECT ` + columns + ` FROM latent_trials {OPEN}
 			WHERE study = $1 AND state IN ('waiting', 'running') AND (state = 'waiting' OR lease <= $2) AND stack = (
-				SELECT stack FROM latent_trials
+				SELECT stack FROM latent_trials {OPEN}
 				WHERE study = $1 AND state IN ('waiting', 'running') AND (state = 'waiting' OR lease <= $2) ORDER BY stack LIMIT 1)
 			ORDER BY number`},
-		{&s.statements.running, `SELECT ` + columns + ` FROM latent_trials
+		{&s.statements.running, `SELECT ` + columns + ` FROM latent_trials {OPEN}
 			WHERE study = $1 AND state IN ('waiting', 'running') AND state = 'running' AND worker = $2 ORDER BY number`},
 		{&s.statements.save, `INSERT INTO latent_trials (study, ` + columns + `)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
@@ -131,7 +134,7 @@ func (s *Store) prepare(ctx context.Context) error {
 				started = excluded.started, finished = excluded.finished, told = excluded.told, version = excluded.version,
 				lease = excluded.lease`},
 		{&s.statements.renew, `UPDATE latent_trials SET lease = $3 WHERE study = $1 AND number = $2`},
-		{&s.statements.renewStack, `UPDATE latent_trials SET lease = $4
+		{&s.statements.renewStack, `UPDATE latent_trials {OPEN} SET lease = $4
 			WHERE study = $1 AND state IN ('waiting', 'running') AND state = 'running' AND stack = $2 AND worker = $3`},
 
 		{&s.statements.changed, `SELECT ` + columns + ` FROM latent_trials WHERE study = $1 AND version > $2 ORDER BY version`},
@@ -145,7 +148,7 @@ func (s *Store) prepare(ctx context.Context) error {
 		{&s.statements.drop, `DELETE FROM latent_reports WHERE study = $1 AND trial = $2 AND attempt < $3 AND step >= $4`},
 	} {
 		var err error
-		if *one.statement, err = s.db.PrepareContext(ctx, one.text); err != nil {
+		if *one.statement, err = s.db.PrepareContext(ctx, s.backend.words.Replace(one.text)); err != nil {
 			return err
 		}
 	}
@@ -235,11 +238,11 @@ func openPostgres(where string, options Options) (*Store, error) {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = 10 * time.Second
 	}
-	// A machine that went away in the middle of a change must not hold the study for ever.
-	patience := fmt.Sprint(options.Patience.Milliseconds())
-	for _, name := range []string{"lock_timeout", "idle_in_transaction_session_timeout"} {
+	for name, limit := range map[string]time.Duration{
+		"lock_timeout": options.Patience, "idle_in_transaction_session_timeout": options.Patience / 2,
+	} {
 		if _, set := config.RuntimeParams[name]; !set {
-			config.RuntimeParams[name] = patience
+			config.RuntimeParams[name] = fmt.Sprint(limit.Milliseconds())
 		}
 	}
 	db := stdlib.OpenDB(*config)

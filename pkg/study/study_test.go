@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -615,25 +616,37 @@ func TestSnapshots(t *testing.T) {
 // filled makes a study of so many trials that are done, each with a curve of three steps.
 func filled(t testing.TB, where string, trials int) *Study {
 	s := create(t, open(t, where, Options{}), "filled")
-	for number := range trials {
-		claimed, err := s.Claim(ctx, "host-1", proposals(1))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for step := range 3 {
-			if err := s.Report(ctx, claimed[0].Claim(), step+1, float64(number)); err != nil {
-				t.Fatal(err)
+	err := s.change(ctx, func(c *change) error {
+		rows, err := c.proposed(proposals(trials))
+		for _, row := range rows {
+			row.start("host-1", c.now, lease)
+			for step := range 3 {
+				if _, err := c.exec(s.store.statements.report, row.Number, row.Trial.Attempt, step+1, 0.5); err != nil {
+					return err
+				}
+			}
+			c.told++
+			row.State, row.Values, row.Finished, row.Told = Done, []float64{0.5}, c.now, c.told
+			if err := c.save(row); err != nil {
+				return err
 			}
 		}
-		if err := s.Finish(ctx, claimed[0].Claim(), Result{State: Done, Values: []float64{float64(number)}}); err != nil {
-			t.Fatal(err)
-		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	return s
 }
 
+// BenchmarkClaimFinish is what the store costs a trial, with 10,000 before it.
+//
+// Measured with go test -bench ClaimFinish -benchtime 1000x ./pkg/study on two cores of an AMD EPYC that had much other work
+// (load 14), on ext4: 0.41 ms of processor time, 2.7 and 3.6 ms on the clock. With synchronous=FULL, in turns with it: 0.60 and
+// 0.79 ms of processor time, 3.1 and 6.3 ms on the clock; fdatasync of 20 KB alone takes 1.2 to 4.8 ms there.
 func BenchmarkClaimFinish(b *testing.B) {
 	s := filled(b, filepath.Join(b.TempDir(), "study.db"), 10_000)
+	before := processorTime(b)
 	for b.Loop() {
 		claimed, err := s.Claim(ctx, "host-1", proposals(1))
 		if err != nil {
@@ -643,6 +656,16 @@ func BenchmarkClaimFinish(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+	b.ReportMetric(float64(processorTime(b)-before)/float64(b.N), "cpu-ns/op")
+}
+
+// processorTime is what this process has used, which is the same on a machine that has other work.
+func processorTime(b *testing.B) time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // BenchmarkOpen is what a worker or `status` pays to know 10,000 trials.
