@@ -34,6 +34,10 @@ type Options struct {
 	// that figures can be compared.
 	Seed int64 `yaml:"seed" min:"0"`
 
+	// Corrupt takes the place of the experiment's corrupt where the model is measured, a kind or a list of kinds: models that are
+	// trained with different damage are compared on the same so. Without it, or as an empty list, the damage is that of training.
+	Corrupt corrupt.Chain `yaml:"corrupt" kind:"kind" maxitems:"16"`
+
 	// Weights are those that the test figures, the final grid and the report use: best (by validation loss; last where
 	// nothing is held out for validation) or last.
 	Weights string `yaml:"weights" enum:"best,last"`

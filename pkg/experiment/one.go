@@ -305,8 +305,8 @@ func (r *run) draw(name string, weights []*tensors.Tensor, caption string) error
 		return err
 	}
 	damage := ""
-	if !r.experiment.Corrupt.Identity() {
-		damage = r.experiment.Corrupt.Caption()
+	if measured := r.experiment.Measured(); !measured.Identity() {
+		damage = measured.Caption()
 	}
 	png, err := grid.Draw(samples, r.experiment.Name+" · "+caption, damage)
 	if err != nil {

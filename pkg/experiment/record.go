@@ -55,7 +55,7 @@ func (r *run) describe() error {
 		Classes: s.split.Classes, Train: s.split.Train.Len(), Validation: s.split.Validation.Len(),
 		Test: s.split.Test.Len(), Checksums: s.split.Checksums}
 	m.Model = describeModel(e.Model, image)
-	if m.Files, err = e.Corrupt.Checksums(); err != nil {
+	if m.Files, err = e.Files(); err != nil {
 		return InputError{err}
 	}
 	if len(s.runs) > 1 {

@@ -312,7 +312,7 @@ func (s *Session) compileEvaluation() (err error) {
 
 // evaluationOf is how an experiment is measured: with the corruptions that held-out images get.
 func evaluationOf(e *config.Experiment) evaluate.Spec {
-	return evaluate.Spec{Model: e.Model, Corrupt: e.Corrupt.HeldOut(), Loss: e.Train.LossFunction(), Seed: e.Evaluate.Seed}
+	return evaluate.Spec{Model: e.Model, Corrupt: e.Measured(), Loss: e.Train.LossFunction(), Seed: e.Evaluate.Seed}
 }
 
 func imageOf(images *dataset.Images) model.Image {

@@ -120,7 +120,7 @@ func newCheck(r *run, epochs int) (*check, error) {
 		return nil, err
 	}
 	c.config = sha256Of(yaml)
-	if c.files, err = r.experiment.Corrupt.Checksums(); err != nil {
+	if c.files, err = r.experiment.Files(); err != nil {
 		return nil, err
 	}
 	if last := len(recorded); epochs > last {
