@@ -28,7 +28,7 @@ func SweepReference() string {
 
 const sweepReferenceHead = `# Sweep reference
 
-A sweep is one YAML file, run by `+"`latent sweep FILE`"+`. A misspelt key, a value out of range, a key of the space that the
+A sweep is one YAML file, run by ` + "`latent sweep FILE`" + `. A misspelt key, a value out of range, a key of the space that the
 experiment does not have, and values that the experiment cannot have are errors with their place in the file.
 
     base: ../mnist/denoise.yaml
@@ -46,7 +46,7 @@ experiment does not have, and values that the experiment cannot have are errors 
     early_stopping: {kind: median}
     budget: {trials: 40, time: 30m}
 
-On the command line, `+"`KEY=VALUE`"+` overrides a key of the sweep: `+"`budget.trials=20`, `set.train.epochs=1`"+`.
+On the command line, ` + "`KEY=VALUE`" + ` overrides a key of the sweep: ` + "`budget.trials=20`, `set.train.epochs=1`" + `.
 `
 
 const referenceHead = `# Config reference
