@@ -158,6 +158,13 @@ type Strategy interface {
 	Ask(n int, history *History) Point
 }
 
+// Finite is a strategy that has an end.
+type Finite interface {
+	Strategy
+	// Size is the number of its trials: a sweep ends there. Asked for more it starts again.
+	Size() int
+}
+
 // Method is a strategy's kind with its numbers, as a sweep's file names it.
 type Method interface {
 	// New starts it on a space, for so many objectives. The error says what of the space it cannot search, and what can.
@@ -166,8 +173,12 @@ type Method interface {
 
 // Strategies holds every strategy that a sweep can name, with its defaults.
 var Strategies = map[string]func() Method{
-	"gp":  func() Method { return DefaultGP() },
-	"tpe": func() Method { return DefaultTPE() },
+	"cma-es":       func() Method { return &CMAES{Sigma: 1. / 6, RestartFactor: 2} },
+	"gp":           func() Method { return &GP{Startup: 10, Candidates: 1000, Points: 300} },
+	"grid":         func() Method { return &Grid{Points: 5} },
+	"quasi-random": func() Method { return &QuasiRandom{Sequence: "sobol"} },
+	"random":       func() Method { return &Random{} },
+	"tpe":          func() Method { return &TPE{Startup: 10, Candidates: 24, Kernels: 256} },
 }
 
 // Pruner says which trials are not worth finishing.
@@ -178,7 +189,12 @@ type Pruner interface {
 }
 
 // Pruners holds every pruner that a sweep can name, with its defaults.
-var Pruners = map[string]func() Pruner{}
+var Pruners = map[string]func() Pruner{
+	"halving":   func() Pruner { return &Halving{MinSteps: 1, Factor: 4} },
+	"hyperband": func() Pruner { return &Hyperband{MinSteps: 1, Factor: 3} },
+	"median":    func() Pruner { return &Median{StartupTrials: 5, Interval: 1} },
+	"patience":  func() Pruner { return &Patience{Steps: 10} },
+}
 
 // generator is that of trial n: the draws of a trial depend on no other trial.
 func generator(seed int64, n int) *rand.Rand { return rand.New(rand.NewPCG(uint64(seed), uint64(n))) }

@@ -36,16 +36,13 @@ type TPE struct {
 	Kernels int `yaml:"kernels" min:"2" max:"1000000"`
 }
 
-// DefaultTPE returns Optuna's numbers, with at most 256 kernels.
-func DefaultTPE() *TPE { return &TPE{Startup: 10, Candidates: 24, Kernels: 256} }
-
 // New implements [Method].
-func (t TPE) New(space Space, objectives int, seed int64) (Strategy, error) {
+func (t *TPE) New(space Space, objectives int, seed int64) (Strategy, error) {
 	if t.Startup < 1 || t.Candidates < 1 || t.Kernels < 2 {
 		return nil, fmt.Errorf("strategy tpe: startup %d, candidates %d, kernels %d: give at least 1, 1 and 2",
 			t.Startup, t.Candidates, t.Kernels)
 	}
-	s := &tpe{TPE: t, space: space, seed: seed, most: 25}
+	s := &tpe{TPE: *t, space: space, seed: seed, most: 25}
 	if s.ranking = new(best); objectives > 1 {
 		s.ranking, s.most = &fronts{objectives: objectives}, 100
 	}

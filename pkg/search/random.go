@@ -1,0 +1,17 @@
+package search
+
+// Random draws each trial by itself, see [Space.Random]. It takes any space and any number of objectives, and neither results
+// nor trials under way change what it draws. Bergstra & Bengio 2012.
+type Random struct{}
+
+// New starts it; it has no error.
+func (*Random) New(space Space, _ int, seed int64) (Strategy, error) {
+	return &random{space: space, seed: seed}, nil
+}
+
+type random struct {
+	space Space
+	seed  int64
+}
+
+func (s *random) Ask(n int, _ *History) Point { return s.space.Random(generator(s.seed, n)) }
