@@ -390,7 +390,8 @@ func (g *gp) climb(r *rand.Rand, samples []sample, score func(Point) float64) Po
 	}
 	best := start{score: math.Inf(-1)}
 	for _, here := range starts {
-		for step := 0.1; step > 1e-4; {
+		// Bounded, since ever smaller gains along a curved ridge would keep the step.
+		for step, sweeps := 0.1, 0; step > 1e-4 && sweeps < 100; sweeps++ {
 			improved := false
 			for i := range g.space {
 				for _, place := range g.neighbours(i, here.places[i], step) {
