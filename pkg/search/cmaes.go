@@ -12,63 +12,79 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// CMAES draws trials from a normal distribution that moves towards the better ones and takes their shape: the evolution strategy
-// with covariance matrix adaptation of Hansen 2016, "The CMA evolution strategy: a tutorial" (arXiv 1604.00772), with negative
-// weights. It takes one objective, and serves best some hundred trials of a few numbers whose effects depend on each other.
+// CMAES draws trials from a normal distribution that moves towards the better ones and takes their shape: the evolution
+// strategy with covariance matrix adaptation of Hansen 2016, "The CMA evolution strategy: a tutorial" (arXiv 1604.00772),
+// with negative weights. It takes one objective, and serves best some hundred trials of a few numbers whose effects
+// depend on each other.
 //
-// It searches the numbers that are there in every point, each in the places of [Parameter.Place], from 0 to 1. Choices, and what
-// depends on them, it draws at random, see [Space.Random].
+// It searches the numbers that are there in every point, each in the places of [Parameter.Place], from 0 to 1. A choice
+// is drawn by chances that move towards those of the better trials, as in population-based incremental learning (Baluja
+// 1994), and keep a fifth of an even share for each. Numbers that depend on a choice are drawn at random, see
+// [Space.Random].
 //
-// Each λ trials, in the order in which they are told, make a generation. With several workers some of them were drawn before the
-// distribution moved last; they count like the others, so that no trial is lost. Trials that were pruned count as worse than all
-// that were not, and the earlier the worse; trials that failed, or have no number for a value, as the worst of all: so the
-// distribution leaves places at which training diverges. Equals share their weights. A generation that has nothing but failed
-// trials moves nothing.
+// Instead of independent normal numbers it takes those of a scrambled Sobol sequence, whose few points cover all sides
+// (Teytaud & Gelly 2007, "DCMA: yet another derandomization in covariance-matrix-adaptation"): it comes to the least of a
+// sphere, an ellipsoid and Rosenbrock's function in 5 dimensions with a fifth fewer trials than without
+// (TestEvolutionConverges).
 //
-// A trial costs some 10 µs with 10 numbers, a generation some 100 µs, whatever the length of the history.
+// Each λ trials, in the order in which they are told, make a generation. With several workers some of them were drawn
+// before the distribution moved last; they count like the others, so that no trial is lost. Trials that were pruned count
+// as worse than all that were not, and the earlier the worse; trials that failed, or have no number for a value, as the
+// worst of all: so the distribution leaves places at which training diverges. Equals share their weights. A generation
+// that has nothing but failed trials moves nothing.
+//
+// With ten numbers a trial costs some 0.07 ms, whatever the length of the history (BenchmarkEvolution).
 type CMAES struct {
-	// Population is λ, the trials of a generation; 0 is 4 + ⌊3 ln d⌋ for d numbers: 4 for one, 8 for four, 10 for ten. More make it
-	// slower, and surer where the objective has several valleys or noise.
+	// Population is λ, the trials of a generation, at least 2; 0 is 4 + ⌊3 ln d⌋ for d numbers: 4 for one, 8 for four, 10
+	// for ten. More make it slower, and surer where the objective has several valleys or noise.
 	Population int `yaml:"population" min:"0" max:"100000"`
 
 	// Sigma is the standard deviation of the first generation, as a part of each parameter's range. It starts in the middle.
 	Sigma float64 `yaml:"sigma" above:"0" max:"1"`
 
-	// RestartFactor is how many times larger the population is after a restart, which comes when all of a generation, or the best
-	// of many, are the same; 2 is IPOP (Auger & Hansen 2005), 0 never restarts. A restart begins at a random place.
+	// RestartFactor is how many times larger the population is after a restart, which comes when all of a generation, or
+	// the best of many, are the same; 2 is IPOP (Auger & Hansen 2005), 0 never restarts. A restart begins at a random
+	// place.
 	RestartFactor int `yaml:"restart_factor" min:"0" max:"10"`
 }
 
 // New starts it. The error is of spaces without a number that is always there, and of several objectives.
 func (c *CMAES) New(space Space, objectives int, seed int64) (Strategy, error) {
 	if objectives != 1 {
-		return nil, fmt.Errorf("strategy cma-es: it searches one objective, not %d; take tpe, random, quasi-random or grid", objectives)
+		return nil, fmt.Errorf("strategy cma-es: it searches one objective, not %d; take tpe, random, quasi-random or grid",
+			objectives)
 	}
 	s := &cmaes{space: space, seed: seed, restartFactor: c.RestartFactor, sigma: c.Sigma, population: c.Population}
 	for i, parameter := range space {
+		if parameter.Kind == Choice {
+			s.choices = append(s.choices, i)
+		}
 		if parameter.Kind != Choice && parameter.Parent < 0 && parameter.High > parameter.Low {
 			s.searched = append(s.searched, i)
 		}
 	}
 	d := len(s.searched)
 	if d == 0 {
-		return nil, errors.New("strategy cma-es: it searches numbers that are there in every trial, and the space has none; take tpe, " +
-			"random or grid")
+		return nil, errors.New("strategy cma-es: it searches numbers that are there in every trial, and the space has none; " +
+			"take tpe, random or grid")
 	}
 	if s.population == 0 {
 		s.population = 4 + int(3*math.Log(float64(d)))
 	}
 	s.population = max(s.population, 2)
+	s.normals = dimensions("sobol", d, seed)
 	middle := make([]float64, d)
 	floats.AddConst(0.5, middle)
-	s.evolution = newEvolution(middle, s.sigma, s.population)
+	s.start(middle)
 	return s, nil
 }
 
 type cmaes struct {
 	space         Space
 	seed          int64
-	searched      []int // the parameters that evolve, by their places in the space
+	searched      []int // the numbers that evolve, by their places in the space
+	choices       []int // likewise
+	normals       []dimension
 	sigma         float64
 	population    int
 	restartFactor int
@@ -77,8 +93,20 @@ type cmaes struct {
 	read       int // trials told
 	generation []Trial
 	evolution  *evolution
+	chances    [][]float64 // of each choice's options
 	restarts   int
 	bests      []float64 // of the generations since the last restart
+}
+
+// start starts, or restarts, the search at a place.
+func (s *cmaes) start(mean []float64) {
+	s.bests = nil
+	s.evolution = newEvolution(mean, s.sigma, s.population)
+	s.chances = make([][]float64, len(s.choices))
+	for k, i := range s.choices {
+		s.chances[k] = make([]float64, s.space[i].Options)
+		floats.AddConst(1/float64(s.space[i].Options), s.chances[k])
+	}
 }
 
 func (s *cmaes) Ask(n int, history *History) Point {
@@ -86,11 +114,38 @@ func (s *cmaes) Ask(n int, history *History) Point {
 		s.tell(history.Told[s.read])
 	}
 	r := generator(s.seed, n)
-	p := s.space.Random(r)
-	for k, u := range s.evolution.draw(r) {
+	p := make(Point, len(s.space))
+	choice := 0
+	for i, parameter := range s.space {
+		u := r.Float64()
+		p[i] = math.NaN()
+		if parameter.Kind == Choice {
+			if s.space.Has(p, i) {
+				p[i] = pick(s.chances[choice], u)
+			}
+			choice++
+		} else if s.space.Has(p, i) {
+			p[i] = parameter.At(u)
+		}
+	}
+	z := make([]float64, len(s.normals))
+	for k, dimension := range s.normals {
+		z[k] = math.Sqrt2 * math.Erfinv(2*dimension.at(n)-1)
+	}
+	for k, u := range s.evolution.draw(z, r) {
 		p[s.searched[k]] = s.space[s.searched[k]].At(u)
 	}
 	return p
+}
+
+// pick is the option at a place u of [0, 1), in which each has its chance.
+func pick(chances []float64, u float64) float64 {
+	for option, chance := range chances {
+		if u -= chance; u < 0 {
+			return float64(option)
+		}
+	}
+	return float64(len(chances) - 1)
 }
 
 // tell adds a trial to the generation, and ends the generation where it is the last.
@@ -119,14 +174,14 @@ func (s *cmaes) tell(trial Trial) {
 			values = append(values, trial.Values[0])
 		}
 	}
-	s.evolution.update(places, equals)
+	s.choose(generation, s.evolution.update(places, equals))
 	if s.restartFactor > 0 && s.converged(values) {
 		s.restart()
 	}
 }
 
-// worse orders trials: done ones by their values, then pruned ones, by their steps and then their values, then those without a
-// value. It is 0 for equals, negative where a is better.
+// worse orders trials: done ones by their values, then pruned ones, by their steps and then their values, then those
+// without a value. It is 0 for equals, negative where a is better.
 func worse(a, b Trial) int {
 	stateA, stepsA, valueA := standing(a)
 	stateB, stepsB, valueB := standing(b)
@@ -143,8 +198,8 @@ func standing(t Trial) (state State, steps int, value float64) {
 	return t.State, steps, t.Values[0]
 }
 
-// converged says whether the search is at an end: Hansen 2016, B.3, EqualFunValues and TolFun, TolX, ConditionCov. values: those of
-// the last generation.
+// converged says whether the search is at an end: Hansen 2016, B.3, EqualFunValues and TolFun, TolX, ConditionCov.
+// values: those of the last generation.
 func (s *cmaes) converged(values []float64) bool {
 	const tolerance = 1e-12 // of values, and of the distribution as a part of the first
 	if len(values) > 0 {
@@ -168,14 +223,39 @@ func (s *cmaes) converged(values []float64) bool {
 
 func (s *cmaes) restart() {
 	s.restarts++
-	s.bests = nil
 	s.population *= s.restartFactor
 	r := generator(s.seed, -s.restarts) // no trial has this number
 	mean := make([]float64, len(s.searched))
 	for i := range mean {
 		mean[i] = r.Float64()
 	}
-	s.evolution = newEvolution(mean, s.sigma, s.population)
+	s.start(mean)
+}
+
+// choose moves the chances of choices towards those of a generation. weights: those of its trials, which sum to 1.
+func (s *cmaes) choose(generation []Trial, weights []float64) {
+	const (
+		// On the function of TestEvolutionOfMixed the best of 100 trials is 0.017 with a rate of 0, 0.0014 with 0.1,
+		// 0.00024 with 0.3 and 0.00017 with 0.6 (medians of 1050 seeds); a slower rate is surer where the objective has
+		// noise.
+		rate  = 0.3
+		least = 0.2 // of an even share
+	)
+	for k, i := range s.choices {
+		chances := s.chances[k]
+		moved := slices.Clone(chances)
+		for rank, trial := range generation {
+			if !s.space.Has(trial.Point, i) {
+				continue
+			}
+			floats.AddScaled(moved, -rate*weights[rank], chances)
+			moved[int(trial.Point[i])] += rate * weights[rank]
+		}
+		for option, chance := range moved {
+			chances[option] = math.Max(chance, least/float64(len(moved)))
+		}
+		floats.Scale(1/floats.Sum(chances), chances)
+	}
 }
 
 // evolution is the distribution N(m, σ² C) and how it moves. Names of equations and constants are those of Hansen 2016.
@@ -220,8 +300,8 @@ func newEvolution(mean []float64, sigma float64, population int) *evolution {
 	e.cSigma = (e.muEff + 2) / (n + e.muEff + 5)
 	e.dSigma = 1 + 2*math.Max(0, math.Sqrt((e.muEff-1)/(n+1))-1) + e.cSigma
 	e.cC = (4 + e.muEff/n) / (n + 4 + 2*e.muEff/n)
-	// Equations 50 to 53: the negative weights are bounded so that C stays positive definite. In the middle of an odd population the
-	// weight is 0.
+	// Equations 50 to 53: the negative weights are bounded so that C stays positive definite. In the middle of an odd
+	// population the weight is 0.
 	alpha := math.Min(1+2*effective(negative)/(e.muEff+2), (1-e.c1-e.cMu)/(n*e.cMu))
 	if e.cMu > 0 {
 		alpha = math.Min(alpha, 1+e.c1/e.cMu)
@@ -246,32 +326,33 @@ func (e *evolution) decompose() {
 	}
 }
 
-// draw draws a place inside the cube, or, where it hits the cube in none of 10 d draws, the nearest to the one after them.
-func (e *evolution) draw(r *rand.Rand) []float64 {
-	d := len(e.mean)
-	x, z := make([]float64, d), make([]float64, d)
-	for try := range 10*d + 1 {
-		for i := range z {
-			z[i] = e.scales[i] * r.NormFloat64()
-		}
+// draw returns the place that z, a normal vector, comes to. Where that is outside the cube it draws others, and after 10
+// d of them takes the nearest place inside. It uses z.
+func (e *evolution) draw(z []float64, r *rand.Rand) []float64 {
+	x := make([]float64, len(e.mean))
+	for range 10*len(x) + 1 {
+		floats.Mul(z, e.scales)
 		inside := true
 		for i := range x {
 			x[i] = e.mean[i] + e.sigma*floats.Dot(e.basis.RawRowView(i), z)
 			inside = inside && x[i] >= 0 && x[i] <= 1
-			if try == 10*d {
-				x[i] = math.Min(math.Max(x[i], 0), 1)
-			}
 		}
 		if inside {
 			break
 		}
+		for i := range z {
+			z[i] = r.NormFloat64()
+		}
+	}
+	for i, u := range x {
+		x[i] = math.Min(math.Max(u, 0), 1)
 	}
 	return x
 }
 
-// update moves the distribution to a generation, the best first. equals: [λ], the same number for those that are equally good,
-// growing; they share their weights.
-func (e *evolution) update(places [][]float64, equals []int) {
+// update moves the distribution to a generation, the best first. equals: [λ], the same number for those that are equally
+// good, growing; they share their weights. It returns the positive weights, with which the mean moves.
+func (e *evolution) update(places [][]float64, equals []int) []float64 {
 	d := len(e.mean)
 	positive, weights := slices.Clone(e.weights), slices.Clone(e.weights)
 	clear(positive[e.better:])
@@ -325,6 +406,7 @@ func (e *evolution) update(places [][]float64, equals []int) {
 		e.covariance.SymRankOne(e.covariance, e.cMu*w, mat.NewVecDense(d, y))
 	}
 	e.decompose()
+	return positive
 }
 
 // whiten returns C^(−1/2) y = B D⁻¹ Bᵀ y.

@@ -9,12 +9,13 @@ import (
 
 // Grid tries every combination of some values of each parameter, and ends: its strategy is [Finite].
 //
-// The order is that of nested loops, the first parameter of the space being the outermost. A parameter that is not there with
-// a combination has no loop in it: a choice of two optimizers, one of which has a momentum of 5 values, makes 1 + 5 points.
+// The order is that of nested loops, the first parameter of the space being the outermost. A parameter that is not there
+// with a combination has no loop in it: a choice of two optimizers, one of which has a momentum of 5 values, makes 1 + 5
+// points.
 type Grid struct {
-	// Points is the number of values of a parameter that is a range: both its ends and even steps between them, or even steps
-	// of the logarithm; with 1, its middle. Whole numbers are rounded, and where the range has no more than so many, all of
-	// them are taken. The grid grows with the product over all parameters.
+	// Points is the number of values of a parameter that is a range: both its ends and even steps between them, or even
+	// steps of the logarithm; with 1, its middle. Whole numbers are rounded, and where the range has no more than so
+	// many, all of them are taken. The grid grows with the product over all parameters.
 	Points int `yaml:"points" min:"1" max:"1000"`
 
 	// Shuffle takes the grid's points in an order of the seed's, so that a sweep that is stopped early has seen all of the
@@ -159,8 +160,9 @@ func (s *grid) Ask(n int, _ *History) Point {
 	return p
 }
 
-// shuffled is the place of n in an order of 0 … size-1 that the seed decides: a Feistel network on the numbers of an even count
-// of bits, taken again where it leads beyond the size (Black & Rogaway 2002, "cycle walking"). It needs no list of the numbers.
+// shuffled is the place of n in an order of 0 … size-1 that the seed decides: a Feistel network on the numbers of an even
+// count of bits, taken again where it leads beyond the size (Black & Rogaway 2002, "cycle walking"). It needs no list of
+// the numbers.
 func shuffled(n, size int, seed int64) int {
 	half := (bits.Len(uint(size-1)) + 1) / 2
 	mask := uint64(1)<<half - 1

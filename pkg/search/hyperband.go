@@ -2,19 +2,20 @@ package search
 
 import "math"
 
-// Hyperband divides the trials among brackets, each a [Halving] of its own that starts later than the one before, so that a trial
-// that is slow at the start has its chance: Li et al. 2018, "Hyperband: a novel bandit-based approach to hyperparameter
-// optimization", its brackets being asynchronous (Li et al. 2020, section 3.3).
+// Hyperband divides the trials among brackets, each a [Halving] of its own that starts later than the one before, so that
+// a trial that is slow at the start has its chance: Li et al. 2018, "Hyperband: a novel bandit-based approach to
+// hyperparameter optimization", its brackets being asynchronous (Li et al. 2020, section 3.3).
 //
-// There are s + 1 brackets, s = ⌊log_Factor(MaxSteps / MinSteps)⌋. Of each Σ nₖ trials, bracket k, whose early-stopping rate is k,
-// has nₖ = ⌈(s+1) Factorˢ⁻ᵏ / (s−k+1)⌉, as in Hyperband's algorithm 1; the last of them has no rung before MaxSteps · Factor⁻¹. Which bracket a trial is in depends on its number
-// alone: the numbers of a bracket are spread evenly over all.
+// There are s + 1 brackets, s = ⌊log_Factor(MaxSteps / MinSteps)⌋. Of each Σ nₖ trials, bracket k, whose early-stopping
+// rate is k, has nₖ = ⌈(s+1) Factorˢ⁻ᵏ / (s−k+1)⌉, as in Hyperband's algorithm 1; the last of them has no rung before
+// MaxSteps · Factor⁻¹. Which bracket a trial is in depends on its number alone: the numbers of a bracket are spread
+// evenly over all.
 type Hyperband struct {
 	// MinSteps is the step of the first rung of the first bracket.
 	MinSteps int `yaml:"min_steps" min:"1"`
 
-	// MaxSteps is how many steps a trial has that is not pruned; 0, the default, takes the most of the trials that are done, and prunes none before
-	// the first of them.
+	// MaxSteps is how many steps a trial has that is not pruned; 0, the default, takes the most of the trials that are
+	// done, and prunes none before the first of them.
 	MaxSteps int `yaml:"max_steps" min:"0"`
 
 	// Factor is how many trials of a bracket compete for one to go on, and how many times further the next rung is.
@@ -31,8 +32,9 @@ func (h *Hyperband) Prune(trial Trial, others []Trial) bool {
 			}
 		}
 	}
-	if most < h.MinSteps {
-		return false
+	last := len(trial.Curve) - 1
+	if most < h.MinSteps || last < 0 || trial.Curve[last].Step >= most {
+		return false // a trial that has come to its end is done, though a bracket may have a rung there
 	}
 	round := h.round(most)
 	bracket := round.bracket(trial.Number)
@@ -62,8 +64,8 @@ func (h *Hyperband) round(most int) round {
 		r.shares[k] = int(math.Ceil(float64(s+1) * math.Pow(float64(h.Factor), float64(s-k)) / float64(s-k+1)))
 		r.total += r.shares[k]
 	}
-	// Strides of the golden section of the round come near every part of it in any few steps; without a divisor in common with it
-	// they leave no number out.
+	// Strides of the golden section of the round come near every part of it in any few steps; without a divisor in common
+	// with it they leave no number out.
 	r.stride = max(int(float64(r.total)*(math.Sqrt(5)-1)/2), 1)
 	for divisor(r.stride, r.total) > 1 {
 		r.stride++

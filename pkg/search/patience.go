@@ -7,13 +7,13 @@ type Patience struct {
 	// Steps is how many steps a trial may go without a better value.
 	Steps int `yaml:"steps" min:"1"`
 
-	// MinDelta is by how much more than this a value must be below the best before it to count as better; 0, the default, lets any
-	// do.
+	// MinDelta is by how much more than this a value must be below the best before it to count as better; 0, the default,
+	// lets any do.
 	MinDelta float64 `yaml:"min_delta" min:"0"`
 }
 
-// Prune says whether the last step is Steps or more after that of the last better value, the first being the trial's first report.
-// NaN is no better value.
+// Prune says whether the last step is Steps or more after that of the last better value, the first being the trial's
+// first report. NaN is no better value.
 func (p *Patience) Prune(trial Trial, _ []Trial) bool {
 	if len(trial.Curve) == 0 {
 		return false

@@ -17,8 +17,8 @@ var tree = Space{
 	{Name: "warmup", Kind: Int, Low: 1, High: 1000, Log: true, Parent: 4, Option: 1},
 }
 
-// Every strategy proposes points of the space, those of the same seed again, and as a function of the history: one that is shown
-// all of it at once goes on as one that saw it grow.
+// Every strategy proposes points of the space, those of the same seed again, and as a function of the history: one that
+// is shown all of it at once goes on as one that saw it grow.
 func TestStrategies(t *testing.T) {
 	for kind, method := range Strategies {
 		t.Run(kind, func(t *testing.T) {
@@ -70,9 +70,9 @@ func TestStrategies(t *testing.T) {
 	}
 }
 
-// The draws of trials are independent of each other, though their generators differ by one: of 10,000 trials, each of 100 boxes of two
-// parameters of a trial, and of a parameter of one trial and the next, has its share, by χ² with 99 degrees of freedom (its 0.999 quantile
-// is 148.2).
+// The draws of trials are independent of each other, though their generators differ by one: of 10,000 trials, each of 100
+// boxes of two parameters of a trial, and of a parameter of one trial and the next, has its share, by χ² with 99 degrees
+// of freedom (its 0.999 quantile is 148.2).
 func TestRandomIsSpread(t *testing.T) {
 	s, _ := (&Random{}).New(cube(2), 1, 7)
 	var within, between [100]float64
@@ -231,8 +231,8 @@ func quasiPoints(t *testing.T, sequence string, d, n int, seed int64) []Point {
 	return points
 }
 
-// Scrambled points keep their shares: of each bᵏ in a row, from a multiple of bᵏ on, each interval of b⁻ᵏ of a dimension of base b has one.
-// Of Sobol's first two dimensions that holds for boxes of any 2ᵃ by 2ᵇ (a (0, m, 2)-net).
+// Scrambled points keep their shares: of each bᵏ in a row, from a multiple of bᵏ on, each interval of b⁻ᵏ of a dimension
+// of base b has one. Of Sobol's first two dimensions that holds for boxes of any 2ᵃ by 2ᵇ (a (0, m, 2)-net).
 func TestScrambledStrata(t *testing.T) {
 	one := func(name string, counts []int) {
 		t.Helper()
@@ -242,7 +242,7 @@ func TestScrambledStrata(t *testing.T) {
 			}
 		}
 	}
-	for seed := range int64(5) {
+	for seed := range int64(2) {
 		points := quasiPoints(t, "sobol", 70, 1024, seed)
 		for d := range 64 {
 			for k := range 11 {
@@ -279,29 +279,32 @@ func TestScrambledStrata(t *testing.T) {
 	}
 }
 
-// Each place of a scrambled sequence is as likely as another: over seeds, the first point's mean is ½ and its variance 1/12, to five
-// standard errors of 2000 seeds.
+// Each place of a scrambled sequence is as likely as another: over seeds, the first point's mean is ½ and its variance
+// 1/12, to five standard errors of 2000 seeds.
 func TestScrambledIsUniform(t *testing.T) {
 	const seeds = 2000
 	for _, sequence := range []string{"sobol", "halton"} {
 		for _, n := range []int{0, 37} {
-			sum, squares := 0.0, 0.0
+			sum, squares, below := 0.0, 0.0, 0.0
 			for seed := range int64(seeds) {
 				s, _ := (&QuasiRandom{Sequence: sequence}).New(cube(3), 1, seed)
 				u := s.Ask(n, nil)[2]
 				sum += u / seeds
+				_, fraction := math.Modf(u * (1 << 36))
+				below += fraction / seeds
 				squares += (u - 0.5) * (u - 0.5) / seeds
 			}
 			// The variance of u is 1/12, that of (u − ½)² 1/180.
-			if math.Abs(sum-0.5) > 5*math.Sqrt(1./12/seeds) || math.Abs(squares-1./12) > 5*math.Sqrt(1./180/seeds) {
-				t.Errorf("%s, point %d: mean %g, variance %g", sequence, n, sum, squares)
+			bound := 5 * math.Sqrt(1./12/seeds)
+			if math.Abs(sum-0.5) > bound || math.Abs(below-0.5) > bound || math.Abs(squares-1./12) > 5*math.Sqrt(1./180/seeds) {
+				t.Errorf("%s, point %d: mean %g, variance %g, mean of what is below 2^-36 %g", sequence, n, sum, squares, below)
 			}
 		}
 	}
 }
 
-// The error of the mean of a smooth function over 128 points in 5 dimensions is far below that of random points, which is known:
-// f = Π (1 + (u−½)/2) has mean 1 and variance (1 + 1/48)⁵ − 1. Measured: a 39th with sobol, a sixth with halton.
+// The error of the mean of a smooth function over 128 points in 5 dimensions is far below that of random points, which is
+// known: f = Π (1 + (u−½)/2) has mean 1 and variance (1 + 1/48)⁵ − 1. Measured: a 39th with sobol, a sixth with halton.
 func TestQuasiIntegrates(t *testing.T) {
 	const count, seeds = 128, 100
 	random := math.Sqrt((math.Pow(1+1./48, 5) - 1) / count)

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// stops runs trials one after another, each with the curve that reports at every so many steps, and returns the steps at which they
-// were pruned, 0 where they were not.
+// stops runs trials one after another, each with the curve that reports at every so many steps, and returns the steps at
+// which they were pruned, 0 where they were not.
 func stops(pruner Pruner, curves [][]float64, every int) (found []int, trials []Trial) {
 	for n, curve := range curves {
 		trial := Trial{Number: n, State: Done}
@@ -52,8 +52,8 @@ func TestPrunersAgainstOptuna(t *testing.T) {
 	}
 }
 
-// The first bracket of Hyperband's and ASHA's example, 9 trials, steps 1 to 9, factor 3 (Li et al. 2020, figure 1), by hand: in brackets
-// are the trials at a rung with the value that is judged.
+// The first bracket of Hyperband's and ASHA's example, 9 trials, steps 1 to 9, factor 3 (Li et al. 2020, figure 1), by
+// hand: in brackets are the trials at a rung with the value that is judged.
 func TestHalvingByHand(t *testing.T) {
 	flat := func(value float64) []float64 { return slices.Repeat([]float64{value}, 9) }
 	curves := [][]float64{
@@ -65,7 +65,8 @@ func TestHalvingByHand(t *testing.T) {
 		flat(4), // [3 4 4 5 6 7]: one is better, and 6/3 = 2 go on; at 3 one is better, and 4/3 = 1 goes on
 		flat(9),
 		flat(2), // the best of 8; of 5 at 3; of 4 at 9
-		{3.5, 3.5, 1, 3.5, 3.5, 3.5, 3.5, 3.5, 3.5}, // two better than 3.5 in 9, of which 3 go on; 1 is the best of 6 at 3; 3.5 not of 5 at 9
+		// Two are better than 3.5 in 9, of which 3 go on; 1 is the best of 6 at 3; 3.5 is not the best of 5 at 9.
+		{3.5, 3.5, 1, 3.5, 3.5, 3.5, 3.5, 3.5, 3.5},
 	}
 	want := []int{0, 1, 0, 1, 0, 3, 1, 0, 9}
 	if got, _ := stops(&Halving{MinSteps: 1, Factor: 3}, curves, 1); !slices.Equal(got, want) {
@@ -110,14 +111,18 @@ func TestPrunersAtTheirEdges(t *testing.T) {
 		"median: others only NaN":        {&Median{Interval: 1}, done(3), []Trial{done(nan)}, false},
 		"median: none so long":           {&Median{Interval: 1}, done(3, 3), []Trial{done(2)}, false},
 		"median: mean of the middle two": {&Median{Interval: 1}, done(2.4), []Trial{done(1), done(2), done(3), done(4)}, false},
+		"median: equal to it":            {&Median{Interval: 1}, done(2), []Trial{done(1), done(2), done(3)}, false},
 		"median: pruned do not count":    {&Median{Interval: 1}, done(3), []Trial{{State: Pruned, Curve: curve(2)}}, false},
 		"halving: no report":             {&Halving{MinSteps: 1, Factor: 2}, Trial{}, nil, false},
 		"halving: NaN":                   {&Halving{MinSteps: 1, Factor: 2}, done(nan), nil, true},
 		"halving: NaN of others":         {&Halving{MinSteps: 1, Factor: 2}, done(5), []Trial{done(nan), done(nan)}, false},
 		"halving: pruned and pending count": {&Halving{MinSteps: 1, Factor: 2}, done(5),
 			[]Trial{{State: Pruned, Curve: curve(4)}, {State: Pending, Curve: curve(4)}}, true},
-		"halving: rungs too far to count": {&Halving{MinSteps: 1 << 40, Factor: 1000, EarlyStoppingRate: 30}, done(5), []Trial{done(1)}, false},
-		"hyperband: none done":            {&Hyperband{MinSteps: 1, Factor: 3}, done(5), []Trial{{State: Pending, Curve: curve(1)}}, false},
+		"halving: rungs too far to count": {&Halving{MinSteps: 1 << 40, Factor: 1000, EarlyStoppingRate: 30}, done(5),
+			[]Trial{done(1)}, false},
+		"hyperband: at the end": {&Hyperband{MinSteps: 1, MaxSteps: 1, Factor: 3}, done(5), []Trial{done(1)}, false},
+		"hyperband: none done": {&Hyperband{MinSteps: 1, Factor: 3}, done(5),
+			[]Trial{{State: Pending, Curve: curve(1)}}, false},
 		// Keras's EarlyStopping(patience=2, min_delta=0.1): 1, 0.95 and 0.91 are no better than 1 by more than 0.1.
 		"patience: small steps":                 {&Patience{Steps: 2, MinDelta: 0.1}, done(1, 0.95, 0.91), nil, true},
 		"patience: small steps add up":          {&Patience{Steps: 2, MinDelta: 0.1}, done(1, 0.95, 0.85), nil, false},
@@ -167,11 +172,13 @@ func learning(seed int64, trials, steps int) [][]float64 {
 	return curves
 }
 
-// A pruner saves steps, and the best of what it leaves is better than that of as many steps spent on fewer trials without it: over 40
-// sweeps of 60 trials of 81 steps, it is less than half as far from the best of all 60. The ends are spread evenly over [0, 1], so that the
-// best of m trials is 1/(m+1) on average.
+// A pruner saves steps, and the best of what it leaves is better than that of as many steps spent on fewer trials without
+// it: over 20 sweeps of 60 trials of 81 steps, it is less than half as far from the best of all 60. The ends are spread
+// evenly over [0, 1], so that the best of m trials is 1/(m+1) on average. Measured over 40 sweeps: steps saved, sweeps
+// whose best trial is kept, loss, and that of fewer trials: median 77 %, 31, 0.0075, 0.050; halving 91 %, 14, 0.045,
+// 0.138; hyperband 75 %, 23, 0.021, 0.046; patience 39 %, 22, 0.002, 0.010.
 func TestPrunersSave(t *testing.T) {
-	const sweeps, count, steps = 40, 60, 81
+	const sweeps, count, steps = 20, 60, 81
 	for name, c := range map[string]struct {
 		pruner Pruner
 		saved  float64 // the part of the steps that it saves at least
@@ -199,11 +206,8 @@ func TestPrunersSave(t *testing.T) {
 		part := float64(used) / (sweeps * count * steps)
 		without := 1/(part*count+1) - 1./(count+1)
 		if 1-part < c.saved || lost > without/2 {
-			t.Errorf("%s: saves %.2f of the steps, keeps the best of %d of %d sweeps, and loses %.4f; fewer trials lose %.4f", name, 1-part,
-				kept, sweeps, lost, without)
-		} else {
-			t.Logf("%s: saves %.2f of the steps, keeps the best of %d of %d sweeps, and loses %.4f; fewer trials lose %.4f", name, 1-part,
-				kept, sweeps, lost, without)
+			t.Errorf("%s: saves %.2f of the steps, keeps the best of %d of %d sweeps, and loses %.4f; fewer trials lose %.4f", name,
+				1-part, kept, sweeps, lost, without)
 		}
 	}
 }

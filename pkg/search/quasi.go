@@ -2,12 +2,13 @@ package search
 
 import "math"
 
-// QuasiRandom spreads its points more evenly than chance does: of the first 2ᵏ points, each of 2ᵏ equal intervals of every
-// parameter has one (Sobol), and so have many boxes of several parameters. It takes any space and any number of objectives, and
-// results do not change what it proposes. Each parameter has a dimension of its own, whether it is there in a point or not.
+// QuasiRandom spreads its points more evenly than chance does: of the first 2ᵏ points, each of 2ᵏ equal intervals of
+// every parameter has one (Sobol), and so have many boxes of several parameters. It takes any space and any number of
+// objectives, and results do not change what it proposes. Each parameter has a dimension of its own, whether it is there
+// in a point or not.
 type QuasiRandom struct {
-	// Sequence is sobol or halton. The spread of sobol is best at powers of two, that of halton is no better at one number of
-	// trials than at another. From the 65th parameter on sobol takes halton's bases from 3 on.
+	// Sequence is sobol or halton. The spread of sobol is best at powers of two, that of halton is no better at one
+	// number of trials than at another. From the 65th parameter on sobol takes halton's bases from 3 on.
 	//
 	// Sobol has the direction numbers of Joe & Kuo 2008 and Owen's nested scrambling (Owen 1995), halton the random
 	// permutations of digits of Owen 2017, "A randomized Halton algorithm in R". The seed decides both.
@@ -16,26 +17,33 @@ type QuasiRandom struct {
 
 // New starts it; it has no error.
 func (q *QuasiRandom) New(space Space, _ int, seed int64) (Strategy, error) {
-	s := &quasi{space: space}
-	sobols, base := 0, 1
-	if q.Sequence == "sobol" {
-		// Base 2 is sobol's own.
-		sobols, base = min(len(space), len(joeKuo)+1), 2
-	}
-	for i := range space {
-		if i < sobols {
-			s.dimensions = append(s.dimensions, newSobol(i, generator(seed, i).Uint64()))
-			continue
-		}
-		base = nextPrime(base)
-		s.dimensions = append(s.dimensions, newHalton(base, generator(seed, i).Perm))
-	}
-	return s, nil
+	return &quasi{space: space, dimensions: dimensions(q.Sequence, len(space), seed)}, nil
 }
 
 type quasi struct {
 	space      Space
-	dimensions []interface{ at(n int) float64 } // the place of point n, in [0, 1)
+	dimensions []dimension
+}
+
+// dimension is one of a sequence of points in the unit cube: the place of point n in [0, 1).
+type dimension interface{ at(n int) float64 }
+
+// dimensions are so many of a sequence that the seed scrambles.
+func dimensions(sequence string, count int, seed int64) []dimension {
+	var all []dimension
+	sobols, base := 0, 1
+	if sequence == "sobol" {
+		sobols, base = len(joeKuo)+1, 2 // base 2 is sobol's own
+	}
+	for i := range count {
+		if i < sobols {
+			all = append(all, newSobol(i, generator(seed, i).Uint64()))
+			continue
+		}
+		base = nextPrime(base)
+		all = append(all, newHalton(base, generator(seed, i).Perm))
+	}
+	return all
 }
 
 func (s *quasi) Ask(n int, _ *History) Point {
@@ -59,7 +67,8 @@ type sobol struct {
 //
 //	mⱼ = 2 a₁ mⱼ₋₁ ⊕ 4 a₂ mⱼ₋₂ ⊕ … ⊕ 2ˢ mⱼ₋ₛ ⊕ mⱼ₋ₛ
 //
-// where xˢ + a₁ xˢ⁻¹ + … + 1 is the dimension's polynomial over the field of two elements. Source: Joe & Kuo 2008, section 2.
+// where xˢ + a₁ xˢ⁻¹ + … + 1 is the dimension's polynomial over the field of two elements. Source: Joe & Kuo 2008,
+// section 2.
 func newSobol(dimension int, key uint64) *sobol {
 	s := &sobol{key: key}
 	for j := range s.directions {
@@ -85,8 +94,8 @@ func newSobol(dimension int, key uint64) *sobol {
 	return s
 }
 
-// bits is point n before it is scrambled, in 2⁻³², in the order of Gray's code (Antonov & Saleev 1979): the same points in each
-// run of 2ᵏ as in the plain order.
+// bits is point n before it is scrambled, in 2⁻³², in the order of Gray's code (Antonov & Saleev 1979): the same points
+// in each run of 2ᵏ as in the plain order.
 func (s *sobol) bits(n uint32) uint32 {
 	var x uint32
 	gray := n ^ n>>1
@@ -98,8 +107,8 @@ func (s *sobol) bits(n uint32) uint32 {
 	return x
 }
 
-// at scrambles: whether a bit is turned over is drawn for each value of the bits above it, so that intervals of 2⁻ᵏ change places
-// and what is in them stays together. Below the 32 bits of the sequence it draws 20 more.
+// at scrambles: whether a bit is turned over is drawn for each value of the bits above it, so that intervals of 2⁻ᵏ
+// change places and what is in them stays together. Below the 32 bits of the sequence it draws 20 more.
 func (s *sobol) at(n int) float64 {
 	x := s.bits(uint32(n))
 	scrambled := x

@@ -1,10 +1,10 @@
 package search
 
-// joeKuo is what Sobol's sequence starts from in the dimensions from the second on: the coefficients of a primitive polynomial over
-// the field of two elements, as bits, then m₁, m₂, …, as many as its degree.
+// joeKuo is what Sobol's sequence starts from in the dimensions from the second on: the coefficients of a primitive
+// polynomial over the field of two elements, as bits, then m₁, m₂, …, as many as its degree.
 //
-// Source: Joe & Kuo 2008, "Constructing Sobol sequences with better two-dimensional projections", new-joe-kuo-6.21201, the first 64
-// dimensions; written from SciPy 1.17's copy of it (scipy/stats/_sobol_direction_numbers.npz).
+// Source: Joe & Kuo 2008, "Constructing Sobol sequences with better two-dimensional projections", new-joe-kuo-6.21201,
+// the first 64 dimensions; written from SciPy 1.17's copy of it (scipy/stats/_sobol_direction_numbers.npz).
 var joeKuo = [...][]uint32{
 	{3, 1},
 	{7, 1, 3},
