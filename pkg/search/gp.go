@@ -38,11 +38,8 @@ type GP struct {
 	Points int `yaml:"points" min:"2" max:"5000"`
 }
 
-// DefaultGP returns 10 random trials at the start, 1000 candidates, and a process of at most 300 points.
-func DefaultGP() *GP { return &GP{Startup: 10, Candidates: 1000, Points: 300} }
-
 // New implements [Method]. It takes one objective.
-func (g GP) New(space Space, objectives int, seed int64) (Strategy, error) {
+func (g *GP) New(space Space, objectives int, seed int64) (Strategy, error) {
 	if objectives != 1 {
 		return nil, fmt.Errorf("strategy gp: %d objectives, and it takes one; tpe, random and quasi-random take several", objectives)
 	}
@@ -50,7 +47,7 @@ func (g GP) New(space Space, objectives int, seed int64) (Strategy, error) {
 		return nil, fmt.Errorf("strategy gp: startup %d, candidates %d, points %d: give at least 2, 1 and 2",
 			g.Startup, g.Candidates, g.Points)
 	}
-	return &gp{GP: g, space: space, seed: seed}, nil
+	return &gp{GP: *g, space: space, seed: seed}, nil
 }
 
 // gp is a GP on a space. kernel is that of the first fitted trials: work saved from the calls before.
@@ -393,7 +390,8 @@ func (g *gp) climb(r *rand.Rand, samples []sample, score func(Point) float64) Po
 	}
 	best := start{score: math.Inf(-1)}
 	for _, here := range starts {
-		for step := 0.1; step > 1e-4; {
+		// Bounded, since ever smaller gains along a curved ridge would keep the step.
+		for step, sweeps := 0.1, 0; step > 1e-4 && sweeps < 100; sweeps++ {
 			improved := false
 			for i := range g.space {
 				for _, place := range g.neighbours(i, here.places[i], step) {

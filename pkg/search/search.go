@@ -174,11 +174,11 @@ type Method interface {
 // Strategies holds every strategy that a sweep can name, with its defaults.
 var Strategies = map[string]func() Method{
 	"cma-es":       func() Method { return &CMAES{Sigma: 1. / 6, RestartFactor: 2} },
-	"gp":           func() Method { return DefaultGP() },
+	"gp":           func() Method { return &GP{Startup: 10, Candidates: 1000, Points: 300} },
 	"grid":         func() Method { return &Grid{Points: 5} },
 	"quasi-random": func() Method { return &QuasiRandom{Sequence: "sobol"} },
 	"random":       func() Method { return &Random{} },
-	"tpe":          func() Method { return DefaultTPE() },
+	"tpe":          func() Method { return &TPE{Startup: 10, Candidates: 24, Kernels: 256} },
 }
 
 // Pruner says which trials are not worth finishing.
