@@ -300,10 +300,6 @@ func (s *Store) setUp(ctx context.Context) error {
 	return s.prepare(ctx)
 }
 
-func (s *Store) isFile() bool {
-	return s.options.Now != nil && s.backend.snapshot.Isolation == sql.LevelDefault
-}
-
 // setWAL makes the file one where readers do not wait for writers, and refuses one that cannot be written: SQLite would only
 // say so at the first change. Where several processes do it at once, SQLite says that the file is locked without waiting.
 func (s *Store) setWAL(ctx context.Context) error {
@@ -488,6 +484,8 @@ func (s *Store) explain(err error) error {
 			cure = "let the user make and change tables there"
 		case "53300":
 			cure = "give the server more max_connections, or run fewer workers"
+		case "25P03":
+			cure = fmt.Sprintf("the change rested for more than %v, and nothing of it was made; make it again", s.options.Patience/2)
 		case "55P03":
 			cure = fmt.Sprintf("another process has held the study for more than %v; look for one that is stopped", s.options.Patience)
 		}
