@@ -42,14 +42,22 @@ func newConfig(c *console) *cobra.Command {
 				return err
 			},
 		},
-		&cobra.Command{
-			Use:   "schema",
-			Short: "Print the JSON Schema that editors complete with",
-			Args:  cobra.NoArgs,
-			RunE: func(*cobra.Command, []string) error {
-				_, err := c.stdout.Write(config.Schema())
-				return err
-			},
-		})
+	)
+	ofSweep := false
+	schema := &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON Schema that editors complete with",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			text := config.Schema()
+			if ofSweep {
+				text = config.SweepSchema()
+			}
+			_, err := c.stdout.Write(text)
+			return err
+		},
+	}
+	schema.Flags().BoolVar(&ofSweep, "sweep", false, "that of a sweep's file")
+	group.AddCommand(schema)
 	return group
 }

@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -97,6 +98,17 @@ func (c *console) terminal() bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
+// confirm asks a question on a terminal. Where nobody can answer, the answer is no.
+func (c *console) confirm(question string) bool {
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
+		return false
+	}
+	fmt.Fprintf(c.stderr, "\n%s [y/N] ", question)
+	var answer string
+	fmt.Fscanln(os.Stdin, &answer)
+	return strings.HasPrefix(strings.ToLower(answer), "y")
+}
+
 func newRoot(c *console) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "latent",
@@ -109,7 +121,7 @@ func newRoot(c *console) *cobra.Command {
 		Args:          cobra.NoArgs,
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(c), newEval(c), newDenoise(c), newGenerate(c), newVerify(c), newConfig(c), newData(c), newBackend(c))
+	root.AddCommand(newRun(c), newEval(c), newDenoise(c), newGenerate(c), newVerify(c), newSweep(c), newWorker(c), newConfig(c), newData(c), newBackend(c))
 	requireArgs(root)
 	return root
 }

@@ -66,6 +66,8 @@ func (d *decoder) value(key string, at place, node *yaml.Node, f field, into ref
 		d.report(key, at, "tags such as %s are not read; leave it out", printable(node.Tag))
 	case node.ShortTag() == "!!null" && f.name != "":
 		mismatch("; or leave the key out")
+	case f.isMapping():
+		d.free(key, at, node, f, into)
 	case f.isKind():
 		d.kind(key, at, node, f, into)
 	case f.isChain() && node.Kind == yaml.MappingNode:
@@ -73,6 +75,9 @@ func (d *decoder) value(key string, at place, node *yaml.Node, f field, into ref
 		d.kind(key, at, node, f.element(), into.Index(0))
 	case f.isRange():
 		d.ends(key, at, node, f, into)
+	case f.isSections() && node.Kind == yaml.MappingNode:
+		into.Set(reflect.MakeSlice(f.typ, 1, 1))
+		d.mapping(key+".0", node, fieldsOf(f.typ.Elem()), nil, into.Index(0))
 	case f.typ.Kind() == reflect.Slice:
 		d.list(key, at, node, f, into)
 	case f.typ.Kind() == reflect.Struct && node.Kind == yaml.MappingNode:
@@ -107,6 +112,45 @@ func (d *decoder) list(key string, at place, node *yaml.Node, f field, into refl
 		element := join(key, strconv.Itoa(i))
 		d.places[element] = d.placeOf(child)
 		d.value(element, d.placeOf(child), child, f.element(), into.Index(i))
+	}
+}
+
+// free keeps a mapping whose keys are not fixed, as YAML.
+func (d *decoder) free(key string, at place, node *yaml.Node, f field, into reflect.Value) {
+	if node.Kind != yaml.MappingNode {
+		d.report(key, at, "found %s, want %s", found(node), f.want())
+		return
+	}
+	d.plain(key, node)
+	into.Set(reflect.ValueOf(Mapping{node}))
+}
+
+// plain reports what is never read, anywhere below a node.
+func (d *decoder) plain(key string, node *yaml.Node) {
+	names := map[string]bool{}
+	for i, child := range node.Content {
+		at, path := d.placeOf(child), key
+		if node.Kind == yaml.MappingNode {
+			path = join(key, printable(node.Content[i/2*2].Value))
+		}
+		isName := node.Kind == yaml.MappingNode && i%2 == 0
+		switch {
+		case child.Kind == yaml.AliasNode:
+			d.report(path, at, "aliases such as *%s are not read; write the value out", printable(child.Value))
+			continue
+		case child.Style&yaml.TaggedStyle != 0:
+			d.report(path, at, "tags such as %s are not read; leave it out", printable(child.Tag))
+		case isName && child.ShortTag() == "!!merge":
+			d.report(path, at, "merge keys are not read; write the values out")
+		case isName && (child.Kind != yaml.ScalarNode || child.Value == ""):
+			d.report(path, at, "found %s as a key, want a name", found(child))
+		case isName && names[child.Value]:
+			d.report(path, at, "written twice")
+		case isName:
+			d.places[path] = at
+			names[child.Value] = true
+		}
+		d.plain(path, child)
 	}
 }
 

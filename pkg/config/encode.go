@@ -41,6 +41,11 @@ func encodeStruct(v reflect.Value) (*yaml.Node, error) {
 
 func encode(f field, v reflect.Value) (*yaml.Node, error) {
 	switch {
+	case f.isMapping():
+		if node := v.Interface().(Mapping).node; node != nil {
+			return node, nil
+		}
+		return &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle}, nil
 	case f.isKind():
 		return encodeKind(f, v)
 	case f.isChain() && v.Len() == 1:

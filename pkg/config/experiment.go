@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"latent/pkg/corrupt"
@@ -93,6 +94,10 @@ func (e *Experiment) check(report func(problem string, keys ...string)) {
 		report("damaged needs a corruption that leaves other pixels as they are, such as masking or watermark; change corrupt, or leave loss_on out",
 			"train.loss_on", "corrupt")
 	}
+	if t.LossOn == "damaged" && !e.Measured().Local() {
+		report("train.loss_on: damaged needs a corruption here too that leaves other pixels as they are; change one of them",
+			"evaluate.corrupt", "train.loss_on")
+	}
 	if t.WeightDecay > 0 && t.Optimizer != "adamw" {
 		report(fmt.Sprintf("%s does not take it; write train.optimizer: adamw, or leave it out", t.Optimizer),
 			"train.weight_decay", "train.optimizer")
@@ -147,6 +152,20 @@ func (e *Experiment) check(report func(problem string, keys ...string)) {
 		report(fmt.Sprintf("a batch of %d images, but there are only %d to train on; lower it", t.BatchSize, images),
 			"train.batch_size", "data")
 	}
+}
+
+// Measured is the corruption that the model is measured with: evaluate.corrupt, or without it that of training, as held-out images
+// get it.
+func (e *Experiment) Measured() corrupt.Chain {
+	if len(e.Evaluate.Corrupt) > 0 {
+		return e.Evaluate.Corrupt.HeldOut()
+	}
+	return e.Corrupt.HeldOut()
+}
+
+// Files are the SHA-256 sums of the files that the corruptions read, by their paths in the config.
+func (e *Experiment) Files() (map[string]string, error) {
+	return slices.Concat(e.Corrupt, e.Evaluate.Corrupt).Checksums()
 }
 
 // leastGenerated is the least number of generated images that say anything: a mixture of ten components is fitted to as many

@@ -13,6 +13,7 @@ import (
 	"latent/pkg/corrupt"
 	"latent/pkg/dataset"
 	"latent/pkg/model"
+	"latent/pkg/search"
 )
 
 // field is a key of a config, or the elements of a list, as a struct's tags describe it.
@@ -98,6 +99,14 @@ func (f field) isChain() bool {
 	return f.typ.Kind() == reflect.Slice && f.typ.Elem().Kind() == reflect.Interface
 }
 
+// isMapping says whether the field's value is a mapping whose keys are not fixed.
+func (f field) isMapping() bool { return f.typ == reflect.TypeFor[Mapping]() }
+
+// isSections says whether the field's value is a list of sections, or one of them.
+func (f field) isSections() bool {
+	return f.typ.Kind() == reflect.Slice && f.typ.Elem().Kind() == reflect.Struct
+}
+
 // isRange says whether the field's value is a range of numbers.
 func (f field) isRange() bool { return f.typ.Kind() == reflect.Array }
 
@@ -109,6 +118,10 @@ func (f field) allows(x float64) bool {
 // want says what may be written.
 func (f field) want() string {
 	switch {
+	case f.isMapping():
+		return "a mapping"
+	case f.isSections():
+		return f.element().want() + "; or a list of them"
 	case f.isKind():
 		return fmt.Sprintf("a mapping with %s: %s", f.kindKey, oneOf(kindTables[f.typ].names()))
 	case f.isChain():
@@ -198,6 +211,8 @@ var kindTables = map[reflect.Type]kindTable{
 	reflect.TypeFor[dataset.Source]():     tableOf(dataset.Kinds),
 	reflect.TypeFor[corrupt.Corruption](): tableOf(corrupt.Kinds),
 	reflect.TypeFor[model.Model]():        tableOf(model.Kinds),
+	reflect.TypeFor[search.Method]():      tableOf(search.Strategies),
+	reflect.TypeFor[search.Pruner]():      tableOf(search.Pruners),
 }
 
 func tableOf[T any](kinds map[string]func() T) kindTable {

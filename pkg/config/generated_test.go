@@ -21,11 +21,13 @@ var update = flag.Bool("update", false, "rewrite the generated and golden files"
 
 // TestGenerated holds docs.go, the schema and the reference against the structs; go generate rewrites them.
 func TestGenerated(t *testing.T) {
-	comments := structComments(t, ".", "../corrupt", "../dataset", "../evaluate", "../model", "../train")
+	comments := structComments(t, ".", "../corrupt", "../dataset", "../evaluate", "../model", "../search", "../train")
 	compare(t, "docs.go", docsFile(t, comments))
 	docs = comments // so that one go generate updates all three
 	compare(t, "../../docs/experiment.schema.json", Schema())
 	compare(t, "../../docs/config.md", []byte(Reference()))
+	compare(t, "../../docs/sweep.schema.json", SweepSchema())
+	compare(t, "../../docs/sweep.md", []byte(SweepReference()))
 }
 
 // compare holds a committed file against what it should be, or writes it.
@@ -129,8 +131,11 @@ func usedDocs(t *testing.T, comments map[string]string) []string {
 		used[structure.String()] = true
 		for _, f := range fieldsOf(structure) {
 			used[f.doc] = true
-			if f.typ.Kind() == reflect.Struct {
+			if f.typ.Kind() == reflect.Struct && !f.isMapping() {
 				walk(f.typ)
+			}
+			if f.isSections() {
+				walk(f.typ.Elem())
 			}
 			table := kindTables[f.elementType()]
 			for _, kind := range table.names() {
@@ -139,6 +144,7 @@ func usedDocs(t *testing.T, comments map[string]string) []string {
 		}
 	}
 	walk(reflect.TypeFor[Experiment]())
+	walk(reflect.TypeFor[Sweep]())
 	for name := range used {
 		if comments[name] == "" {
 			t.Errorf("%s has no comment, and a config can fill it", name)

@@ -18,6 +18,37 @@ func Reference() string {
 	return text.String()
 }
 
+// SweepReference is the same of a sweep's file.
+func SweepReference() string {
+	var text strings.Builder
+	text.WriteString(sweepReferenceHead)
+	writeSection(&text, "", sweepDefaults())
+	return text.String()
+}
+
+const sweepReferenceHead = `# Sweep reference
+
+A sweep is one YAML file, run by ` + "`latent sweep FILE`" + `. A misspelt key, a value out of range, a key of the space that the
+experiment does not have, and values that the experiment cannot have are errors with their place in the file.
+
+    base: ../mnist/denoise.yaml
+    set: {train: {epochs: 3}}                       # of the experiment, the same for all trials
+    objective: {metric: val_psnr}                   # or a list of several
+    space:
+      train.learning_rate: {loguniform: [3e-4, 5e-3]}
+      train.batch_size: {choice: [64, 128, 256]}
+      model.encoder:
+        choice:
+          - [128, 32]
+          - value: [256, 128, 64]
+            space: {model.encoder.0: {logint: [128, 1024]}}   # searched where this value was chosen
+    strategy: {kind: tpe}
+    early_stopping: {kind: median}
+    budget: {trials: 40, time: 30m}
+
+On the command line, ` + "`KEY=VALUE`" + ` overrides a key of the sweep: ` + "`budget.trials=20`, `set.train.epochs=1`" + `.
+`
+
 const referenceHead = `# Config reference
 
 An experiment is one YAML file. It names what differs from the defaults below; a misspelt key, a value out of range and
@@ -31,13 +62,17 @@ On the command line, ` + "`KEY=VALUE`" + ` overrides a key, the value in YAML: `
 func writeSection(text *strings.Builder, section string, defaults reflect.Value) {
 	fields := fieldsOf(defaults.Type())
 	rows := slices.DeleteFunc(slices.Clone(fields), func(f field) bool {
-		return f.typ.Kind() == reflect.Struct || f.isKind() || f.isChain()
+		return f.typ.Kind() == reflect.Struct && !f.isMapping() || f.isKind() || f.isChain() || f.isSections()
 	})
 	writeTable(text, section, rows, defaults)
 	for _, f := range fields {
 		key := join(section, f.name)
 		value := defaults.FieldByIndex(f.index)
 		switch {
+		case f.isMapping():
+		case f.isSections():
+			fmt.Fprintf(text, "\n## %s\n\n%s\n", key, f.description())
+			writeTable(text, key, fieldsOf(f.typ.Elem()), reflect.Zero(f.typ.Elem()))
 		case f.typ.Kind() == reflect.Struct:
 			fmt.Fprintf(text, "\n## %s\n\n%s\n", key, f.description())
 			writeSection(text, key, value)

@@ -14,10 +14,47 @@ type object = map[string]any
 
 // Schema returns the JSON Schema (draft 2020-12) of an experiment's file, for editors: types, ranges, defaults, and the
 // fields' comments as descriptions. What rests on several values, such as loss bce with its output, only [Parse] checks.
-func Schema() []byte {
-	schema := structSchema(schemaDefaults())
+func Schema() []byte { return writeSchema("Latent experiment", structSchema(schemaDefaults())) }
+
+// SweepSchema returns that of a sweep's file.
+func SweepSchema() []byte {
+	schema := structSchema(sweepDefaults())
+	schema["required"] = []string{"base", "objective", "space"}
+	properties := schema["properties"].(object)
+	space := properties["space"].(object)
+	space["additionalProperties"] = object{"$ref": "#/$defs/values"}
+	schema["$defs"] = object{"values": valuesSchema()}
+	return writeSchema("Latent sweep", schema)
+}
+
+// valuesSchema describes what a key of a space is searched over. A section of the experiment around keys is written as such, too.
+func valuesSchema() object {
+	one := func(name, description string, value object) object {
+		value["description"] = description
+		return object{"type": "object", "properties": object{name: value}, "required": []string{name}, "additionalProperties": false}
+	}
+	pair := func(kind string) object {
+		return object{"type": "array", "items": object{"type": kind}, "minItems": 2, "maxItems": 2}
+	}
+	conditional := object{"type": "object", "properties": object{
+		"value": object{"description": "value of the key"},
+		"space": object{"type": "object", "description": "keys that are searched where this value was chosen", "additionalProperties": object{"$ref": "#/$defs/values"}},
+	}, "required": []string{"value"}, "additionalProperties": false}
+	options := object{"type": "array", "minItems": 2, "maxItems": maxOptions, "items": object{"anyOf": []object{conditional, {}}}}
+	return object{"oneOf": []object{
+		one("uniform", "the lowest and the highest number; every number between them is as likely", pair("number")),
+		one("loguniform", "the lowest and the highest number, above 0; every logarithm between them is as likely", pair("number")),
+		one("int", "the lowest and the highest whole number", pair("integer")),
+		one("logint", "the lowest and the highest whole number, above 0, looked at in their logarithm", pair("integer")),
+		one("choice", "values without an order; or {value: VALUE, space: {…}}, with keys that are searched where it was chosen", options),
+		{"type": "object", "minProperties": 1, "propertyNames": object{"not": object{"enum": distributionNames()}},
+			"additionalProperties": object{"$ref": "#/$defs/values"}},
+	}}
+}
+
+func writeSchema(title string, schema object) []byte {
 	schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-	schema["title"] = "Latent experiment"
+	schema["title"] = title
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetIndent("", "  ")
@@ -35,6 +72,13 @@ func schemaDefaults() reflect.Value {
 	return reflect.ValueOf(e).Elem()
 }
 
+// sweepDefaults are the same of a sweep.
+func sweepDefaults() reflect.Value {
+	s := DefaultSweep()
+	s.Name = ""
+	return reflect.ValueOf(s).Elem()
+}
+
 // structSchema describes a struct with its defaults.
 func structSchema(defaults reflect.Value) object {
 	properties := object{}
@@ -48,6 +92,12 @@ func structSchema(defaults reflect.Value) object {
 
 func (f field) schema(defaults reflect.Value) object {
 	switch {
+	case f.isMapping():
+		return object{"type": "object"}
+	case f.isSections():
+		one := structSchema(reflect.Zero(f.typ.Elem()))
+		list := object{"type": "array", "items": one, "minItems": f.minItems, "maxItems": f.maxItems}
+		return object{"oneOf": []object{one, list}}
 	case f.isKind():
 		kind, _ := kindTables[f.typ].kindOf(defaults.Interface())
 		return kindSchema(f, kind)

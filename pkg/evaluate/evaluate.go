@@ -34,6 +34,10 @@ type Options struct {
 	// that figures can be compared.
 	Seed int64 `yaml:"seed" min:"0"`
 
+	// Corrupt takes the place of the experiment's corrupt where the model is measured, a kind or a list of kinds: models that are
+	// trained with different damage are compared on the same so. Without it, or as an empty list, the damage is that of training.
+	Corrupt corrupt.Chain `yaml:"corrupt" kind:"kind" maxitems:"16"`
+
 	// Weights are those that the test figures, the final grid and the report use: best (by validation loss; last where
 	// nothing is held out for validation) or last.
 	Weights string `yaml:"weights" enum:"best,last"`
@@ -82,9 +86,24 @@ type Evaluator struct {
 	terms   []string // the parts of the loss, where it has more than one
 	exec    *Exec
 	code    int // values of a code
+	later   *later
+}
 
-	encoder    *Exec // compiled by the first Encode
+// later are the programs that are compiled when they are first called.
+type later struct {
+	encoder    *Exec
 	likelihood likelihood
+}
+
+// Structure is what an evaluator is compiled for, beside the images' size.
+type Structure struct {
+	Model, Corrupt, Loss string
+	Damaged              bool
+}
+
+// Structure returns that of an evaluation with this spec: those with equal ones can share an evaluator.
+func (s Spec) Structure() Structure {
+	return Structure{Model: model.Structure(s.Model), Corrupt: s.Corrupt.Structure(), Loss: s.Loss.Kind, Damaged: s.Loss.Damaged}
 }
 
 // batch is the number of images in a call. It is part of what an evaluation seed means: the corruption of image i is
@@ -107,7 +126,7 @@ type Result struct {
 
 // New compiles the evaluation of a model on images of this size.
 func New(b compute.Backend, spec Spec, image model.Image) (*Evaluator, error) {
-	e := &Evaluator{backend: b, spec: spec, image: image, params: model.Params(spec.Model, image)}
+	e := &Evaluator{backend: b, spec: spec, image: image, params: model.Params(spec.Model, image), later: &later{}}
 	for _, metric := range Metrics {
 		if min(image.Height, image.Width) >= metric.Smallest {
 			e.metrics = append(e.metrics, metric)
@@ -122,6 +141,26 @@ func New(b compute.Backend, spec Spec, image model.Image) (*Evaluator, error) {
 	}
 	e.exec = exec
 	return e, nil
+}
+
+// With returns the evaluation with another spec of the same structure: its numbers and its seed. It shares the compiled
+// programs.
+func (e *Evaluator) With(spec Spec) (*Evaluator, error) {
+	if got, want := spec.Structure(), e.spec.Structure(); got != want {
+		return nil, fmt.Errorf("evaluate %+v: compiled for %+v", got, want)
+	}
+	other := *e
+	other.spec = spec
+	return &other, nil
+}
+
+// Close frees the compiled programs, also of those that share them.
+func (e *Evaluator) Close() {
+	for _, exec := range []*Exec{e.exec, e.later.encoder, e.later.likelihood.evidence, e.later.likelihood.weights} {
+		if exec != nil {
+			exec.Finalize()
+		}
+	}
 }
 
 // compile compiles a program for so many images a call.

@@ -15,7 +15,7 @@ import (
 
 // Encode returns the codes of undamaged images.
 func (e *Evaluator) Encode(ctx context.Context, weights []*tensors.Tensor, images *dataset.Images) (Codes, error) {
-	if e.encoder == nil {
+	if e.later.encoder == nil {
 		exec, err := e.compile(batch, func(inputs []*Node) []*Node {
 			in := e.read(inputs)
 			z := e.spec.Model.Apply(in.pass(streamModel), in.images).Latent
@@ -24,14 +24,14 @@ func (e *Evaluator) Encode(ctx context.Context, weights []*tensors.Tensor, image
 		if err != nil {
 			return Codes{}, fmt.Errorf("build the encoder: %w", err)
 		}
-		e.encoder = exec
+		e.later.encoder = exec
 	}
 	codes := Codes{Size: e.code}
 	for first := 0; first < images.Len(); first += batch {
 		if err := ctx.Err(); err != nil {
 			return Codes{}, err
 		}
-		outputs, err := e.call(e.encoder, batch, weights, images, first, 0)
+		outputs, err := e.call(e.later.encoder, batch, weights, images, first, 0)
 		if err != nil {
 			return Codes{}, err
 		}

@@ -71,7 +71,7 @@ func (e *Evaluator) Likelihood(ctx context.Context, weights []*tensors.Tensor, i
 
 // compileLikelihood compiles the programs where that was not done before.
 func (e *Evaluator) compileLikelihood(m model.Density) error {
-	if e.likelihood.weights != nil {
+	if e.later.likelihood.weights != nil {
 		return nil
 	}
 	evidence, err := e.compile(batch, func(inputs []*Node) []*Node {
@@ -91,7 +91,7 @@ func (e *Evaluator) compileLikelihood(m model.Density) error {
 	if err != nil {
 		return fmt.Errorf("build the log-likelihood: %w", err)
 	}
-	e.likelihood.evidence, e.likelihood.weights = evidence, weights
+	e.later.likelihood.evidence, e.later.likelihood.weights = evidence, weights
 	return nil
 }
 
@@ -104,7 +104,7 @@ func (e *Evaluator) measureEvidence(ctx context.Context, weights []*tensors.Tens
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		outputs, err := e.call(e.likelihood.evidence, batch, weights, images, first, 0)
+		outputs, err := e.call(e.later.likelihood.evidence, batch, weights, images, first, 0)
 		if err != nil {
 			return err
 		}
@@ -154,7 +154,7 @@ func (e *Evaluator) negativeLogLikelihood(ctx context.Context, weights []*tensor
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			outputs, err := e.call(e.likelihood.weights, weighedImages, weights, images, first, done/weighedDraws)
+			outputs, err := e.call(e.later.likelihood.weights, weighedImages, weights, images, first, done/weighedDraws)
 			if err != nil {
 				return nil, err
 			}

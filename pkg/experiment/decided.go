@@ -13,12 +13,12 @@ import (
 )
 
 // decided returns the SHA-256 of each section of an experiment, of what decides the bits of its training and the choice of the
-// best epoch. It leaves out the rest, which may be changed while a run is stopped: the name, output, evaluate but for its seed,
-// and train.keep_checkpoints. train.epochs decides: a schedule reaches to the last step.
+// best epoch. It leaves out the rest, which may be changed while a run is stopped: the name, output, evaluate but for its seed
+// and corrupt, and train.keep_checkpoints. train.epochs decides: a schedule reaches to the last step.
 func decided(e *config.Experiment) (map[string]string, error) {
 	rest, plain := *e, config.Default()
 	rest.Name, rest.Output, rest.Evaluate = plain.Name, plain.Output, plain.Evaluate
-	rest.Evaluate.Seed = e.Evaluate.Seed
+	rest.Evaluate.Seed, rest.Evaluate.Corrupt = e.Evaluate.Seed, e.Evaluate.Corrupt
 	rest.Train.KeepCheckpoints = plain.Train.KeepCheckpoints
 	text, err := rest.YAML()
 	if err != nil {
@@ -83,7 +83,7 @@ func (r *run) checkConfig() error {
 func (r *run) checkFiles() error {
 	names := differing(r.manifest.Data.Checksums, r.session.split.Checksums)
 	if r.manifest.Files != nil {
-		files, err := r.experiment.Corrupt.Checksums()
+		files, err := r.experiment.Files()
 		if err != nil {
 			return InputError{err}
 		}

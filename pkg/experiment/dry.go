@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"latent/pkg/config"
 	"latent/pkg/rundir"
@@ -32,11 +33,12 @@ type Plan struct {
 // Dry loads the data and builds and compiles everything that RunSeeds would for so many seeds, without training and without
 // a folder.
 func Dry(ctx context.Context, e *config.Experiment, runs int, options Options) (*Plan, error) {
-	s := newSession(options)
+	lab := NewLab(options)
+	defer lab.Close()
+	s := lab.session()
 	for range runs {
 		s.runs = append(s.runs, newRun(s, e))
 	}
-	defer s.close()
 	if err := s.open(ctx); err != nil {
 		return nil, err
 	}
@@ -81,3 +83,53 @@ func (p *Plan) String() string {
 }
 
 func megabytes(bytes int64) string { return fmt.Sprintf("%.1f MB", float64(bytes)/1e6) }
+
+// Pace is how long an experiment takes here.
+type Pace struct {
+	Compile time.Duration
+	// Run is an estimate of all epochs' training and validation, after compiling, from a few seconds of them.
+	Run time.Duration
+}
+
+// timed is how long Time trains.
+const timed = 2 * time.Second
+
+// Time estimates how long an experiment takes, from the speed of its first steps and of one validation.
+func Time(ctx context.Context, e *config.Experiment, options Options) (Pace, error) {
+	lab := NewLab(options)
+	defer lab.Close()
+	s := lab.session()
+	s.runs = append(s.runs, newRun(s, e))
+	if err := s.open(ctx); err != nil {
+		return Pace{}, err
+	}
+	start := time.Now()
+	if err := s.compile(); err != nil {
+		return Pace{}, err
+	}
+	pace := Pace{Compile: time.Since(start)}
+	r := s.runs[0]
+	steps, took := 0, time.Duration(0)
+	for n := 1; took < timed && r.trainer.Step() < r.trainer.Steps() && ctx.Err() == nil; n *= 2 {
+		start := time.Now()
+		windows, err := s.group.Advance(n)
+		if err != nil {
+			return Pace{}, err
+		}
+		if n > 1 || r.trainer.Step() == r.trainer.Steps() { // the first call is slower
+			steps, took = steps+len(windows[0].Losses), took+time.Since(start)
+		}
+	}
+	if steps == 0 {
+		return pace, ctx.Err()
+	}
+	pace.Run = took * time.Duration(r.trainer.Steps()) / time.Duration(steps)
+	if s.split.Validation.Len() > 0 {
+		start := time.Now()
+		if _, err := r.measure(ctx, r.trainer.Weights(), s.split.Validation); err != nil {
+			return Pace{}, err
+		}
+		pace.Run += time.Since(start) * time.Duration(e.Train.Epochs)
+	}
+	return pace, ctx.Err()
+}

@@ -20,11 +20,12 @@ import (
 
 // run is one run of a session, and the folder that it leaves.
 type run struct {
-	session    *session
+	session    *Session
 	experiment *config.Experiment
 	folder     *rundir.Run
 	manifest   *rundir.Manifest
 	ledger     ledger
+	evaluator  *evaluate.Evaluator
 	trainer    *train.Trainer
 	checkpoint *rundir.Checkpoint // to go on from; nil to start at the first step
 	best       best
@@ -39,7 +40,7 @@ type best struct {
 	Loss  float64 `json:"loss"`
 }
 
-func newRun(s *session, e *config.Experiment) *run {
+func newRun(s *Session, e *config.Experiment) *run {
 	return &run{session: s, experiment: e, ledger: ledger{}}
 }
 
@@ -51,6 +52,9 @@ func (r *run) restore() error {
 	if r.checkpoint == nil {
 		if err := r.rewindMetrics(0); err != nil {
 			return err
+		}
+		if r.session.options.Brief {
+			return nil
 		}
 		return r.draw("epoch-0000", r.trainer.Weights(), "before training")
 	}
@@ -157,7 +161,7 @@ func (r *run) endEpoch(ctx context.Context, w train.Window) error {
 	if r.isBest {
 		r.best = best{Epoch: w.Epoch, Loss: float64(*epoch.ValLoss)}
 	}
-	if every := r.experiment.Output.Grid.Every; every > 0 && w.Epoch%every == 0 {
+	if every := r.experiment.Output.Grid.Every; every > 0 && w.Epoch%every == 0 && !r.session.options.Brief {
 		if err := r.draw(fmt.Sprintf("epoch-%04d", w.Epoch), r.trainer.Weights(), fmt.Sprintf("epoch %d", w.Epoch)); err != nil {
 			return err
 		}
@@ -167,9 +171,13 @@ func (r *run) endEpoch(ctx context.Context, w train.Window) error {
 		return err
 	}
 	r.epoch = &epoch
+	r.folder.Relaxed = r.session.options.Brief && r.manifest.Timings["train"]+r.ledger["train"] < relaxedSeconds
 	r.manifest.Result.TrainLoss = epoch.TrainLoss
 	return r.save(state, r.isBest)
 }
+
+// relaxedSeconds is how long a brief run trains before it waits for the disk: a run shorter than that is soon made again.
+const relaxedSeconds = 10
 
 // stopsEarly says whether the validation loss has not improved for long enough.
 func (r *run) stopsEarly(epoch int) bool {
@@ -206,17 +214,26 @@ func (r *run) diverged(err error) error {
 
 // conclude measures the chosen weights on the test images, once, and draws the final picture. The run is over then.
 func (r *run) conclude(ctx context.Context) error {
-	weights, name, epoch, err := r.chosen()
+	m := &r.manifest.Result
+	m.Weights, m.Epoch = r.choice()
+	options := r.session.options
+	if options.Untested {
+		r.over = true
+		return r.end(nil)
+	}
+	weights, err := r.chosen()
 	if err != nil {
 		return err
 	}
-	m := &r.manifest.Result
-	m.Weights, m.Epoch = name, epoch
 	result, err := r.test(ctx, weights, m)
 	if err != nil {
 		return r.session.stopped(ctx, err)
 	}
-	caption := fmt.Sprintf("epoch %d · test PSNR %.2f dB", epoch, result.Reconstructed["psnr"].Mean)
+	if options.Brief {
+		r.over = true
+		return r.end(nil)
+	}
+	caption := fmt.Sprintf("epoch %d · test PSNR %.2f dB", m.Epoch, result.Reconstructed["psnr"].Mean)
 	if result.Corrupted != nil {
 		caption += fmt.Sprintf(" (corrupted input %.2f dB)", result.Corrupted["psnr"].Mean)
 	}
@@ -230,16 +247,24 @@ func (r *run) conclude(ctx context.Context) error {
 	return r.end(nil)
 }
 
-// chosen returns the weights to measure, "best" or "last", and the epoch they are from.
-func (r *run) chosen() (weights []*tensors.Tensor, name string, epoch int, err error) {
+// choice says which weights are to be measured, "best" or "last", and the epoch they are from.
+func (r *run) choice() (name string, epoch int) {
 	last := (r.trainer.Step() + r.trainer.StepsPerEpoch() - 1) / r.trainer.StepsPerEpoch()
-	if r.experiment.Evaluate.Weights == "last" || r.best.Epoch == 0 || r.best.Epoch == last {
-		name = r.experiment.Evaluate.Weights
-		if r.best.Epoch == 0 {
-			name = "last"
-		}
-		return r.trainer.Weights(), name, last, nil
+	switch {
+	case r.best.Epoch == 0:
+		return "last", last
+	case r.experiment.Evaluate.Weights == "last":
+		return "last", last
 	}
+	return "best", r.best.Epoch
+}
+
+// chosen returns the weights of choice.
+func (r *run) chosen() ([]*tensors.Tensor, error) {
+	if name, epoch := r.choice(); name == "last" || epoch*r.trainer.StepsPerEpoch() >= r.trainer.Step() {
+		return r.trainer.Weights(), nil
+	}
+	var weights []*tensors.Tensor
 	checkpoint, err := r.folder.BestCheckpoint()
 	if step := r.best.Epoch * r.trainer.StepsPerEpoch(); err == nil && checkpoint.Step != step {
 		err = fmt.Errorf("checkpoint of step %d in the place of that of step %d", checkpoint.Step, step)
@@ -248,23 +273,23 @@ func (r *run) chosen() (weights []*tensors.Tensor, name string, epoch int, err e
 		weights, err = weightsOf(checkpoint, model.Params(r.experiment.Model, imageOf(r.session.split.Train)))
 	}
 	if err != nil {
-		return nil, "", 0, fmt.Errorf("take the best epoch's weights: %w; to measure the last instead, set evaluate.weights: last in %s and resume the run",
+		return nil, fmt.Errorf("take the best epoch's weights: %w; to measure the last instead, set evaluate.weights: last in %s and resume the run",
 			err, r.folder.ConfigPath())
 	}
-	return weights, "best", r.best.Epoch, nil
+	return weights, nil
 }
 
 // measure evaluates weights, with its time in the ledger.
 func (r *run) measure(ctx context.Context, weights []*tensors.Tensor, images *dataset.Images) (evaluate.Result, error) {
 	defer r.spend("evaluate", time.Now())
-	return r.session.evaluator.Measure(ctx, weights, images)
+	return r.evaluator.Measure(ctx, weights, images)
 }
 
 // test measures weights on the test images, and enters the figures.
 func (r *run) test(ctx context.Context, weights []*tensors.Tensor, into *rundir.Result) (evaluate.Result, error) {
 	defer r.spend("evaluate", time.Now())
 	s := r.session
-	return subject{r.experiment, s.evaluator, weights, s.split.Test, s.split, s.judge}.measure(ctx, into)
+	return subject{r.experiment, r.evaluator, weights, s.split.Test, s.split, s.judge}.measure(ctx, into)
 }
 
 // draw saves a picture of the first held-out images: validation images during training, test images at its end.
@@ -275,13 +300,13 @@ func (r *run) draw(name string, weights []*tensors.Tensor, caption string) error
 		images = r.session.split.Validation
 	}
 	grid := r.experiment.Output.Grid
-	samples, err := r.session.evaluator.Sample(weights, images, grid.Images())
+	samples, err := r.evaluator.Sample(weights, images, grid.Images())
 	if err != nil {
 		return err
 	}
 	damage := ""
-	if !r.experiment.Corrupt.Identity() {
-		damage = r.experiment.Corrupt.Caption()
+	if measured := r.experiment.Measured(); !measured.Identity() {
+		damage = measured.Caption()
 	}
 	png, err := grid.Draw(samples, r.experiment.Name+" · "+caption, damage)
 	if err != nil {
@@ -295,7 +320,7 @@ func (r *run) show(ctx context.Context, weights []*tensors.Tensor) error {
 	s := r.session
 	trained := &Trained{
 		Run: r.folder, Experiment: r.experiment, Manifest: r.manifest, Backend: s.backend, Image: imageOf(s.split.Train),
-		Weights: weights, Step: r.trainer.Step(), split: s.split, evaluator: s.evaluator,
+		Weights: weights, Step: r.trainer.Step(), split: s.split, evaluator: r.evaluator,
 	}
 	defer r.spend("write", time.Now())
 	for _, name := range r.shown() {
@@ -327,6 +352,9 @@ func (r *run) finish(failure error) error {
 			return err
 		}
 	}
+	if r.session.options.Brief {
+		return nil
+	}
 	return report.Write(r.folder)
 }
 
@@ -344,6 +372,8 @@ func (r *run) end(failure error) error {
 		m.State = rundir.Interrupted
 	case errors.Is(failure, train.ErrDiverged):
 		m.State = rundir.Diverged
+	case errors.Is(failure, errPruned):
+		m.State = rundir.Pruned
 	case failure != nil:
 		m.State = rundir.Failed
 	}

@@ -17,7 +17,7 @@ import (
 // progress tells a person how training goes: one line that is written over and over on a terminal, else a line for each
 // epoch.
 type progress struct {
-	session  *session
+	session  *Session
 	out      io.Writer
 	terminal bool
 	epochs   int
@@ -26,7 +26,7 @@ type progress struct {
 	first    int // steps done when it started, by an earlier process
 }
 
-func (s *session) newProgress() *progress {
+func (s *Session) newProgress() *progress {
 	e := s.runs[0].experiment
 	p := &progress{session: s, out: s.options.Log, terminal: s.options.Terminal, epochs: e.Train.Epochs,
 		steps: e.Train.Steps(s.split.Train.Len()), started: time.Now()}
@@ -37,7 +37,7 @@ func (s *session) newProgress() *progress {
 }
 
 // announce tells what begins, and where its folders are.
-func (s *session) announce() {
+func (s *Session) announce() {
 	lead := s.active()[0]
 	m, seeds := lead.manifest, ""
 	for _, r := range s.runs {

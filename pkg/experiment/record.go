@@ -55,7 +55,7 @@ func (r *run) describe() error {
 		Classes: s.split.Classes, Train: s.split.Train.Len(), Validation: s.split.Validation.Len(),
 		Test: s.split.Test.Len(), Checksums: s.split.Checksums}
 	m.Model = describeModel(e.Model, image)
-	if m.Files, err = e.Corrupt.Checksums(); err != nil {
+	if m.Files, err = e.Files(); err != nil {
 		return InputError{err}
 	}
 	if len(s.runs) > 1 {
@@ -145,7 +145,7 @@ func describeHost() rundir.Host {
 	return rundir.Host{OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: cpuModel(), Cores: runtime.NumCPU()}
 }
 
-func (s *session) describeBackend() rundir.Backend {
+func (s *Session) describeBackend() rundir.Backend {
 	return rundir.Backend{Name: s.backend.Name, Device: s.backend.Device, Plugin: s.backend.Plugin,
 		PluginSHA256: s.backend.PluginSHA256, XLAFlags: s.backend.XLAFlags, Reason: s.backend.Reason}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // reopen opens the run in a folder, and those that trained together with it.
-func (s *session) reopen(path string) error {
+func (s *Session) reopen(path string) error {
 	path = filepath.Clean(path)
 	folder, err := rundir.Open(path)
 	if err != nil {
@@ -38,7 +38,7 @@ func (s *session) reopen(path string) error {
 	return nil
 }
 
-func (s *session) reopenOne(path string) error {
+func (s *Session) reopenOne(path string) error {
 	folder, err := rundir.Open(path)
 	if err != nil {
 		return err
@@ -55,7 +55,7 @@ func (s *session) reopenOne(path string) error {
 }
 
 // takeUp locks the runs, to go on with those that are not over.
-func (s *session) takeUp() error {
+func (s *Session) takeUp() error {
 	for _, r := range s.runs {
 		if err := r.folder.Lock(); err != nil {
 			return err
@@ -66,15 +66,16 @@ func (s *session) takeUp() error {
 			return err
 		}
 		r.manifest = manifest
-		// A run that diverged alone is asked for again; one of a group is left as it is.
-		r.over = manifest.State == rundir.Done || manifest.State == rundir.Diverged && len(s.runs) > 1
+		// A run that ended early alone is asked for again; one of a group is left as it is.
+		ended := manifest.State == rundir.Diverged || manifest.State == rundir.Pruned
+		r.over = manifest.State == rundir.Done || ended && len(s.runs) > 1
 	}
 	return nil
 }
 
 // readCheckpoints reads the newest checkpoint that all runs have, but for those that are over. Where there is none they
 // start at their first step.
-func (s *session) readCheckpoints() error {
+func (s *Session) readCheckpoints() error {
 	var folders []*rundir.Run
 	for _, r := range s.active() {
 		folders = append(folders, r.folder)
@@ -98,7 +99,7 @@ func (s *session) readCheckpoints() error {
 
 // restore puts the runs where their checkpoints left them. One that is over only has to keep step with the others, whose
 // program trains it along: what it holds no longer counts.
-func (s *session) restore() error {
+func (s *Session) restore() error {
 	lead := s.active()[0]
 	for _, r := range s.runs {
 		if !r.over {
@@ -107,16 +108,16 @@ func (s *session) restore() error {
 			}
 			continue
 		}
-		if lead.checkpoint == nil {
-			continue
+		if lead.checkpoint != nil {
+			state, _, err := stateOf(lead.checkpoint)
+			if err == nil {
+				err = r.trainer.Restore(state)
+			}
+			if err != nil {
+				return InputError{fmt.Errorf("resume %s: %w", lead.folder.Path, err)}
+			}
 		}
-		state, _, err := stateOf(lead.checkpoint)
-		if err == nil {
-			err = r.trainer.Restore(state)
-		}
-		if err != nil {
-			return InputError{fmt.Errorf("resume %s: %w", lead.folder.Path, err)}
-		}
+		r.trainer.Stop()
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -28,6 +29,11 @@ type Options struct {
 	Command string
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
+	// Brief leaves out what a trial among many does without: pictures and the report; and waiting for the disk, while a run is
+	// short (see [rundir.Run]).
+	Brief bool
+	// Untested leaves out the figures of the test images.
+	Untested bool
 	// Classifiers is the folder of the classifiers that evaluate.generated needs; "" is one in the user's cache folder.
 	Classifiers string
 }
@@ -67,80 +73,57 @@ func Run(ctx context.Context, e *config.Experiment, options Options) (*rundir.Ru
 // RunSeeds is Run for several seeds at once: their runs train together (see [train.Group]), and each leaves a folder of its
 // own. One that diverges does not end the others.
 func RunSeeds(ctx context.Context, e *config.Experiment, seeds []int64, options Options) ([]*rundir.Run, error) {
-	s := newSession(options)
-	defer s.close()
+	lab := NewLab(options)
+	defer lab.Close()
+	var seeded []*config.Experiment
 	for _, seed := range seeds {
-		seeded := *e
-		seeded.Seed = seed
-		s.runs = append(s.runs, newRun(s, &seeded))
+		one := *e
+		one.Seed = seed
+		seeded = append(seeded, &one)
 	}
-	if err := s.open(ctx); err != nil {
-		return nil, err
-	}
-	for _, r := range s.runs {
-		folder, err := rundir.Create(r.experiment.Output.Dir, r.experiment.Name, s.options.Now())
-		if err != nil {
-			return s.folders(), InputError{err}
-		}
-		r.folder = folder
-	}
-	return s.folders(), s.finish(s.start(ctx))
+	session, err := lab.Start(ctx, seeded, nil)
+	return session.finished(ctx, err)
 }
 
-// Resume goes on with the run in a folder, and with those that trained together with it, from the newest checkpoint that all
-// of them have, under their own config. Of runs that are done, it writes the report again.
-//
-// A config, an image or a watermark that was changed after the run began is refused, but for what cannot change the bits of
-// training: the name, output, evaluate without its seed, and train.keep_checkpoints.
+// Resume is [Lab.Resume] to the end.
 func Resume(ctx context.Context, path string, options Options) ([]*rundir.Run, error) {
-	s := newSession(options)
-	defer s.close()
-	if err := s.reopen(path); err != nil {
-		return nil, InputError{err}
-	}
-	if err := s.takeUp(); err != nil {
-		return nil, InputError{err}
-	}
-	for _, r := range s.runs {
-		if err := r.checkConfig(); err != nil {
-			return nil, InputError{err}
-		}
-	}
-	if len(s.active()) == 0 {
-		fmt.Fprintf(s.options.Log, "nothing is left to train; to measure or draw anew: latent eval %[1]s, latent generate %[1]s\n", path)
-		return s.folders(), s.finish(nil)
-	}
-	if err := s.readCheckpoints(); err != nil {
-		return nil, InputError{err}
-	}
-	if err := s.open(ctx); err != nil {
-		return nil, err
-	}
-	for _, r := range s.active() {
-		if err := r.checkFiles(); err != nil {
-			return nil, err
-		}
-	}
-	return s.folders(), s.finish(s.start(ctx))
+	lab := NewLab(options)
+	defer lab.Close()
+	session, err := lab.Resume(ctx, path)
+	return session.finished(ctx, err)
 }
 
-// session is what the runs of this process share.
-type session struct {
+// finished follows the session to its end, unless it could not begin.
+func (s *Session) finished(ctx context.Context, err error) ([]*rundir.Run, error) {
+	defer s.Close()
+	if err == nil {
+		for _, err = range s.Epochs(ctx) {
+		}
+	}
+	return s.Folders(), err
+}
+
+// Session is runs that train together, one or several, in a [Lab].
+type Session struct {
+	lab       *Lab
 	options   Options
 	runs      []*run
 	progress  *progress
 	backend   *backend.Backend
 	split     *dataset.Split
 	group     *train.Group
-	evaluator *evaluate.Evaluator
 	judge     *judge        // nil without evaluate.generated
 	epochTime time.Duration // of training in the current epoch
 }
 
-func newSession(options Options) *session { return &session{options: options.withDefaults()} }
+// Ended is an epoch that a run of a session has just ended.
+type Ended struct {
+	Run   int // its place in the session
+	Epoch rundir.Epoch
+}
 
 // spend enters the time since start into the ledgers of the runs that are not over, a share for each.
-func (s *session) spend(what string, start time.Time) {
+func (s *Session) spend(what string, start time.Time) {
 	active := s.active()
 	for _, r := range active {
 		r.ledger[what] += time.Since(start).Seconds() / float64(len(active))
@@ -148,7 +131,7 @@ func (s *session) spend(what string, start time.Time) {
 }
 
 // active are the runs that are not over.
-func (s *session) active() []*run {
+func (s *Session) active() []*run {
 	var active []*run
 	for _, r := range s.runs {
 		if !r.over {
@@ -158,7 +141,8 @@ func (s *session) active() []*run {
 	return active
 }
 
-func (s *session) folders() []*rundir.Run {
+// Folders are those of the runs, as far as they were made.
+func (s *Session) Folders() []*rundir.Run {
 	var folders []*rundir.Run
 	for _, r := range s.runs {
 		if r.folder != nil {
@@ -169,27 +153,27 @@ func (s *session) folders() []*rundir.Run {
 }
 
 // open opens the backend and loads the data.
-func (s *session) open(ctx context.Context) (err error) {
+func (s *Session) open(ctx context.Context) (err error) {
 	e, start := s.runs[0].experiment, time.Now()
-	options := backend.Options{Log: s.options.Log, Devices: e.Train.Devices}
-	if s.backend, err = backend.Open(ctx, e.Backend, options); err != nil {
-		return InputError{err}
+	if s.backend, err = s.lab.open(ctx, e); err != nil {
+		return err
 	}
 	s.spend("start", start)
 	defer s.spend("data", time.Now())
-	var bar io.Writer
-	if s.options.Terminal {
-		bar = s.options.Log
+	if s.split, err = s.lab.load(ctx, e); err != nil {
+		return err
 	}
-	if s.split, err = e.Data.Load(ctx, dataset.Options{Progress: bar}); err != nil {
-		return InputError{err}
+	for _, r := range s.runs {
+		if err := s.checkAgainstData(r.experiment); err != nil {
+			return err
+		}
 	}
-	return s.checkAgainstData()
+	return nil
 }
 
 // checkAgainstData finds values of the config that do not fit the images or the backend.
-func (s *session) checkAgainstData() error {
-	e, train, validation := s.runs[0].experiment, s.split.Train.Len(), s.split.Validation.Len()
+func (s *Session) checkAgainstData(e *config.Experiment) error {
+	train, validation := s.split.Train.Len(), s.split.Validation.Len()
 	switch {
 	case e.Train.BatchSize > train:
 		return InputError{e.Problem("train.batch_size", "%d is more than the %d training images", e.Train.BatchSize, train)}
@@ -205,19 +189,58 @@ func (s *session) checkAgainstData() error {
 	return checkScores(e, s.split)
 }
 
-func (s *session) close() {
+// Close ends writing to the runs' folders.
+func (s *Session) Close() {
 	for _, r := range s.runs {
 		if r.folder != nil {
 			r.folder.Close()
 		}
 	}
-	if s.backend != nil {
-		s.backend.Close()
+}
+
+// Epochs compiles, restores the checkpoints if there are any, trains, and measures the results. It yields the runs that ended
+// an epoch, after each; there the caller may [Session.Stop] some. A run whose training is over is concluded by then. The last
+// yield has the error where there is one; whatever it is, how each run ended is in its folder. A caller that breaks off
+// interrupts the runs.
+func (s *Session) Epochs(ctx context.Context) iter.Seq2[[]Ended, error] {
+	return func(yield func([]Ended, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		broken := false
+		tell := func(ended []Ended) {
+			if !broken && !yield(ended, nil) {
+				broken = true
+				cancel()
+			}
+		}
+		if err := s.finish(s.start(ctx, tell)); err != nil && !broken {
+			yield(nil, err)
+		}
 	}
 }
 
-// start compiles, restores the checkpoints if there are any, trains, and measures the results.
-func (s *session) start(ctx context.Context) error {
+// Stop ends a run that is not over as pruned.
+func (s *Session) Stop(run int) error {
+	r := s.runs[run]
+	if r.over {
+		return nil
+	}
+	r.trainer.Stop()
+	r.over = true
+	return r.end(errPruned)
+}
+
+// Over says whether a run is done, diverged or stopped.
+func (s *Session) Over(run int) bool { return s.runs[run].over }
+
+// errPruned is how a run ended that was stopped.
+var errPruned = errors.New("stopped before its end: not worth going on with")
+
+// start compiles, restores, trains, and tells of epochs.
+func (s *Session) start(ctx context.Context, tell func([]Ended)) error {
+	if len(s.active()) == 0 {
+		return nil // all were done before
+	}
 	s.progress = s.newProgress()
 	for _, r := range s.active() {
 		if err := r.describe(); err != nil {
@@ -234,12 +257,12 @@ func (s *session) start(ctx context.Context) error {
 	if err := s.openJudge(ctx); err != nil {
 		return s.stopped(ctx, err)
 	}
-	return s.train(ctx)
+	return s.train(ctx, tell)
 }
 
 // openJudge makes ready what generated images are compared by, which may be a classifier to train, before the runs train: what
 // is wrong with it shows at once.
-func (s *session) openJudge(ctx context.Context) (err error) {
+func (s *Session) openJudge(ctx context.Context) (err error) {
 	defer s.spend("evaluate", time.Now())
 	if n := s.runs[0].experiment.Evaluate.Generated; n > 0 {
 		s.judge, err = newJudge(ctx, s.backend, s.split, n, s.options)
@@ -248,7 +271,7 @@ func (s *session) openJudge(ctx context.Context) (err error) {
 }
 
 // compile builds the programs for training and evaluation, both at once, and begins the runs.
-func (s *session) compile() error {
+func (s *Session) compile() error {
 	defer s.spend("compile", time.Now())
 	var programs errgroup.Group
 	programs.Go(s.compileTraining)
@@ -256,13 +279,13 @@ func (s *session) compile() error {
 	return programs.Wait()
 }
 
-func (s *session) compileTraining() error {
+func (s *Session) compileTraining() error {
 	var specs []train.Spec
 	for _, r := range s.runs {
 		e := r.experiment
 		specs = append(specs, train.Spec{Model: e.Model, Corrupt: e.Corrupt, Options: e.Train, Seed: e.Seed})
 	}
-	program, err := train.Compile(s.backend.Compute, s.backend.Loops, specs[0], s.split.Train, len(specs))
+	program, err := s.lab.training(s.backend, specs, s.split)
 	if err != nil {
 		return err
 	}
@@ -275,17 +298,21 @@ func (s *session) compileTraining() error {
 	return nil
 }
 
-func (s *session) compileEvaluation() (err error) {
-	e := s.runs[0].experiment
-	if s.evaluator, err = evaluate.New(s.backend.Compute, evaluationOf(e), imageOf(s.split.Train)); err != nil {
-		return err
+func (s *Session) compileEvaluation() (err error) {
+	for _, r := range s.runs {
+		if r.evaluator, err = s.lab.evaluation(s.backend, r.experiment, s.split); err != nil {
+			return err
+		}
+		if err := checkProbe(r.experiment, r.evaluator); err != nil {
+			return err
+		}
 	}
-	return checkProbe(e, s.evaluator)
+	return nil
 }
 
 // evaluationOf is how an experiment is measured: with the corruptions that held-out images get.
 func evaluationOf(e *config.Experiment) evaluate.Spec {
-	return evaluate.Spec{Model: e.Model, Corrupt: e.Corrupt.HeldOut(), Loss: e.Train.LossFunction(), Seed: e.Evaluate.Seed}
+	return evaluate.Spec{Model: e.Model, Corrupt: e.Measured(), Loss: e.Train.LossFunction(), Seed: e.Evaluate.Seed}
 }
 
 func imageOf(images *dataset.Images) model.Image {
@@ -294,7 +321,7 @@ func imageOf(images *dataset.Images) model.Image {
 
 // train is the loop: a window of steps at a time, and at the end of each epoch the validation, the picture and the
 // checkpoint of each run. A run whose training ends is concluded at once.
-func (s *session) train(ctx context.Context) error {
+func (s *Session) train(ctx context.Context, tell func([]Ended)) error {
 	for _, r := range s.active() {
 		// Where it was stopped after its last epoch, there is nothing left to train.
 		if r.trained() {
@@ -311,16 +338,23 @@ func (s *session) train(ctx context.Context) error {
 			return s.stopped(ctx, err)
 		}
 		s.progress.window(windows)
+		var ended []Ended
 		for i, window := range windows {
-			if r := s.runs[i]; !r.over {
-				if err := r.take(ctx, window); err != nil {
-					return err
-				}
+			r := s.runs[i]
+			if r.over {
+				continue
+			}
+			if err := r.take(ctx, window); err != nil {
+				return err
+			}
+			if r.epoch != nil {
+				ended = append(ended, Ended{Run: i, Epoch: *r.epoch})
 			}
 		}
 		if windows[0].EndsEpoch || windows[0].EndsRun {
 			s.progress.epoch()
 			s.epochTime = 0
+			tell(ended)
 		}
 		if len(s.active()) == 0 {
 			return nil
@@ -330,7 +364,7 @@ func (s *session) train(ctx context.Context) error {
 }
 
 // windows are the group's, with their time in the ledger.
-func (s *session) windows(ctx context.Context) func(yield func([]train.Window, error) bool) {
+func (s *Session) windows(ctx context.Context) func(yield func([]train.Window, error) bool) {
 	return func(yield func([]train.Window, error) bool) {
 		start := time.Now()
 		for windows, err := range s.group.Windows(ctx) {
@@ -345,7 +379,7 @@ func (s *session) windows(ctx context.Context) func(yield func([]train.Window, e
 }
 
 // stopped turns the error that ended training into one that says what to do, and saves the runs that were interrupted.
-func (s *session) stopped(ctx context.Context, err error) error {
+func (s *Session) stopped(ctx context.Context, err error) error {
 	active := s.active()
 	switch {
 	case errors.Is(err, train.ErrDiverged):
@@ -367,7 +401,7 @@ func (s *session) stopped(ctx context.Context, err error) error {
 }
 
 // finish writes how the runs ended: the manifests and the reports.
-func (s *session) finish(failure error) error {
+func (s *Session) finish(failure error) error {
 	for _, r := range s.runs {
 		if err := r.finish(failure); err != nil {
 			failure = errors.Join(failure, err)

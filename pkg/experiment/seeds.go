@@ -73,15 +73,18 @@ func Summarise(runs []*rundir.Run) (*Summary, error) {
 }
 
 // summarise prints the result of the session's runs, and returns an error where some of them diverged.
-func (s *session) summarise() error {
+func (s *Session) summarise() error {
 	if s.progress == nil {
 		s.progress = &progress{session: s, out: s.options.Log} // all runs were done before
+	}
+	if s.options.Brief {
+		return nil
 	}
 	if len(s.runs) == 1 {
 		s.progress.result(s.runs[0])
 		return nil
 	}
-	summary, err := Summarise(s.folders())
+	summary, err := Summarise(s.Folders())
 	if err != nil {
 		return err
 	}

@@ -52,8 +52,9 @@ var ErrDiffers = errors.New("the run did not come out the same")
 //
 // Where records differ, the error is ErrDiffers.
 func Verify(ctx context.Context, path string, epochs int, options Options) ([]*Verification, error) {
-	s := newSession(options)
-	defer s.close()
+	lab := NewLab(options)
+	defer lab.Close()
+	s := lab.session()
 	if err := s.reopen(path); err != nil {
 		return nil, InputError{err}
 	}
@@ -119,7 +120,7 @@ func newCheck(r *run, epochs int) (*check, error) {
 		return nil, err
 	}
 	c.config = sha256Of(yaml)
-	if c.files, err = r.experiment.Corrupt.Checksums(); err != nil {
+	if c.files, err = r.experiment.Files(); err != nil {
 		return nil, err
 	}
 	if last := len(recorded); epochs > last {
@@ -145,7 +146,7 @@ func newCheck(r *run, epochs int) (*check, error) {
 }
 
 // verify trains as far as the records go, in the windows that were recorded.
-func (s *session) verify(ctx context.Context, checks []*check) error {
+func (s *Session) verify(ctx context.Context, checks []*check) error {
 	longest := slices.MaxFunc(checks, func(a, b *check) int { return len(a.windows) - len(b.windows) })
 	for i, recorded := range longest.windows {
 		if err := ctx.Err(); err != nil {
@@ -173,7 +174,7 @@ func (s *session) verify(ctx context.Context, checks []*check) error {
 }
 
 // advanceTo trains up to a step, and returns what was done as one window for each run.
-func (s *session) advanceTo(step int) ([]train.Window, error) {
+func (s *Session) advanceTo(step int) ([]train.Window, error) {
 	if steps := s.group.Runs[0].Steps(); step > steps {
 		return nil, InputError{fmt.Errorf("%s: step %d is recorded, of a run of %d", s.runs[0].folder.Path, step, steps)}
 	}
@@ -208,7 +209,7 @@ func (c *check) missing(epochs int) {
 	if c.Epochs < want {
 		differ("epochs", strconv.Itoa(want), strconv.Itoa(c.Epochs))
 	}
-	if epochs == 0 && c.run.manifest.State == rundir.Done && !c.Test {
+	if epochs == 0 && c.run.manifest.Result.Test != nil && !c.Test {
 		differ("test images", "figures", "none")
 	}
 	if len(c.epochs) == 0 {
@@ -260,7 +261,7 @@ func (c *check) take(ctx context.Context, recorded rundir.Window, w train.Window
 // test compares the figures of the test images, where the run has them and came to the weights that they are of.
 func (c *check) test(ctx context.Context) error {
 	recorded := c.run.manifest.Result
-	if c.run.manifest.State != rundir.Done || c.measure.Tensors == nil {
+	if recorded.Test == nil || c.measure.Tensors == nil {
 		return nil
 	}
 	weights, err := c.measure.Weights(model.Params(c.run.experiment.Model, imageOf(c.run.session.split.Train)))

@@ -3,11 +3,10 @@ package report
 import (
 	"cmp"
 	"fmt"
-	"html/template"
 	"math"
 	"slices"
-	"strings"
 
+	"latent/pkg/chart"
 	"latent/pkg/rundir"
 )
 
@@ -16,7 +15,7 @@ const mostColumns = 128
 
 // appendDivergence adds a chart of the divergence of each dimension of the code from the prior, the largest first. Dimensions
 // without a finite figure are left out; with none there is no chart.
-func appendDivergence(charts []chart, divergence []rundir.Number) []chart {
+func appendDivergence(charts []chart.Chart, divergence []rundir.Number) []chart.Chart {
 	type column struct {
 		dimension int
 		nats      float64
@@ -37,32 +36,29 @@ func appendDivergence(charts []chart, divergence []rundir.Number) []chart {
 		title = fmt.Sprintf("KL of the %d dimensions with most, nats, sorted", mostColumns)
 	}
 	first, last := columns[0], columns[len(columns)-1]
-	c := chart{Title: title, Label: fmt.Sprintf("%s: from %s of dimension %d down to %s of dimension %d",
-		title, tickText(first.nats), first.dimension, tickText(last.nats), last.dimension)}
+	label := fmt.Sprintf("%s: from %s of dimension %d down to %s of dimension %d", title,
+		chart.Number(first.nats), first.dimension, chart.Number(last.nats), last.dimension)
 
 	// A divergence is never negative; 0 is the axis.
-	y := axis{bounds: bounds{min: 0, max: max(1.05*first.nats, 1e-9)}}
-	py := func(v float64) float64 { return chartHeight - plotBottom - y.place(v)*(chartHeight-plotTop-plotBottom) }
-	pitch := (chartWidth - plotLeft - plotRight) / float64(len(columns))
-	width := min(0.8*pitch, 40)
-	var svg strings.Builder
-	for _, tick := range y.ticks() {
-		fmt.Fprintf(&svg, `<line class="grid" x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1[3]f"/>`, plotLeft, chartWidth-plotRight, py(tick))
-		fmt.Fprintf(&svg, `<text class="tick" x="%.1f" y="%.1f" text-anchor="end">%s</text>`, plotLeft-6, py(tick)+4, tickText(tick))
-	}
+	y := chart.Axis{Bounds: chart.Bounds{Min: 0, Max: max(1.05*first.nats, 1e-9)}}
+	f := chart.NewFrame(chart.Width, chart.Height)
+	f.Y(y.Ticks(6))
+	pitch := 1 / float64(len(columns))
+	width := min(0.8*pitch*f.PlotWidth(), 40)
 	every := (len(columns) + labelled - 1) / labelled
+	var ticks []chart.Tick
 	for i, column := range columns {
-		middle, top := plotLeft+(float64(i)+0.5)*pitch, py(max(column.nats, 0))
-		fmt.Fprintf(&svg, `<rect class="column" x="%.1f" y="%.1f" width="%.1f" height="%.1f"><title>z%d: %s nats</title></rect>`,
-			middle-width/2, top, width, py(0)-top, column.dimension, tickText(column.nats))
+		middle := (float64(i) + 0.5) * pitch
+		top := f.At(middle, y.Place(max(column.nats, 0)))
+		f.Rect("column", chart.Point{X: top.X - width/2, Y: top.Y}, width, f.At(0, 0).Y-top.Y,
+			fmt.Sprintf("z%d: %s nats", column.dimension, chart.Number(column.nats)))
 		if i%every == 0 {
-			fmt.Fprintf(&svg, `<text class="tick" x="%.1f" y="%.1f" text-anchor="middle">z%d</text>`, middle, chartHeight-plotBottom+16, column.dimension)
+			ticks = append(ticks, chart.Tick{Place: middle, Text: fmt.Sprintf("z%d", column.dimension)})
 		}
 	}
-	fmt.Fprintf(&svg, `<line class="axis" x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1[3]f"/>`, plotLeft, chartWidth-plotRight, py(0))
-	fmt.Fprintf(&svg, `<text class="tick" x="%.1f" y="%.1f" text-anchor="end">dimension</text>`, chartWidth-plotRight, chartHeight-3)
-	c.SVG = template.HTML(svg.String()) // numbers and constants alone
-	return append(charts, c)
+	f.X(ticks)
+	f.XName("dimension", "")
+	return append(charts, f.Chart(title, label))
 }
 
 // labelled is how many columns have their dimension's name below, about.

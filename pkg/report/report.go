@@ -21,6 +21,7 @@ import (
 	"strings"
 	"time"
 
+	"latent/pkg/chart"
 	"latent/pkg/evaluate"
 	"latent/pkg/rundir"
 )
@@ -69,7 +70,7 @@ func Render(w io.Writer, run *rundir.Run) error {
 		Manifest: manifest, Path: run.Path, Config: string(config),
 		Figures: Figures(manifest.Result), Generated: CompareGenerated(manifest.Result), Shown: shown,
 		Curves: curves(windows, epochs), Times: times(manifest.Timings),
-		Facts: facts(manifest), Resume: "latent run --resume " + run.Path,
+		Facts: facts(manifest), Resume: "latent run --resume " + run.Path, Style: chart.Style,
 	}
 	if likelihood := manifest.Result.Likelihood; likelihood != nil {
 		data.Curves = appendDivergence(data.Curves, likelihood.Divergence)
@@ -90,7 +91,8 @@ type content struct {
 	Figures      []Row
 	Generated    *Comparison
 	Shown        []shown
-	Curves       []chart
+	Curves       []chart.Chart
+	Style        template.CSS
 	Last         *picture
 	Earlier      []picture
 	Times        []timeRow
@@ -215,12 +217,6 @@ func Figures(r rundir.Result) []Row {
 		rows = append(rows, row)
 	}
 	return rows
-}
-
-// significant writes a number with about four digits that count.
-func significant(x float64) string {
-	text, _ := evaluate.Figure{Mean: x}.Text()
-	return text
 }
 
 // timeRow is a part of the run's time.

@@ -211,27 +211,6 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-func TestTicks(t *testing.T) {
-	for _, c := range []struct {
-		min, max float64
-		log      bool
-		want     string
-	}{
-		{0, 10, false, "0 2 4 6 8 10"},
-		{0.031, 0.049, false, "0.03 0.035 0.04 0.045 0.05"},
-		{-1, 1, false, "−1 −0.5 0 0.5 1"},
-		{0.01, 1, true, "0.01 0.02 0.05 0.1 0.2 0.5 1"},
-	} {
-		var got []string
-		for _, tick := range newAxis(bounds{c.min, c.max, true}, c.log).ticks() {
-			got = append(got, tickText(tick))
-		}
-		if strings.Join(got, " ") != c.want {
-			t.Errorf("ticks from %g to %g are %v, want %s", c.min, c.max, got, c.want)
-		}
-	}
-}
-
 // The pictures of codes are in the page, in their order and each with words; other files are not.
 func TestShown(t *testing.T) {
 	run := newRun(t, func(*rundir.Manifest) {})

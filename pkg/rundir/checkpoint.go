@@ -49,17 +49,33 @@ func (r *Run) SaveCheckpoint(c Checkpoint, best bool, keep int) error {
 		return fmt.Errorf("save checkpoint: %w", err)
 	}
 	// The best goes first: if the process dies between the two, the run goes on from the step before and makes it again.
-	names := []string{stepName(c.Step)}
+	path := r.CheckpointPath(c.Step)
 	if best {
-		names = []string{bestCheckpoint, stepName(c.Step)}
-	}
-	for _, name := range names {
-		path := filepath.Join(r.Path, checkpointsDir, name)
-		if err := writeFile(path, c.encode); err != nil {
-			return fmt.Errorf("save checkpoint %s: %w; the checkpoints before it are still there", path, err)
+		bestPath := filepath.Join(r.Path, checkpointsDir, bestCheckpoint)
+		if err := r.writeFile(bestPath, c.encode); err != nil {
+			return fmt.Errorf("save checkpoint %s: %w; the checkpoints before it are still there", bestPath, err)
+		}
+		if r.link(bestPath, path) == nil {
+			return r.removeOldCheckpoints(c.Step, keep)
 		}
 	}
+	if err := r.writeFile(path, c.encode); err != nil {
+		return fmt.Errorf("save checkpoint %s: %w; the checkpoints before it are still there", path, err)
+	}
 	return r.removeOldCheckpoints(c.Step, keep)
+}
+
+// link gives a file of the run a second name, in the place of what has that name. Not every file system can.
+func (r *Run) link(path, second string) error {
+	temporary := filepath.Join(filepath.Dir(second), temporaryPrefix+filepath.Base(second))
+	if err := os.Link(path, temporary); err != nil {
+		return err
+	}
+	defer os.Remove(temporary) // fails once it has its name
+	if err := os.Rename(temporary, second); err != nil || r.Relaxed {
+		return err
+	}
+	return syncDir(filepath.Dir(second))
 }
 
 // WriteCheckpoint writes a file of tensors that belongs to no run: whole or not at all.

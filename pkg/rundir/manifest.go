@@ -18,6 +18,7 @@ const (
 	Failed      State = "failed"
 	Interrupted State = "interrupted"
 	Diverged    State = "diverged"
+	Pruned      State = "pruned" // stopped before its end by what asked for it
 )
 
 // Manifest is manifest.json: what ran, where, and what came out.

@@ -46,6 +46,9 @@ import (
 type Run struct {
 	// Path is the folder.
 	Path string
+	// Relaxed leaves out waiting for the disk. A process that is killed loses nothing by it; a power cut may lose what was
+	// written in the last half minute, or leave a file empty that was whole before.
+	Relaxed bool
 
 	lock    *flock.Flock // nil where the run is only read
 	metrics *os.File     // open while the run is written
@@ -64,42 +67,81 @@ const (
 
 // Create makes the folder of a new run, DIR/NAME/TIME-ID, and locks it for writing.
 func Create(dir, name string, now time.Time) (*Run, error) {
+	path, err := MakeFolder(dir, name, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := fillFolder(path); err != nil {
+		return nil, fmt.Errorf("make a folder for the run: %w", err)
+	}
+	run := &Run{Path: path}
+	return run, run.Lock()
+}
+
+// MakeFolder makes the folder DIR/NAME/TIME-ID, which nothing had before, and returns its path.
+func MakeFolder(dir, name string, now time.Time) (string, error) {
 	if !nameRule.MatchString(name) {
-		return nil, fmt.Errorf("run name %q: want letters, digits, '-', '_' and '.'", name)
+		return "", fmt.Errorf("run name %q: want letters, digits, '-', '_' and '.'", name)
 	}
 	parent := filepath.Join(dir, name)
 	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return nil, fmt.Errorf("make a folder for the run: %w; choose another with --out or output.dir", err)
+		return "", fmt.Errorf("make a folder for the run: %w; choose another with --out or output.dir", err)
 	}
-	var id [2]byte
 	for {
-		rand.Read(id[:])
-		path := filepath.Join(parent, now.Format("2006-01-02T15-04-05")+"-"+hex.EncodeToString(id[:]))
-		err := makeFolder(path)
+		path := filepath.Join(parent, now.Format("2006-01-02T15-04-05")+"-"+NewID())
+		err := os.Mkdir(path, 0o755)
 		if errors.Is(err, fs.ErrExist) {
 			continue
 		}
-		if err != nil {
-			return nil, fmt.Errorf("make a folder for the run: %w; choose another with --out or output.dir", err)
+		if err == nil {
+			err = syncFolders(path)
 		}
-		run := &Run{Path: path}
-		return run, run.Lock()
+		if err != nil {
+			return "", fmt.Errorf("make a folder for the run: %w; choose another with --out or output.dir", err)
+		}
+		return path, nil
 	}
 }
 
-// makeFolder makes a run's folder with those in it, or nothing.
-func makeFolder(path string) error {
-	if err := os.Mkdir(path, 0o755); err != nil {
-		return err
+// NewID returns four random hexadecimal digits.
+func NewID() string {
+	var id [2]byte
+	rand.Read(id[:])
+	return hex.EncodeToString(id[:])
+}
+
+// CreateAt makes the folder of a new run at a path where nothing is yet, relaxed (see [Run]) or not, and locks it for writing.
+func CreateAt(path string, relaxed bool) (*Run, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("make a folder for the run: %w", err)
 	}
-	name := filepath.Dir(path)
-	err := cmp.Or(os.Mkdir(filepath.Join(path, checkpointsDir), 0o755), os.Mkdir(filepath.Join(path, samplesDir), 0o755),
-		// The folder itself must last through a power cut, or what is synced in it does not.
-		syncDir(path), syncDir(name), syncDir(filepath.Dir(name)))
+	err := os.Mkdir(path, 0o755)
+	if err == nil {
+		err = fillFolder(path)
+	}
+	if err == nil && !relaxed {
+		err = syncFolders(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("make a folder for the run: %w", err)
+	}
+	run := &Run{Path: path, Relaxed: relaxed}
+	return run, run.Lock()
+}
+
+// fillFolder makes the folders in a run's new folder, or removes it.
+func fillFolder(path string) error {
+	err := cmp.Or(os.Mkdir(filepath.Join(path, checkpointsDir), 0o755), os.Mkdir(filepath.Join(path, samplesDir), 0o755))
 	if err != nil {
 		return errors.Join(err, os.RemoveAll(path))
 	}
 	return nil
+}
+
+// syncFolders makes a new run's folder itself last through a power cut, or what is synced in it would not.
+func syncFolders(path string) error {
+	name := filepath.Dir(path)
+	return cmp.Or(syncDir(path), syncDir(name), syncDir(filepath.Dir(name)))
 }
 
 var nameRule = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
@@ -244,7 +286,7 @@ func (r *Run) pictures(dir string) ([]Picture, error) {
 
 // write replaces a file of the run.
 func (r *Run) write(name string, data []byte) error {
-	err := writeFile(filepath.Join(r.Path, name), func(w io.Writer) error {
+	err := r.writeFile(filepath.Join(r.Path, name), func(w io.Writer) error {
 		_, err := w.Write(data)
 		return err
 	})
@@ -254,22 +296,50 @@ func (r *Run) write(name string, data []byte) error {
 	return nil
 }
 
+// writeFile writes a file of the run, and waits for the disk where that is asked for.
+func (r *Run) writeFile(path string, fill func(w io.Writer) error) error {
+	if r.Relaxed {
+		return nameWhole(path, fill, func(*os.File) error { return nil })
+	}
+	return writeFile(path, fill)
+}
+
 // writeFile gives a file its name only when all of it is on the disk: whatever happens, the name holds the whole old or the
 // whole new contents.
 func writeFile(path string, fill func(w io.Writer) error) error {
+	if err := nameWhole(path, fill, (*os.File).Sync); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// WriteFile replaces a file that belongs to no run: whole or not at all.
+func WriteFile(path string, data []byte) error {
+	err := writeFile(path, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
+// ReadFile reads a regular file of at most limit bytes.
+func ReadFile(path string, limit int64) ([]byte, error) { return readBounded(path, limit) }
+
+// nameWhole gives a file its name when all of it is written, and sync has returned.
+func nameWhole(path string, fill func(w io.Writer) error, sync func(*os.File) error) error {
 	file, err := os.CreateTemp(filepath.Dir(path), temporaryPrefix+"*")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(file.Name()) // fails once the file has its name
 	// The first error is the one to tell; after it the others only follow.
-	if err := cmp.Or(fill(file), file.Chmod(0o644), file.Sync(), file.Close()); err != nil {
+	if err := cmp.Or(fill(file), file.Chmod(0o644), sync(file), file.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(file.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
+	return os.Rename(file.Name(), path)
 }
 
 // temporaryPrefix begins the names of files that are being written; a killed process leaves one behind.

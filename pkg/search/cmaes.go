@@ -17,10 +17,9 @@ import (
 // with negative weights. It takes one objective, and serves best some hundred trials of a few numbers whose effects
 // depend on each other.
 //
-// It searches the numbers that are there in every point, each in the places of [Parameter.Place], from 0 to 1. A choice
-// is drawn by chances that move towards those of the better trials, as in population-based incremental learning (Baluja
-// 1994), and keep a fifth of an even share for each. Numbers that depend on a choice are drawn at random, see
-// [Space.Random].
+// It searches the numbers that are there in every point, each by its place in its range, or in the range's logarithms. A
+// choice is drawn by chances that move towards those of the better trials, as in population-based incremental learning (Baluja
+// 1994), and keep a fifth of an even share for each. Numbers that depend on a choice are drawn at random.
 //
 // Instead of independent normal numbers it takes those of a scrambled Sobol sequence, whose few points cover all sides
 // (Teytaud & Gelly 2007, "DCMA: yet another derandomization in covariance-matrix-adaptation"): it comes to the least of a

@@ -7,7 +7,7 @@ import (
 	"math/rand/v2"
 )
 
-// Grid tries every combination of some values of each parameter, and ends: its strategy is [Finite].
+// Grid tries every combination of some values of each parameter, and ends.
 //
 // The order is that of nested loops, the first parameter of the space being the outermost. A parameter that is not there
 // with a combination has no loop in it: a choice of two optimizers, one of which has a momentum of 5 values, makes 1 + 5

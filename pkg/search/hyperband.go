@@ -2,13 +2,13 @@ package search
 
 import "math"
 
-// Hyperband divides the trials among brackets, each a [Halving] of its own that starts later than the one before, so that
+// Hyperband divides the trials among brackets, each a halving of its own that starts later than the one before, so that
 // a trial that is slow at the start has its chance: Li et al. 2018, "Hyperband: a novel bandit-based approach to
 // hyperparameter optimization", its brackets being asynchronous (Li et al. 2020, section 3.3).
 //
-// There are s + 1 brackets, s = ⌊log_Factor(MaxSteps / MinSteps)⌋. Of each Σ nₖ trials, bracket k, whose early-stopping
+// There are s + 1 brackets, s = ⌊log(max_steps / min_steps) / log(factor)⌋. Of each Σ nₖ trials, bracket k, whose early-stopping
 // rate is k, has nₖ = ⌈(s+1) Factorˢ⁻ᵏ / (s−k+1)⌉, as in Hyperband's algorithm 1; the last of them has no rung before
-// MaxSteps · Factor⁻¹. Which bracket a trial is in depends on its number alone: the numbers of a bracket are spread
+// max_steps / factor. Which bracket a trial is in depends on its number alone: the numbers of a bracket are spread
 // evenly over all.
 type Hyperband struct {
 	// MinSteps is the step of the first rung of the first bracket.

@@ -1,6 +1,6 @@
 package search
 
-// Random draws each trial by itself, see [Space.Random]. It takes any space and any number of objectives, and neither
+// Random draws each trial by itself, each parameter evenly over its range or its logarithms. It takes any space and any number of objectives, and neither
 // results nor trials under way change what it draws. Bergstra & Bengio 2012.
 type Random struct{}
 

@@ -193,6 +193,7 @@ var Pruners = map[string]func() Pruner{
 	"halving":   func() Pruner { return &Halving{MinSteps: 1, Factor: 4} },
 	"hyperband": func() Pruner { return &Hyperband{MinSteps: 1, Factor: 3} },
 	"median":    func() Pruner { return &Median{StartupTrials: 5, Interval: 1} },
+	"none":      func() Pruner { return &None{} },
 	"patience":  func() Pruner { return &Patience{Steps: 10} },
 }
 

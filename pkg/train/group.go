@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/gomlx/compute"
@@ -34,16 +35,19 @@ type Window struct {
 	EndsEpoch    bool
 	EndsRun      bool
 	EpochLoss    float64 // mean over the images of the epoch so far
-	// Err is ErrDiverged with the step, in this window or an earlier one, while other runs of the group go on.
+	// Err is ErrDiverged with the step, or ErrStopped, in this window or an earlier one, while other runs of the group go on.
 	Err error
 }
 
 // ErrDiverged says that a loss was no finite number. It is wrapped with the step.
 var ErrDiverged = errors.New("the loss is not a finite number")
 
+// ErrStopped says that a run was stopped by [Trainer.Stop].
+var ErrStopped = errors.New("the run was stopped")
+
 // Windows runs the rest of the runs, a window of steps at a time, and yields what it did for each. It ends after the last
-// step, at the first error, or with ctx's error at the end of the window in which ctx ends. A run that diverges is an error
-// when no other is left.
+// step, at the first error, or with ctx's error at the end of the window in which ctx ends. A run that diverges or was
+// stopped is an error when no other is left.
 //
 // A window never crosses the end of an epoch. How long it is decides nothing but when the caller hears of it.
 func (s *Group) Windows(ctx context.Context) iter.Seq2[[]Window, error] {
@@ -83,7 +87,7 @@ func (s *Group) Advance(n int) ([]Window, error) {
 	windows := make([]Window, len(s.Runs))
 	var failures []error
 	for k, run := range s.Runs {
-		windows[k] = run.account(losses[k], took)
+		windows[k] = run.account(n, losses[k], took)
 		if run.failure != nil {
 			failures = append(failures, run.failure)
 		}
@@ -94,11 +98,17 @@ func (s *Group) Advance(n int) ([]Window, error) {
 	return windows, nil
 }
 
-// execute moves the runs on by n steps, call by call, and returns each run's losses.
+// execute moves the runs on by n steps, call by call, and returns each run's losses: none of a call that no run needs any
+// more.
 func (s *Group) execute(n int) ([][]float32, error) {
 	var losses [][]float32
-	for _, runs := range s.program.parts(len(s.Runs)) {
-		part, err := s.program.call(s.Runs[len(losses):][:runs], n)
+	for _, count := range s.program.parts(len(s.Runs)) {
+		runs := s.Runs[len(losses):][:count]
+		if !slices.ContainsFunc(runs, func(t *Trainer) bool { return t.failure == nil }) {
+			losses = append(losses, make([][]float32, count)...)
+			continue
+		}
+		part, err := s.program.call(runs, n)
 		if err != nil {
 			return nil, err
 		}
@@ -187,14 +197,14 @@ func (t *Trainer) epochOrder(epoch int) []*tensors.Tensor {
 	return t.order
 }
 
-// account moves the run on by the steps whose losses are these, and tells of them.
-func (t *Trainer) account(losses []float32, took time.Duration) Window {
+// account moves the run on by n steps, whose losses are these, and tells of them.
+func (t *Trainer) account(n int, losses []float32, took time.Duration) Window {
 	first := t.step % t.stepsPerEpoch
 	if first == 0 {
 		t.lossSum = 0
 	}
 	window := Window{Epoch: t.step/t.stepsPerEpoch + 1, Losses: losses, Duration: took,
-		LearningRate: t.spec.rate(t.step+len(losses)-1, t.steps, t.stepsPerEpoch)}
+		LearningRate: t.spec.rate(t.step+n-1, t.steps, t.stepsPerEpoch)}
 	for i, loss := range losses {
 		if t.failure == nil && (math.IsNaN(float64(loss)) || math.IsInf(float64(loss), 0)) {
 			t.failure = fmt.Errorf("step %d: %w", t.step+i+1, ErrDiverged)
@@ -203,11 +213,11 @@ func (t *Trainer) account(losses []float32, took time.Duration) Window {
 		t.lossSum += float64(loss) * float64(images)
 		window.Images += images
 	}
-	t.step += len(losses)
+	t.step += n
 	window.Step = t.step
 	window.EndsEpoch = t.step%t.stepsPerEpoch == 0
 	window.EndsRun = t.step == t.steps
-	window.EpochLoss = t.lossSum / float64(min((first+len(losses))*t.spec.BatchSize, t.program.count))
+	window.EpochLoss = t.lossSum / float64(min((first+n)*t.spec.BatchSize, t.program.count))
 	window.Err = t.failure
 	return window
 }

@@ -157,15 +157,16 @@ func bugOrError(err error) error {
 	return err
 }
 
-// structure is what a program is compiled for, beside its images and the number of runs.
-type structure struct {
+// Structure is what a program is compiled for, beside its images and the number of runs.
+type Structure struct {
 	Model, Corrupt, Loss, LossOn, Optimizer, Precision string
 	BatchSize, Devices                                 int
 	ClipsNorm                                          bool
 }
 
-func (s Spec) structure() structure {
-	return structure{
+// Structure returns that of a run with this spec: runs with equal ones can share a program.
+func (s Spec) Structure() Structure {
+	return Structure{
 		Model:   model.Structure(s.Model),
 		Corrupt: s.Corrupt.Structure(), Loss: s.Loss, LossOn: s.LossOn, Optimizer: s.Optimizer,
 		Precision: s.Precision, BatchSize: s.BatchSize, Devices: s.Devices, ClipsNorm: s.ClipNorm > 0,
@@ -177,7 +178,7 @@ func (s Spec) structure() structure {
 func (p *Program) Start(specs ...Spec) (*Group, error) {
 	group := &Group{program: p, pace: pace{longest: p.window, calls: len(p.parts(len(specs)))}}
 	for i, spec := range specs {
-		if got, want := spec.structure(), p.spec.structure(); got != want {
+		if got, want := spec.Structure(), p.spec.Structure(); got != want {
 			return nil, fmt.Errorf("start run %d: %+v; the program was compiled for %+v", i+1, got, want)
 		}
 		t := &Trainer{
@@ -191,6 +192,14 @@ func (p *Program) Start(specs ...Spec) (*Group, error) {
 		}
 	}
 	return group, p.compile(p.parts(len(specs)))
+}
+
+// Close frees the program and the images on the device. No run of it can go on.
+func (p *Program) Close() {
+	p.exec.Finalize()
+	for _, tensor := range append(p.images, p.labels...) {
+		tensor.FinalizeAll()
+	}
 }
 
 func (p *Program) stepsPerEpoch() int { return p.spec.StepsPerEpoch(p.count) }

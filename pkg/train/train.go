@@ -71,8 +71,12 @@ type Trainer struct {
 	orderEpoch           int
 	step                 int
 	lossSum              float64
-	failure              error // once it diverged
+	failure              error // once it diverged or was stopped
 }
+
+// Stop leaves the run out of what follows: it keeps step with its group, and is trained only where it shares a call with a run
+// that goes on. Its state no longer counts.
+func (t *Trainer) Stop() { t.failure = ErrStopped }
 
 // Steps is the number of steps of the whole run.
 func (t *Trainer) Steps() int { return t.steps }

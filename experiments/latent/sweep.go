@@ -1,0 +1,435 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"latent/pkg/config"
+	"latent/pkg/experiment"
+	"latent/pkg/rundir"
+	"latent/pkg/survey"
+	"latent/pkg/sweep"
+)
+
+func newSweep(c *console) *cobra.Command {
+	var out, launcher, resume string
+	var workers, stack int
+	var dryRun, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "sweep SWEEP [key=value …]",
+		Short: "Search for the values of an experiment's keys that make a metric best",
+		Long: `Sweep tries values of an experiment's keys, as a sweep's file says, and leaves a folder with all trials, a page and the best
+of them as a config.
+
+Overrides change values of the sweep: budget.trials=20 strategy={kind: random} set.train.epochs=2
+
+Ctrl-C saves what runs; "latent sweep resume DIR" goes on, and tries what an undisturbed sweep would have tried.`,
+		Example: "  latent sweep configs/sweeps/noise-lr.yaml\n  latent sweep status sweeps/noise-lr/2026-11-24T10-15-30-7f3a --json",
+		Args:    cobra.ArbitraryArgs,
+	}
+	cmd.Flags().StringVar(&out, "out", "", "folder for all sweeps, instead of dir")
+	cmd.Flags().IntVar(&workers, "workers", 1, "run trials in so many processes, instead of workers")
+	cmd.Flags().IntVar(&stack, "stack", 1, "train so many trials together, instead of stack")
+	cmd.Flags().StringVar(&launcher, "launcher", "local", "where workers run: local or slurm")
+	cmd.Flags().StringVar(&resume, "resume", "", "go on with the sweep in this folder, as latent sweep resume does")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the first trials and how long the sweep may take, without running it")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the sweep's status as JSON at the end")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if resume != "" {
+			if out != "" || dryRun || cmd.Flags().Changed("stack") {
+				return usageError{errors.New("--resume takes the sweep's own config; leave SWEEP, --out, --stack and --dry-run out")}
+			}
+			return resumeSweep(cmd, c, resume, args, workersOf(cmd, workers), launcher, asJSON)
+		}
+		if len(args) == 0 {
+			return usageError{errors.New("which sweep? for example: latent sweep configs/sweeps/noise-lr.yaml")}
+		}
+		overrides := args[1:]
+		if n := workersOf(cmd, workers); n != 0 {
+			overrides = append(overrides, fmt.Sprintf("workers=%d", n))
+		}
+		if cmd.Flags().Changed("stack") {
+			overrides = append(overrides, fmt.Sprintf("stack=%d", stack))
+		}
+		loaded, err := config.LoadSweep(args[0], overrides...)
+		if err != nil {
+			return err
+		}
+		if out != "" {
+			loaded.Dir = out
+		}
+		if dryRun {
+			return drySweep(cmd.Context(), c, loaded, asJSON)
+		}
+		s, err := sweep.Create(cmd.Context(), loaded, commandLine(), time.Now())
+		if err != nil {
+			return experiment.InputError{Err: err}
+		}
+		defer s.Close()
+		return runSweep(cmd.Context(), c, s, launcher, asJSON)
+	}
+	cmd.AddCommand(newSweepStatus(c), newSweepBest(c), newSweepResume(c), newSweepRerun(c), newSweepExport(c))
+	return cmd
+}
+
+// workersOf is the flag's value; 0 where it was not given.
+func workersOf(cmd *cobra.Command, workers int) int {
+	if !cmd.Flags().Changed("workers") {
+		return 0
+	}
+	return workers
+}
+
+// runSweep works a sweep to its end, and prints its status.
+func runSweep(ctx context.Context, c *console, s *sweep.Sweep, launcher string, asJSON bool) error {
+	fmt.Fprintf(c.stderr, "%s: %s\nfolder   %s\n", s.Config.Name, s.Plan(), s.Path)
+	options := sweep.RunOptions{Log: c.stderr, Width: c.width(), Worker: func(name string) *exec.Cmd { return workerCommand(s.Path, name) }}
+	var err error
+	switch launcher {
+	case "local":
+		err = s.Run(ctx, options)
+	case "slurm":
+		err = s.RunSlurm(ctx, options, c.confirm)
+	default:
+		return usageError{fmt.Errorf("--launcher %s: want local or slurm", launcher)}
+	}
+	if asJSON {
+		err = errors.Join(err, printStatus(context.WithoutCancel(ctx), c, s))
+	}
+	return err
+}
+
+// workerCommand is this program as a worker.
+func workerCommand(path, name string) *exec.Cmd {
+	self, err := os.Executable()
+	if err != nil {
+		self = os.Args[0]
+	}
+	return exec.Command(self, "worker", "--sweep", path, "--name", name, "--parent")
+}
+
+// width is that of the terminal on standard error; 0 where it is none.
+func (c *console) width() int {
+	file, ok := c.stderr.(*os.File)
+	if !ok {
+		return 0
+	}
+	width, _, err := term.GetSize(int(file.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
+
+// openSweep opens a sweep's folder; what is wrong with it is the input's.
+func openSweep(ctx context.Context, path string) (*sweep.Sweep, error) {
+	s, err := sweep.Open(ctx, filepath.Clean(path))
+	if err != nil {
+		return nil, experiment.InputError{Err: err}
+	}
+	return s, nil
+}
+
+func printStatus(ctx context.Context, c *console, s *sweep.Sweep) error {
+	status, err := s.Status(ctx)
+	if err != nil {
+		return err
+	}
+	return printJSON(c, status)
+}
+
+func newSweepStatus(c *console) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "status DIR",
+		Short:   "Say where a sweep stands",
+		Example: "  latent sweep status sweeps/noise-lr/2026-11-24T10-15-30-7f3a --json",
+		Args:    cobra.ExactArgs(1),
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print all trials and the best as JSON")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		s, err := openSweep(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		if asJSON {
+			return printStatus(cmd.Context(), c, s)
+		}
+		shown, err := s.Survey(cmd.Context())
+		if err != nil {
+			return err
+		}
+		width := c.width()
+		if width == 0 {
+			width = 120
+		}
+		fmt.Fprint(c.stdout, survey.Table(shown, width))
+		if page, err := s.WritePage(cmd.Context()); err == nil {
+			fmt.Fprintf(c.stderr, "page     %s\n", page)
+		}
+		return nil
+	}
+	return cmd
+}
+
+func newSweepBest(c *console) *cobra.Command {
+	var asJSON bool
+	var confirm, trial int
+	cmd := &cobra.Command{
+		Use:   "best DIR",
+		Short: "Write the best trial as a config that runs",
+		Long: `Best writes the best trial as best.yaml into the sweep's folder, and prints it.
+
+The best of many trials was lucky in part. With --confirm 5, it is run again with five seeds that the sweep has not seen, beside
+the experiment as it was before the sweep.`,
+		Example: "  latent sweep best sweeps/noise-lr/2026-11-24T10-15-30-7f3a --confirm 5",
+		Args:    cobra.ExactArgs(1),
+	}
+	cmd.Flags().IntVar(&confirm, "confirm", 0, "run it again with so many fresh seeds, and print the mean with its interval")
+	cmd.Flags().IntVar(&trial, "trial", -1, "another trial than the best")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print it as JSON")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if confirm < 0 || confirm > maxSeeds {
+			return usageError{fmt.Errorf("--confirm=%d: want 0 to %d", confirm, maxSeeds)}
+		}
+		s, err := openSweep(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		path, err := s.WriteBest(cmd.Context(), trial)
+		if err != nil {
+			return experiment.InputError{Err: err}
+		}
+		if path == "" {
+			return experiment.InputError{Err: fmt.Errorf("%s: no trial is done yet", s.Path)}
+		}
+		status, err := s.Status(cmd.Context())
+		if err != nil {
+			return err
+		}
+		var confirmed *sweep.Confirmation
+		if confirm > 0 {
+			if confirmed, err = s.Confirm(cmd.Context(), trial, confirm, c.stderr); err != nil {
+				return err
+			}
+			if _, err := s.WritePage(cmd.Context()); err != nil {
+				return err
+			}
+		}
+		if asJSON {
+			return printJSON(c, struct {
+				Config    string              `json:"config"`
+				Best      *sweep.TrialStatus  `json:"best"`
+				Front     []int               `json:"front,omitempty"`
+				Confirmed *sweep.Confirmation `json:"confirmed,omitempty"`
+			}{path, status.Best, status.Front, confirmed})
+		}
+		text, err := rundir.ReadFile(path, 1<<20)
+		if err != nil {
+			return err
+		}
+		if _, err := c.stdout.Write(text); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.stderr, "config   %s\n", path)
+		if confirmed != nil {
+			printConfirmed(c.stderr, s, confirmed)
+		}
+		return nil
+	}
+	return cmd
+}
+
+func printConfirmed(w io.Writer, s *sweep.Sweep, c *sweep.Confirmation) {
+	metric := s.Config.Objective[0].Metric
+	fmt.Fprintf(w, "\n%s with fresh seeds %v, mean ± 95 %% over seeds\n", metric, c.Seeds)
+	fmt.Fprintf(w, "trial %-4d %10.5g ± %.2g\n", c.Trial, c.Best.Mean, c.Best.Interval)
+	fmt.Fprintf(w, "base       %10.5g ± %.2g\n", c.Base.Mean, c.Base.Interval)
+}
+
+func newSweepResume(c *console) *cobra.Command {
+	var workers int
+	var launcher string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "resume DIR [budget.trials=N …]",
+		Short: "Go on with a sweep that was stopped, or give it a larger budget",
+		Long: `Resume goes on with a sweep. It tries what it would have tried undisturbed.
+
+Only what does not change that may be overridden: budget, workers, store, journal and slurm.`,
+		Example: "  latent sweep resume sweeps/noise-lr/2026-11-24T10-15-30-7f3a budget.trials=80",
+		Args:    cobra.MinimumNArgs(1),
+	}
+	cmd.Flags().IntVar(&workers, "workers", 1, "run trials in so many processes, instead of workers")
+	cmd.Flags().StringVar(&launcher, "launcher", "local", "where workers run: local or slurm")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the sweep's status as JSON at the end")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return resumeSweep(cmd, c, args[0], args[1:], workersOf(cmd, workers), launcher, asJSON)
+	}
+	return cmd
+}
+
+func resumeSweep(cmd *cobra.Command, c *console, path string, overrides []string, workers int, launcher string, asJSON bool) error {
+	s, err := openSweep(cmd.Context(), path)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if workers != 0 {
+		overrides = append(overrides, fmt.Sprintf("workers=%d", workers))
+	}
+	if err := s.Change(cmd.Context(), overrides); err != nil {
+		return err
+	}
+	return runSweep(cmd.Context(), c, s, launcher, asJSON)
+}
+
+func newSweepRerun(c *console) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "rerun DIR N",
+		Short: "Run a trial of a sweep again, and take its new result",
+		Long: `Rerun drops a trial's result and runs it again, from its first step, with those that it trained together with.
+
+A trial that failed, of which the cause is mended, is brought in so. What was proposed after it stays.`,
+		Example: "  latent sweep rerun sweeps/noise-lr/2026-11-24T10-15-30-7f3a 12",
+		Args:    cobra.ExactArgs(2),
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the sweep's status as JSON at the end")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		number, err := strconv.Atoi(args[1])
+		if err != nil {
+			return usageError{fmt.Errorf("%s: want the number of a trial", args[1])}
+		}
+		s, err := openSweep(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		if err := s.Rerun(cmd.Context(), number); err != nil {
+			return experiment.InputError{Err: err}
+		}
+		return runSweep(cmd.Context(), c, s, "local", asJSON)
+	}
+	return cmd
+}
+
+func newSweepExport(c *console) *cobra.Command {
+	var optuna string
+	cmd := &cobra.Command{
+		Use:   "export DIR --optuna FILE",
+		Short: "Write a sweep's trials as Optuna's journal, for optuna-dashboard and optuna.visualization",
+		Long: `Export writes all trials as a journal that Optuna loads: JournalStorage(JournalFileBackend(FILE)). A sweep whose config has
+journal: FILE writes one while it runs.`,
+		Example: "  latent sweep export sweeps/noise-lr/2026-11-24T10-15-30-7f3a --optuna study.log",
+		Args:    cobra.ExactArgs(1),
+	}
+	cmd.Flags().StringVar(&optuna, "optuna", "", "the journal's file")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if optuna == "" {
+			return usageError{errors.New("to which file? --optuna FILE")}
+		}
+		s, err := openSweep(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		if err := s.ExportOptuna(cmd.Context(), optuna); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.stderr, "wrote %s, study %s\n", optuna, s.Record.Study)
+		return nil
+	}
+	return cmd
+}
+
+func newWorker(c *console) *cobra.Command {
+	var path, store, name, out string
+	var limit int
+	var parent bool
+	cmd := &cobra.Command{
+		Use:   "worker --sweep DIR | --store URL",
+		Short: "Run trials of a sweep that was begun elsewhere",
+		Long: `Worker runs trials of a sweep until it is over: of the sweep in a folder, or, on another machine, of one whose trials are in
+PostgreSQL. Any number of workers may come and go.`,
+		Example: "  latent worker --store postgres://latent@db.example/sweeps --sweep noise-lr/2026-11-24T10-15-30-7f3a --out /scratch/runs",
+		Args:    cobra.NoArgs,
+	}
+	cmd.Flags().StringVar(&path, "sweep", "", "the sweep's folder; with --store, its name in the store, NAME/TIME-ID, where it has several")
+	cmd.Flags().StringVar(&store, "store", "", "postgres://USER@HOST/DATABASE; a password comes from PGPASSWORD or ~/.pgpass")
+	cmd.Flags().StringVar(&out, "out", "sweeps", "with --store, the folder for this worker's runs")
+	cmd.Flags().StringVar(&name, "name", "", "the worker's name, which no other has; without it, one is made up")
+	cmd.Flags().IntVar(&limit, "limit", 0, "end after so many trials; 0 is no limit")
+	cmd.Flags().BoolVar(&parent, "parent", false, "end, with the state saved, when standard input closes")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		ctx := cmd.Context()
+		var s *sweep.Sweep
+		var err error
+		switch {
+		case store != "":
+			if s, err = sweep.Join(ctx, store, path, out); err != nil {
+				return experiment.InputError{Err: err}
+			}
+		case path != "":
+			if s, err = openSweep(ctx, path); err != nil {
+				return err
+			}
+		default:
+			return usageError{errors.New("of which sweep? --sweep DIR, or --store URL")}
+		}
+		defer s.Close()
+		if parent {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithCancel(ctx)
+			defer cancel()
+			go func() {
+				io.Copy(io.Discard, os.Stdin)
+				cancel()
+			}()
+		}
+		return s.Work(ctx, sweep.WorkerOptions{Name: name, Log: c.stderr, Limit: limit})
+	}
+	return cmd
+}
+
+// drySweep prints what a sweep would do.
+func drySweep(ctx context.Context, c *console, loaded *config.Sweep, asJSON bool) error {
+	preview, err := sweep.Dry(ctx, loaded)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return printJSON(c, preview)
+	}
+	for i, overrides := range preview.Trials {
+		fmt.Fprintf(c.stdout, "trial %d  %s\n", i, strings.Join(overrides, "  "))
+	}
+	fmt.Fprintf(c.stdout, "\na trial takes about %s, its program %s to compile", seconds(preview.Each), seconds(preview.Compile))
+	if preview.Limit > 0 {
+		fmt.Fprintf(c.stdout, "; %d trials in turn about %s\n", preview.Limit, seconds(preview.Total))
+	} else {
+		fmt.Fprintf(c.stdout, "; the sweep ends after %s\n", seconds(preview.Total))
+	}
+	return nil
+}
+
+func seconds(s float64) string {
+	d := time.Duration(s * float64(time.Second))
+	if d < 10*time.Second {
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}

@@ -1,0 +1,256 @@
+package experiment
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+
+	"gopkg.in/yaml.v3"
+
+	"latent/pkg/backend"
+	"latent/pkg/config"
+	"latent/pkg/dataset"
+	"latent/pkg/evaluate"
+	"latent/pkg/rundir"
+	"latent/pkg/train"
+)
+
+// Lab keeps what runs of one process share, one session of them after another: the backend, images, and compiled programs. A
+// session whose shapes the lab has seen before starts at once.
+//
+//	lab := experiment.NewLab(options)
+//	defer lab.Close()
+//	session, err := lab.Start(ctx, experiments, paths)
+//	defer session.Close()
+//	for ended, err := range session.Epochs(ctx) {
+//		…
+//	}
+//
+// One session at a time.
+type Lab struct {
+	options Options
+
+	backend     *backend.Backend
+	backendName string
+	devices     int
+	splits      []namedSplit
+	programs    []program   // the last used first
+	evaluators  []evaluator // the same
+}
+
+// The most that a lab keeps. An evaluation's program is small; one for training has a copy of the images.
+const (
+	mostSplits     = 2
+	mostPrograms   = 4
+	mostEvaluators = 16
+)
+
+// namedSplit is a dataset, and the section of the config that names it.
+type namedSplit struct {
+	section string
+	split   *dataset.Split
+}
+
+// program is a compiled program for training, and what it was compiled for.
+type program struct {
+	structure train.Structure
+	split     *dataset.Split
+	program   *train.Program
+}
+
+// evaluator is the same for evaluation.
+type evaluator struct {
+	structure evaluate.Structure
+	split     *dataset.Split
+	evaluator *evaluate.Evaluator
+}
+
+// NewLab returns a lab that has nothing yet.
+func NewLab(options Options) *Lab { return &Lab{options: options.withDefaults()} }
+
+// Close frees everything that the lab keeps.
+func (l *Lab) Close() {
+	l.forget()
+	if l.backend != nil {
+		l.backend.Close()
+		l.backend = nil
+	}
+}
+
+// forget frees the programs and the images.
+func (l *Lab) forget() {
+	for _, p := range l.programs {
+		p.program.Close()
+	}
+	for _, e := range l.evaluators {
+		e.evaluator.Close()
+	}
+	l.programs, l.evaluators, l.splits = nil, nil, nil
+}
+
+func (l *Lab) session() *Session { return &Session{lab: l, options: l.options} }
+
+// Start begins runs of experiments that train together (see [train.Group]), and share all but the seed and numbers of the
+// model, the corruption and the training. Each leaves a folder: that of its path, where nothing is yet, or, without paths, a
+// new one in its output.dir.
+func (l *Lab) Start(ctx context.Context, experiments []*config.Experiment, paths []string) (*Session, error) {
+	s := l.session()
+	for _, e := range experiments {
+		s.runs = append(s.runs, newRun(s, e))
+	}
+	if err := s.open(ctx); err != nil {
+		return s, err
+	}
+	for i, r := range s.runs {
+		var err error
+		if paths == nil {
+			r.folder, err = rundir.Create(r.experiment.Output.Dir, r.experiment.Name, s.options.Now())
+		} else {
+			r.folder, err = rundir.CreateAt(paths[i], s.options.Brief)
+		}
+		if err != nil {
+			return s, InputError{err}
+		}
+	}
+	return s, nil
+}
+
+// Resume goes on with the run in a folder, and with those that trained together with it, from the newest checkpoint that all
+// of them have, under their own config. Of runs that are done, it writes the report again.
+//
+// A config, an image or a watermark that was changed after the run began is refused, but for what cannot change the bits of
+// training: the name, output, evaluate but for its seed and corrupt, and train.keep_checkpoints.
+func (l *Lab) Resume(ctx context.Context, path string) (*Session, error) {
+	s := l.session()
+	if err := s.reopen(path); err != nil {
+		return s, InputError{err}
+	}
+	if err := s.takeUp(); err != nil {
+		return s, InputError{err}
+	}
+	for _, r := range s.runs {
+		if err := r.checkConfig(); err != nil {
+			return s, InputError{err}
+		}
+	}
+	if len(s.active()) == 0 {
+		fmt.Fprintf(s.options.Log, "nothing is left to train; to measure or draw anew: latent eval %[1]s, latent generate %[1]s\n", path)
+		return s, nil
+	}
+	if err := s.readCheckpoints(); err != nil {
+		return s, InputError{err}
+	}
+	if err := s.open(ctx); err != nil {
+		return s, err
+	}
+	for _, r := range s.active() {
+		if err := r.checkFiles(); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+// open returns the backend of an experiment. Another than the one before takes its place, with all that was compiled for that.
+func (l *Lab) open(ctx context.Context, e *config.Experiment) (*backend.Backend, error) {
+	if l.backend != nil && l.backendName == e.Backend && l.devices == e.Train.Devices {
+		return l.backend, nil
+	}
+	l.Close()
+	opened, err := backend.Open(ctx, e.Backend, backend.Options{Log: l.options.Log, Devices: e.Train.Devices})
+	if err != nil {
+		return nil, InputError{err}
+	}
+	l.backend, l.backendName, l.devices = opened, e.Backend, e.Train.Devices
+	return opened, nil
+}
+
+// load returns an experiment's images.
+func (l *Lab) load(ctx context.Context, e *config.Experiment) (*dataset.Split, error) {
+	section, err := dataSection(e)
+	if err != nil {
+		return nil, err
+	}
+	if i := slices.IndexFunc(l.splits, func(s namedSplit) bool { return s.section == section }); i >= 0 {
+		return l.splits[i].split, nil
+	}
+	var bar io.Writer
+	if l.options.Terminal {
+		bar = l.options.Log
+	}
+	split, err := e.Data.Load(ctx, dataset.Options{Progress: bar})
+	if err != nil {
+		return nil, InputError{err}
+	}
+	if len(l.splits) == mostSplits {
+		l.forget()
+	}
+	l.splits = append(l.splits, namedSplit{section, split})
+	return split, nil
+}
+
+// dataSection is the section of the experiment's config that names its images.
+func dataSection(e *config.Experiment) (string, error) {
+	text, err := e.YAML()
+	if err != nil {
+		return "", err
+	}
+	var sections struct{ Data yaml.Node }
+	if err := yaml.Unmarshal(text, &sections); err != nil {
+		return "", fmt.Errorf("divide the config into sections: %w", err)
+	}
+	section, err := yaml.Marshal(&sections.Data)
+	return string(section), err
+}
+
+// training returns a program that can start runs with these specs.
+func (l *Lab) training(b *backend.Backend, specs []train.Spec, split *dataset.Split) (*train.Program, error) {
+	structure := specs[0].Structure()
+	if i := slices.IndexFunc(l.programs, func(p program) bool { return p.structure == structure && p.split == split }); i >= 0 {
+		found := l.programs[i]
+		l.programs = slices.Insert(slices.Delete(l.programs, i, i+1), 0, found)
+		return found.program, nil
+	}
+	compiled, err := train.Compile(b.Compute, b.Loops, specs[0], split.Train, len(specs))
+	if err != nil {
+		return nil, err
+	}
+	if len(l.programs) == mostPrograms {
+		l.programs[mostPrograms-1].program.Close()
+		l.programs = l.programs[:mostPrograms-1]
+	}
+	l.programs = slices.Insert(l.programs, 0, program{structure, split, compiled})
+	return compiled, nil
+}
+
+// evaluation returns the evaluation of an experiment.
+func (l *Lab) evaluation(b *backend.Backend, e *config.Experiment, split *dataset.Split) (*evaluate.Evaluator, error) {
+	spec := evaluationOf(e)
+	structure := spec.Structure()
+	if i := slices.IndexFunc(l.evaluators, func(e evaluator) bool { return e.structure == structure && e.split == split }); i >= 0 {
+		found := l.evaluators[i]
+		l.evaluators = slices.Insert(slices.Delete(l.evaluators, i, i+1), 0, found)
+		return found.evaluator.With(spec)
+	}
+	compiled, err := evaluate.New(b.Compute, spec, imageOf(split.Train))
+	if err != nil {
+		return nil, err
+	}
+	if len(l.evaluators) == mostEvaluators {
+		l.evaluators[mostEvaluators-1].evaluator.Close()
+		l.evaluators = l.evaluators[:mostEvaluators-1]
+	}
+	l.evaluators = slices.Insert(l.evaluators, 0, evaluator{structure, split, compiled})
+	return compiled, nil
+}
+
+// Shape tells which experiments can train together: those with the same.
+func Shape(e *config.Experiment) (string, error) {
+	section, err := dataSection(e)
+	if err != nil {
+		return "", err
+	}
+	spec := train.Spec{Model: e.Model, Corrupt: e.Corrupt, Options: e.Train, Seed: e.Seed}
+	return fmt.Sprintf("%+v %+v %d epochs, %d steps, on %s, %s", spec.Structure(), evaluationOf(e).Structure(), e.Train.Epochs, e.Train.MaxSteps, e.Backend, section), nil
+}

@@ -1,0 +1,78 @@
+package sweep
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"latent/pkg/config"
+	"latent/pkg/experiment"
+	"latent/pkg/rundir"
+)
+
+// changeable are the keys that a sweep may be given other values of once it has begun: they do not change what it tries.
+var changeable = []string{"budget", "workers", "journal", "slurm"}
+
+// Change gives keys of the config other values, as KEY=VALUE: only those that do not change what the sweep tries. Its error is
+// [config.Problems], or [experiment.InputError].
+func (s *Sweep) Change(ctx context.Context, overrides []string) error {
+	if len(overrides) == 0 {
+		return nil
+	}
+	for _, text := range overrides {
+		key, _, _ := strings.Cut(text, "=")
+		section, _, _ := strings.Cut(key, ".")
+		if !slices.Contains(changeable, section) {
+			return experiment.InputError{Err: fmt.Errorf("override %s: it would change what the sweep tries; a sweep that has begun takes %s alone. Begin a new one: latent sweep %s",
+				text, strings.Join(changeable, ", "), filepath.Join(s.Path, configFile))}
+		}
+	}
+	var kept definition
+	if err := json.Unmarshal([]byte(s.Study.Config), &kept); err != nil {
+		return fmt.Errorf("change the sweep: the study's config is damaged: %w", err)
+	}
+	changed, err := config.ParseSweep(filepath.Join(s.Path, configFile), []byte(kept.Sweep), []byte(kept.Base), overrides...)
+	if err != nil {
+		return err
+	}
+	text, err := changed.YAML(baseFile)
+	if err != nil {
+		return err
+	}
+	kept.Sweep = string(text)
+	encoded, err := json.Marshal(kept)
+	if err != nil {
+		return err
+	}
+	if err := s.Study.SetConfig(ctx, string(encoded)); err != nil {
+		return err
+	}
+	s.Config = changed
+	return rundir.WriteFile(filepath.Join(s.Path, configFile), text)
+}
+
+// Rerun drops a trial's result: it waits to be run again, from its first step.
+func (s *Sweep) Rerun(ctx context.Context, number int) error { return s.Study.Requeue(ctx, number) }
+
+// Plan says in a line what the sweep does.
+func (s *Sweep) Plan() string {
+	c := s.Config
+	var metrics []string
+	for _, o := range c.Objective {
+		metrics = append(metrics, map[bool]string{true: "most", false: "least"}[o.Maximize()]+" "+o.Metric)
+	}
+	budget := ""
+	if c.Budget.Trials > 0 {
+		budget = fmt.Sprintf(", %d trials", c.Budget.Trials)
+	}
+	if c.Budget.Time != "" {
+		budget += ", " + c.Budget.Time
+	}
+	if c.Seeds > 1 {
+		budget += fmt.Sprintf(" of %d seeds", c.Seeds)
+	}
+	return fmt.Sprintf("%s over %d keys by %s%s", strings.Join(metrics, " and "), len(c.SearchSpace()), config.NameOf(c.Strategy), budget)
+}

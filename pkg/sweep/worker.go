@@ -1,0 +1,526 @@
+package sweep
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"latent/pkg/config"
+	"latent/pkg/experiment"
+	"latent/pkg/rundir"
+	"latent/pkg/study"
+	"latent/pkg/train"
+)
+
+// WorkerOptions is how a worker works. The zero value works.
+type WorkerOptions struct {
+	// Name tells the worker from all others; "" makes one up of the host, the process and a random number.
+	Name string
+	// Log takes what a person reads; nil discards it.
+	Log io.Writer
+	// Limit ends the worker after so many trials were claimed; 0 is none.
+	Limit int
+}
+
+// worker runs trials, a stack at a time.
+type worker struct {
+	sweep    *Sweep
+	options  WorkerOptions
+	lab      *experiment.Lab
+	proposer *proposer
+	now      func() time.Time
+	// failures counts trials that failed with none before them in the sweep that did not.
+	failures int
+}
+
+// mostAttempts is how often a trial is begun that comes to nothing.
+const mostAttempts = 5
+
+// poll is how often a worker that has nothing to do looks again.
+const poll = 200 * time.Millisecond
+
+// Work runs trials until the budget is used up and all are over, or ctx ends: then what runs is saved, and waits for the next
+// worker; the error is [experiment.ErrInterrupted].
+func (s *Sweep) Work(ctx context.Context, options WorkerOptions) error {
+	w := &worker{sweep: s, options: options, now: time.Now}
+	if w.options.Name == "" {
+		w.options.Name = NewName()
+	}
+	if w.options.Log == nil {
+		w.options.Log = io.Discard
+	}
+	w.proposer = newProposer(s, w.now)
+	w.lab = experiment.NewLab(experiment.Options{Log: io.Discard, Brief: true, Untested: !s.tests(), Command: "latent sweep resume " + s.Path})
+	defer w.lab.Close()
+	for claimed := 0; w.options.Limit == 0 || claimed < w.options.Limit; {
+		trials, err := s.Study.Claim(ctx, w.options.Name, w.proposer.propose)
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return w.interrupted()
+		}
+		if len(trials) == 0 {
+			done, err := w.allOver(ctx)
+			if done || err != nil && ctx.Err() == nil {
+				return err
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(poll):
+			}
+			continue
+		}
+		claimed += len(trials)
+		if err := w.run(ctx, trials); err != nil {
+			if ctx.Err() != nil {
+				return w.interrupted()
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// interrupted gives back what the worker has not finished.
+func (w *worker) interrupted() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if _, err := w.sweep.Study.Release(ctx, w.options.Name); err != nil {
+		return fmt.Errorf("%w; giving back its trials failed, and they wait for their lease to run out: %w", experiment.ErrInterrupted, err)
+	}
+	return experiment.ErrInterrupted
+}
+
+// allOver says whether nothing is left to do for anybody.
+func (w *worker) allOver(ctx context.Context) (bool, error) {
+	all, err := w.sweep.Study.Trials(ctx)
+	if err != nil {
+		return false, err
+	}
+	return w.proposer.over && !slices.ContainsFunc(all, func(t *study.Trial) bool { return !isOver(t.State) }), nil
+}
+
+// NewName makes up a worker's name.
+func NewName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "host"
+	}
+	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rundir.NewID())
+}
+
+// tests says whether an objective is a figure of the test images.
+func (s *Sweep) tests() bool {
+	return slices.ContainsFunc(s.Config.Objective, func(o config.Objective) bool {
+		return strings.HasPrefix(o.Metric, "test.") || strings.HasPrefix(o.Metric, "generated.")
+	})
+}
+
+// stack is trials that train together, in a session.
+type stack struct {
+	worker  *worker
+	claimed study.Trial    // the first that this worker was given
+	trials  []*study.Trial // all of the stack, by number; the study's, as they were claimed
+	claims  []study.Claim  // of those that are this worker's to finish
+	session *experiment.Session
+	places  [][]int // of each trial, the places of its runs in the session
+	started time.Time
+}
+
+// claim returns the trial's, if it is this worker's to finish.
+func (k *stack) claim(number int) (study.Claim, bool) {
+	i := slices.IndexFunc(k.claims, func(c study.Claim) bool { return c.Number == number })
+	if i < 0 {
+		return study.Claim{}, false
+	}
+	return k.claims[i], true
+}
+
+// drop forgets a claim: the trial is over, or another's.
+func (k *stack) drop(number int) {
+	k.claims = slices.DeleteFunc(k.claims, func(c study.Claim) bool { return c.Number == number })
+}
+
+// run runs the trials of a stack to their ends. Its error ends the worker: what goes wrong with a trial is the trial's.
+func (w *worker) run(ctx context.Context, claimed []study.Trial) error {
+	all, err := w.sweep.Study.Trials(ctx)
+	if err != nil {
+		return err
+	}
+	k := &stack{worker: w, claimed: claimed[0], started: w.now()}
+	for _, t := range all {
+		if t.Stack == claimed[0].Stack {
+			k.trials = append(k.trials, t)
+		}
+	}
+	for _, t := range claimed {
+		k.claims = append(k.claims, t.Claim())
+	}
+	if t := claimed[0]; t.Attempt > mostAttempts && len(t.Curve) == 0 {
+		return k.fail(ctx, fmt.Errorf("its %d attempts all ended before the first epoch: the process was killed each time, perhaps for want of memory", t.Attempt-1))
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	kept := make(chan struct{})
+	go func() {
+		defer close(kept)
+		w.keep(ctx, slices.Clone(k.claims), cancel)
+	}()
+	err = k.train(ctx)
+	cancel(nil)
+	<-kept
+	if lost := ((*study.LostError)(nil)); errors.As(err, &lost) || errors.As(context.Cause(ctx), &lost) {
+		fmt.Fprintf(w.options.Log, "%v\n", lost)
+		return nil // another has taken the trials up
+	}
+	return err
+}
+
+// keep renews the leases until ctx ends, and cancels it where another has the trials now.
+func (w *worker) keep(ctx context.Context, claims []study.Claim, cancel context.CancelCauseFunc) {
+	ticker := time.NewTicker(w.sweep.Study.Lease() / 4)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		// A trial of the stack may be over by now: that is not a loss.
+		if err := w.sweep.Study.Keep(ctx, w.options.Name, claims); err != nil && ctx.Err() == nil {
+			if lost := ((*study.LostError)(nil)); errors.As(err, &lost) {
+				cancel(lost)
+				return
+			}
+			fmt.Fprintf(w.options.Log, "renew the lease: %v\n", err)
+		}
+	}
+}
+
+// train trains the stack and tells the study of it.
+func (k *stack) train(ctx context.Context) error {
+	w := k.worker
+	err := k.open(ctx)
+	if err == nil {
+		err = k.follow(ctx)
+	}
+	if k.session != nil {
+		k.session.Close()
+	}
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return err
+	case err != nil && !errors.Is(err, train.ErrDiverged) && !errors.Is(err, train.ErrStopped):
+		return k.fail(ctx, err)
+	}
+	for _, t := range k.trials {
+		claim, mine := k.claim(t.Number)
+		if !mine {
+			continue
+		}
+		if err := w.finish(ctx, claim, k.runsOf(t.Number), k.started); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fail ends the trials of the stack with what went wrong. If nothing but failures came before, it ends the worker too: what is
+// wrong is not the trial.
+func (k *stack) fail(ctx context.Context, failure error) error {
+	w := k.worker
+	for _, claim := range slices.Clone(k.claims) {
+		if err := w.sweep.Study.Finish(ctx, claim, study.Result{State: study.Failed, Error: failure.Error()}); err != nil {
+			return err
+		}
+		fmt.Fprintf(w.options.Log, "trial %d failed: %v\n", claim.Number, failure)
+	}
+	all, err := w.sweep.Study.Trials(ctx)
+	if err != nil {
+		return err
+	}
+	failed := 0
+	for _, t := range all {
+		switch t.State {
+		case study.Failed:
+			failed++
+		case study.Done, study.Pruned:
+			return nil
+		}
+	}
+	if failed >= 3 {
+		return fmt.Errorf("the first %d trials failed, the last with: %w; mend it, and go on with: latent sweep resume %s", failed, failure, w.sweep.Path)
+	}
+	return nil
+}
+
+// runName is the name of a run's folder.
+func runName(trial int, seed int64, attempt int) string {
+	name := fmt.Sprintf("%04d-%d", trial, seed)
+	if attempt > 1 {
+		name += fmt.Sprintf("-%d", attempt)
+	}
+	return name
+}
+
+// runTrial is the trial that a run's folder is of.
+func runTrial(name string) (int, error) {
+	digits, _, _ := strings.Cut(name, "-")
+	return strconv.Atoi(digits)
+}
+
+// open begins the session of the stack, or goes on with the runs that an earlier attempt has left.
+func (k *stack) open(ctx context.Context) error {
+	w := k.worker
+	if run := k.claimed.Run; run != "" {
+		session, err := w.lab.Resume(ctx, filepath.Join(w.sweep.Path, filepath.FromSlash(run)))
+		if err == nil {
+			k.session = session
+			return k.assign()
+		}
+		session.Close()
+		if ctx.Err() != nil {
+			return err
+		}
+		// Its worker still writes it, or it is damaged, or on another machine: the trials begin again.
+		fmt.Fprintf(w.options.Log, "trial %d begins again: %v\n", k.claimed.Number, err)
+	}
+	experiments, err := k.experiments()
+	if err != nil {
+		return err
+	}
+	session, err := w.lab.Start(ctx, experiments, k.freePaths(experiments))
+	k.session = session
+	if err != nil {
+		return err
+	}
+	if err := k.assign(); err != nil {
+		return err
+	}
+	for i, t := range k.trials {
+		if claim, mine := k.claim(t.Number); mine {
+			run := trialsDir + "/" + filepath.Base(session.Folders()[k.places[i][0]].Path)
+			if err := w.sweep.Study.SetRun(ctx, claim, run); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// experiments are those of the stack's runs: all seeds of the first trial, then those of the next.
+func (k *stack) experiments() ([]*config.Experiment, error) {
+	s := k.worker.sweep
+	var experiments []*config.Experiment
+	for _, t := range k.trials {
+		point, err := s.decodePoint(t.Params)
+		if err != nil {
+			return nil, err
+		}
+		for seed := range s.Config.Seeds {
+			e, err := s.Config.Experiment(point, seed)
+			if err != nil {
+				return nil, err
+			}
+			e.Name = s.Config.Name
+			experiments = append(experiments, e)
+		}
+	}
+	return experiments, nil
+}
+
+// freePaths are folders for the runs where nothing is yet. An earlier attempt may have left some.
+func (k *stack) freePaths(experiments []*config.Experiment) []string {
+	for attempt := k.claimed.Attempt; ; attempt++ {
+		var paths []string
+		taken := false
+		for i, e := range experiments {
+			trial := k.trials[i/k.worker.sweep.Config.Seeds]
+			path := filepath.Join(k.worker.sweep.Path, trialsDir, runName(trial.Number, e.Seed, attempt))
+			_, err := os.Lstat(path)
+			taken = taken || err == nil
+			paths = append(paths, path)
+		}
+		if !taken {
+			return paths
+		}
+	}
+}
+
+// assign finds the runs of each trial in the session.
+func (k *stack) assign() error {
+	k.places = make([][]int, len(k.trials))
+	for place, folder := range k.session.Folders() {
+		number, err := runTrial(filepath.Base(folder.Path))
+		i := slices.IndexFunc(k.trials, func(t *study.Trial) bool { return t.Number == number })
+		if err != nil || i < 0 {
+			return fmt.Errorf("%s: no run of trials %d to %d", folder.Path, k.trials[0].Number, k.trials[len(k.trials)-1].Number)
+		}
+		k.places[i] = append(k.places[i], place)
+	}
+	return nil
+}
+
+func (k *stack) runsOf(number int) []*rundir.Run {
+	i := slices.IndexFunc(k.trials, func(t *study.Trial) bool { return t.Number == number })
+	var runs []*rundir.Run
+	for _, place := range k.places[i] {
+		runs = append(runs, k.session.Folders()[place])
+	}
+	return runs
+}
+
+// follow trains, reports each epoch, and stops what is not worth going on with.
+func (k *stack) follow(ctx context.Context) error {
+	w := k.worker
+	metric := onTheWay(w.sweep.Config.Objective[0])
+	for ended, err := range k.session.Epochs(ctx) {
+		if err != nil {
+			return err
+		}
+		if err := k.report(ctx, metric, ended); err != nil {
+			return err
+		}
+		if err := k.prune(ctx, ended); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// report tells the study of the epoch that trials have ended: the mean over their seeds.
+func (k *stack) report(ctx context.Context, metric string, ended []experiment.Ended) error {
+	for i, t := range k.trials {
+		claim, mine := k.claim(t.Number)
+		if !mine {
+			continue
+		}
+		var values []float64
+		for _, e := range ended {
+			if !slices.Contains(k.places[i], e.Run) {
+				continue
+			}
+			value, err := epochValue(metric, e.Epoch)
+			if err != nil {
+				return err
+			}
+			values = append(values, value)
+		}
+		if len(values) < len(k.places[i]) {
+			continue // a seed has ended before the others: what is left is no mean over all
+		}
+		if err := k.worker.sweep.Study.Report(ctx, claim, ended[0].Epoch.Epoch, mean(values)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// prune stops the trials that are not worth going on with. All are judged before one is stopped.
+func (k *stack) prune(ctx context.Context, ended []experiment.Ended) error {
+	s := k.worker.sweep
+	all, err := s.Study.Trials(ctx)
+	if err != nil {
+		return err
+	}
+	var stopped []int
+	for i, t := range k.trials {
+		_, mine := k.claim(t.Number)
+		unfinished := slices.ContainsFunc(k.places[i], func(place int) bool { return !k.session.Over(place) })
+		reported := slices.ContainsFunc(ended, func(e experiment.Ended) bool { return slices.Contains(k.places[i], e.Run) })
+		if mine && unfinished && reported && s.prune(t.Number, all) {
+			stopped = append(stopped, i)
+		}
+	}
+	for _, i := range stopped {
+		for _, place := range k.places[i] {
+			if err := k.session.Stop(place); err != nil {
+				return err
+			}
+		}
+		number := k.trials[i].Number
+		claim, _ := k.claim(number)
+		curve := all[number].Curve
+		result := study.Result{State: study.Pruned, Attrs: k.worker.attrs(k.started)}
+		if len(s.Config.Objective) == 1 {
+			result.Values = []float64{curve[len(curve)-1].Value}
+		}
+		if err := s.Study.Finish(ctx, claim, result); err != nil {
+			return err
+		}
+		k.drop(number)
+		fmt.Fprintf(k.worker.options.Log, "trial %d stopped early after epoch %d\n", number, curve[len(curve)-1].Step)
+	}
+	return nil
+}
+
+// attrs are what a trial's result says beside its values.
+func (w *worker) attrs(started time.Time) map[string]json.RawMessage {
+	seconds, err := json.Marshal(w.now().Sub(started).Seconds())
+	if err != nil {
+		panic(err) // a number
+	}
+	return map[string]json.RawMessage{"seconds": seconds}
+}
+
+// finish takes a trial's result from its runs.
+func (w *worker) finish(ctx context.Context, claim study.Claim, runs []*rundir.Run, started time.Time) error {
+	values, err := w.sweep.objectives(runs)
+	result := study.Result{State: study.Done, Values: values, Attrs: w.attrs(started)}
+	if err != nil {
+		result = study.Result{State: study.Failed, Error: err.Error(), Attrs: result.Attrs}
+	}
+	if err := w.sweep.Study.Finish(ctx, claim, result); err != nil {
+		return err
+	}
+	fmt.Fprintf(w.options.Log, "trial %d %s%s\n", claim.Number, result.State, valuesText(result))
+	return nil
+}
+
+func valuesText(r study.Result) string {
+	if r.State != study.Done {
+		return ": " + r.Error
+	}
+	text := ""
+	for _, value := range r.Values {
+		text += fmt.Sprintf("  %.5g", value)
+	}
+	return text
+}
+
+// objectives are the means of the objectives over a trial's runs.
+func (s *Sweep) objectives(runs []*rundir.Run) ([]float64, error) {
+	values := make([]float64, len(s.Config.Objective))
+	for i, o := range s.Config.Objective {
+		var over []float64
+		for _, run := range runs {
+			m, err := run.Manifest()
+			if err != nil {
+				return nil, err
+			}
+			if m.State != rundir.Done {
+				return nil, fmt.Errorf("the run with seed %d is %s: %s", m.Seed, m.State, m.Error)
+			}
+			_, epochs, err := run.Metrics()
+			if err != nil {
+				return nil, err
+			}
+			v, err := value(o.Metric, m, epochs)
+			if err != nil {
+				return nil, err
+			}
+			over = append(over, v)
+		}
+		values[i] = mean(over)
+	}
+	return values, nil
+}
