@@ -53,6 +53,9 @@ func (s *Sweep) follow(ctx context.Context, options RunOptions, work launcher) e
 		options.Log = io.Discard
 	}
 	view := &view{sweep: s, out: options.Log, width: options.Width}
+	if err := view.begin(ctx); err != nil {
+		return err
+	}
 	journal, err := s.openJournal(ctx)
 	if err != nil {
 		return experiment.InputError{Err: err}
