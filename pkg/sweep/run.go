@@ -35,6 +35,9 @@ type launcher func(ctx context.Context) error
 //
 // When ctx ends, what runs is saved, and the error wraps [experiment.ErrInterrupted].
 func (s *Sweep) Run(ctx context.Context, options RunOptions) error {
+	if err := s.releaseDead(ctx); err != nil {
+		return err
+	}
 	if s.Config.Workers == 1 {
 		return s.follow(ctx, options, func(ctx context.Context) error { return s.Work(ctx, WorkerOptions{}) })
 	}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"latent/pkg/config"
@@ -110,13 +111,43 @@ func (w *worker) allOver(ctx context.Context) (bool, error) {
 	return w.proposer.over && !slices.ContainsFunc(all, func(t *study.Trial) bool { return !isOver(t.State) }), nil
 }
 
-// NewName makes up a worker's name.
-func NewName() string {
+// NewName makes up a worker's name: of the host, this process and a random number.
+func NewName() string { return fmt.Sprintf("%s-%d-%s", hostName(), os.Getpid(), rundir.NewID()) }
+
+func hostName() string {
 	host, err := os.Hostname()
 	if err != nil {
-		host = "host"
+		return "host"
 	}
-	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rundir.NewID())
+	return host
+}
+
+// isDead says whether a worker's name is one of NewName, of a process of this machine that is no more.
+func isDead(name string) bool {
+	rest, ours := strings.CutPrefix(name, hostName()+"-")
+	digits, _, _ := strings.Cut(rest, "-")
+	pid, err := strconv.Atoi(digits)
+	if !ours || err != nil {
+		return false
+	}
+	process, err := os.FindProcess(pid)
+	return err != nil || errors.Is(process.Signal(syscall.Signal(0)), os.ErrProcessDone)
+}
+
+// releaseDead gives back what workers of this machine ran that are no more: nobody has to wait for their leases.
+func (s *Sweep) releaseDead(ctx context.Context) error {
+	all, err := s.Study.Trials(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range all {
+		if t.State == study.Running && isDead(t.Worker) {
+			if _, err := s.Study.Release(ctx, t.Worker); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // tests says whether an objective is a figure of the test images.
@@ -305,7 +336,7 @@ func runTrial(name string) (int, error) {
 func (k *stack) open(ctx context.Context) error {
 	w := k.worker
 	if run := k.claimed.Run; run != "" {
-		session, err := w.lab.Resume(ctx, filepath.Join(w.sweep.Path, filepath.FromSlash(run)))
+		session, err := w.resume(ctx, filepath.Join(w.sweep.Path, filepath.FromSlash(run)))
 		if err == nil {
 			k.session = session
 			return k.assign()
@@ -338,6 +369,21 @@ func (k *stack) open(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// lockPatience is how long a worker waits for the one before it to save what it ran.
+const lockPatience = 5 * time.Second
+
+// resume goes on with the runs in a folder.
+func (w *worker) resume(ctx context.Context, path string) (*experiment.Session, error) {
+	for start := w.now(); ; {
+		session, err := w.lab.Resume(ctx, path)
+		if !errors.Is(err, rundir.ErrLocked) || w.now().Sub(start) > lockPatience || ctx.Err() != nil {
+			return session, err
+		}
+		session.Close()
+		time.Sleep(poll)
+	}
 }
 
 // experiments are those of the stack's runs: all seeds of the first trial, then those of the next.
