@@ -33,8 +33,8 @@ output: {grid: {every: 2}}
 			out, err := cmd.CombinedOutput()
 			return string(out), err
 		}
-		// Beside pictures, five checkpoints of 308 KB: three of steps, the best, and the one that is written.
-		if err := os.WriteFile(filepath.Join(disk.Path, "filler"), make([]byte, 500<<10), 0o644); err != nil {
+		// Beside pictures, four checkpoints of 308 KB: three of steps, of which the newest is the best, and the one that is written.
+		if err := os.WriteFile(filepath.Join(disk.Path, "filler"), make([]byte, 800<<10), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		out, err := latent("run", config, "--out", disk.Path)
