@@ -1,7 +1,9 @@
 package sweep
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -20,23 +22,63 @@ func isOver(state study.State) bool {
 	return state == study.Done || state == study.Pruned || state == study.Failed
 }
 
-// proposer proposes the trials of a sweep. It keeps the strategy between calls, which only saves work.
+// proposer proposes the trials of a sweep. All that it keeps between calls only saves work.
 type proposer struct {
 	sweep    *Sweep
 	now      func() time.Time
 	strategy search.Strategy
 	history  search.History
-	versions []int64 // of the told trials, as they were told
+	// known are the trials as they were last; a trial that has changed since is another. Of these, open are the numbers of those
+	// that are not over, and untold those that are over and not in the history, in the order of their results.
+	known  []*study.Trial
+	open   map[int]bool
+	untold []*study.Trial
 	// over says that no trial will be proposed any more, whatever those that run will bring.
 	over bool
 }
 
-func newProposer(s *Sweep, now func() time.Time) *proposer { return &proposer{sweep: s, now: now} }
+func newProposer(s *Sweep, now func() time.Time) *proposer {
+	p := &proposer{sweep: s, now: now}
+	p.forget()
+	return p
+}
+
+// forget begins anew.
+func (p *proposer) forget() {
+	p.strategy, p.history = mustStrategy(p.sweep.Config), search.History{}
+	p.known, p.open, p.untold = nil, map[int]bool{}, nil
+}
+
+// look takes up what has changed since the last call. It looks at no other trial: with ten thousand, the processor waits a
+// fifth of a millisecond for their memory.
+func (p *proposer) look(all []*study.Trial) {
+	for i, t := range p.known {
+		if all[i] != t && isOver(t.State) {
+			p.forget() // a trial was run again: what was learned from its first result is wrong
+			break
+		}
+	}
+	news := len(p.untold)
+	for i, t := range all {
+		if i < len(p.known) && p.known[i] == t {
+			continue
+		}
+		if isOver(t.State) {
+			delete(p.open, i)
+			p.untold = append(p.untold, t)
+		} else {
+			p.open[i] = true
+		}
+	}
+	slices.SortFunc(p.untold[news:], func(a, b *study.Trial) int { return cmp.Compare(a.Told, b.Told) })
+	p.known = all
+}
 
 // propose returns the next trials to run, or none, where the budget is used up or the generation before is not over. It is
 // called inside the study's transaction.
 func (p *proposer) propose(all []*study.Trial) ([]study.Proposal, error) {
 	c, n := p.sweep.Config, len(all)
+	p.look(all)
 	limit := p.limit(all)
 	p.over = n >= limit
 	if p.over {
@@ -45,8 +87,8 @@ func (p *proposer) propose(all []*study.Trial) ([]study.Proposal, error) {
 	count := c.Stack
 	if c.Deterministic {
 		start := n / c.Generation * c.Generation
-		for _, t := range all[:start] {
-			if !isOver(t.State) {
+		for number := range p.open {
+			if number < start {
 				return nil, nil
 			}
 		}
@@ -70,11 +112,11 @@ func (p *proposer) limit(all []*study.Trial) int {
 	if limit == 0 {
 		limit = math.MaxInt32
 	}
-	if allowed := c.Budget.Duration(); allowed > 0 && Spent(all, p.now()) >= allowed {
-		limit = min(limit, len(all))
-	}
-	if p.strategy == nil {
-		p.strategy = mustStrategy(c)
+	if allowed := c.Budget.Duration(); allowed > 0 && len(all) > 0 {
+		// No more can be spent than has passed, which is cheaper to know.
+		if now := p.now(); now.Sub(all[0].Asked) >= allowed && Spent(all, now) >= allowed {
+			limit = min(limit, len(all))
+		}
 	}
 	if finite, ok := p.strategy.(search.Finite); ok {
 		limit = min(limit, finite.Size())
@@ -93,8 +135,8 @@ func mustStrategy(c *config.Sweep) search.Strategy {
 
 // Spent is the time in which at least one trial ran.
 func Spent(all []*study.Trial, now time.Time) time.Duration {
-	type span struct{ from, to time.Time }
-	var spans []span
+	type span struct{ from, to int64 } // microseconds, as a study has them
+	spans := make([]span, 0, len(all))
 	for _, t := range all {
 		if t.Started.IsZero() {
 			continue
@@ -103,73 +145,49 @@ func Spent(all []*study.Trial, now time.Time) time.Duration {
 		if to.IsZero() {
 			to = now
 		}
-		spans = append(spans, span{t.Started, to})
+		spans = append(spans, span{t.Started.UnixMicro(), to.UnixMicro()})
 	}
-	slices.SortFunc(spans, func(a, b span) int { return a.from.Compare(b.from) })
-	total := time.Duration(0)
-	var end time.Time
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.from, b.from) })
+	total, end := int64(0), int64(math.MinInt64)
 	for _, s := range spans {
-		if s.from.Before(end) {
-			s.from = end
-		}
-		if s.to.After(s.from) {
-			total += s.to.Sub(s.from)
+		if from := max(s.from, end); s.to > from {
+			total += s.to - from
 			end = s.to
 		}
 	}
-	return total
+	return time.Duration(total) * time.Microsecond
 }
 
 // catchUp brings the history up to what the next trial may see: with deterministic, the trials of the generations before, by
 // number; else all that are over, in the order of their results.
 func (p *proposer) catchUp(all []*study.Trial) error {
 	c := p.sweep.Config
-	var told []*study.Trial
+	told, pending := p.untold, slices.Sorted(maps.Keys(p.open))
 	if c.Deterministic {
-		told = all[:len(all)/c.Generation*c.Generation]
-	} else {
-		for _, t := range all {
-			if isOver(t.State) {
-				told = append(told, t)
-			}
+		before, start := len(p.history.Told), len(all)/c.Generation*c.Generation
+		told, pending = all[before:start], nil
+		for number := start; number < len(all); number++ {
+			pending = append(pending, number)
 		}
-		slices.SortFunc(told, func(a, b *study.Trial) int { return int(a.Told - b.Told) })
 	}
-	same := len(p.versions) <= len(told)
-	for i := range p.versions {
-		same = same && p.versions[i] == told[i].Version
-	}
-	if !same {
-		// A trial was run again: what was learned from its first result is wrong.
-		p.strategy, p.history, p.versions = mustStrategy(c), search.History{}, nil
-	}
-	for _, t := range told[len(p.versions):] {
+	p.untold = nil
+	for _, t := range told {
 		trial, err := p.sweep.searchTrial(t)
 		if err != nil {
 			return err
 		}
 		p.history.Told = append(p.history.Told, trial)
-		p.versions = append(p.versions, t.Version)
 	}
 	p.history.Pending = nil
-	for _, t := range all[p.firstPending(all):] {
-		if c.Deterministic || !isOver(t.State) {
-			trial, err := p.sweep.searchTrial(t)
-			if err != nil {
-				return err
-			}
-			// What it has come to meanwhile is not to be seen by its own generation.
-			p.history.Pending = append(p.history.Pending, search.Trial{Number: trial.Number, Point: trial.Point})
+	for _, number := range pending {
+		point, err := p.sweep.decodePoint(all[number].Params)
+		if err != nil {
+			return fmt.Errorf("trial %d: %w", number, err)
 		}
+		// What it has come to meanwhile is not to be seen by its own generation.
+		p.history.Pending = append(p.history.Pending, search.Trial{Number: number, Point: point})
 	}
 	return nil
-}
-
-func (p *proposer) firstPending(all []*study.Trial) int {
-	if p.sweep.Config.Deterministic {
-		return len(p.history.Told)
-	}
-	return 0
 }
 
 // ask returns the points of trials n to n + count - 1, each with those before it as pending.
@@ -193,11 +211,9 @@ func (p *proposer) stack(points []search.Point) ([]study.Proposal, error) {
 		if err != nil {
 			return nil, err
 		}
-		shape := fmt.Sprint("trial ", i) // of an experiment that is none: it will fail alone
-		if e, err := p.sweep.Config.Experiment(point, 0); err == nil {
-			if shape, err = experiment.Shape(e); err != nil {
-				return nil, err
-			}
+		shape, err := p.shape(i, point)
+		if err != nil {
+			return nil, err
 		}
 		s, found := stacks[shape]
 		if !found || s.size == p.sweep.Config.Stack {
@@ -208,6 +224,19 @@ func (p *proposer) stack(points []search.Point) ([]study.Proposal, error) {
 		proposals = append(proposals, study.Proposal{Params: encoded, Stack: s.first})
 	}
 	return proposals, nil
+}
+
+// shape tells which of the points, this being the one at i, can train together.
+func (p *proposer) shape(i int, point search.Point) (string, error) {
+	alone := fmt.Sprint("trial ", i)
+	if p.sweep.Config.Stack == 1 {
+		return alone, nil
+	}
+	e, err := p.sweep.Config.Experiment(point, 0)
+	if err != nil {
+		return alone, nil // an experiment that is none: it will fail by itself
+	}
+	return experiment.Shape(e)
 }
 
 // searchTrial is a trial as a strategy sees it: less is better.
