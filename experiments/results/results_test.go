@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -74,7 +75,7 @@ func TestTrials(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", section, err)
 		}
-		if measuredAgain.Evaluate != e.Evaluate {
+		if !reflect.DeepEqual(measuredAgain.Evaluate, e.Evaluate) {
 			t.Errorf("%s: evaluates %+v, want %+v", trial.name, measuredAgain.Evaluate, e.Evaluate)
 		}
 	}

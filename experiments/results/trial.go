@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -173,7 +174,7 @@ func find(e *config.Experiment, runs string) (*rundir.Run, bool, error) {
 		}
 		same, err := sameTraining(e, other)
 		if err != nil || same {
-			return run, e.Evaluate == other.Evaluate, err
+			return run, reflect.DeepEqual(e.Evaluate, other.Evaluate), err
 		}
 	}
 	return nil, false, nil

@@ -219,7 +219,7 @@ func yamlOf(t interface{ Fatal(...any) }, e *Experiment) string {
 
 // What YAML writes is what Parse reads, for every experiment; and the schema agrees.
 func TestRoundTrip(t *testing.T) {
-	schema := compileSchema(t)
+	schema := compileSchema(t, "experiment", Schema())
 	rapid.Check(t, func(t *rapid.T) {
 		e := Default()
 		draw(t, reflect.ValueOf(e).Elem())
@@ -299,7 +299,7 @@ func settle(e *Experiment) {
 		e.Train.Loss = "mse"
 	}
 	e.Train.LossOn = "all"
-	for _, corruption := range e.Corrupt {
+	for _, corruption := range slices.Concat(e.Corrupt, e.Evaluate.Corrupt) {
 		if mark, ok := corruption.(*corrupt.Watermark); ok {
 			mark.Image, mark.Texts = "", append(mark.Texts, "x")
 			for i := range mark.Texts {

@@ -12,16 +12,16 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-func compileSchema(t *testing.T) *jsonschema.Schema {
-	description, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema()))
+func compileSchema(t *testing.T, name string, text []byte) *jsonschema.Schema {
+	description, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
 	compiler := jsonschema.NewCompiler()
-	if err := compiler.AddResource("experiment.schema.json", description); err != nil {
+	if err := compiler.AddResource(name, description); err != nil {
 		t.Fatal(err)
 	}
-	schema, err := compiler.Compile("experiment.schema.json")
+	schema, err := compiler.Compile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,15 +37,13 @@ func asEditor(t interface{ Fatal(...any) }, text string) any {
 	return value
 }
 
-// Every committed config is accepted by the decoder and by the schema that it names, and runs under its own name.
+// Every committed config is accepted by the decoder and by the schema that it names, and runs under its own name; so is every
+// sweep.
 func TestConfigs(t *testing.T) {
-	schema := compileSchema(t)
+	experiments := compileSchema(t, "experiment", Schema())
+	sweeps := compileSchema(t, "sweep", SweepSchema())
 	const root = "../../configs"
-	committed, err := filepath.Abs("../../docs/experiment.schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || filepath.Ext(path) != ".yaml" {
 			return err
 		}
@@ -53,12 +51,20 @@ func TestConfigs(t *testing.T) {
 		if err != nil {
 			return err
 		}
+		schema, file, load := experiments, "experiment.schema.json", func() error { _, err := Load(path); return err }
+		if filepath.Base(filepath.Dir(path)) == "sweeps" {
+			schema, file, load = sweeps, "sweep.schema.json", func() error { _, err := LoadSweep(path); return err }
+		}
+		committed, err := filepath.Abs(filepath.Join("../../docs", file))
+		if err != nil {
+			return err
+		}
 		line, _, _ := strings.Cut(string(text), "\n")
 		relative, ok := strings.CutPrefix(line, "# yaml-language-server: $schema=")
 		if named, err := filepath.Abs(filepath.Join(filepath.Dir(path), relative)); !ok || err != nil || named != committed {
-			t.Errorf("%s begins with %q, which does not name docs/experiment.schema.json", path, line)
+			t.Errorf("%s begins with %q, which does not name docs/%s", path, line, file)
 		}
-		if _, err := Load(path); err != nil {
+		if err := load(); err != nil {
 			t.Error(err)
 		}
 		if err := schema.Validate(asEditor(t, string(text))); err != nil {
@@ -73,7 +79,7 @@ func TestConfigs(t *testing.T) {
 
 // The schema and the decoder agree on what one value may be.
 func TestSchemaAgrees(t *testing.T) {
-	schema := compileSchema(t)
+	schema := compileSchema(t, "experiment", Schema())
 	good := []string{
 		"{}",
 		"data: {validation: 10}", // of the default kind

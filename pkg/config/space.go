@@ -266,7 +266,8 @@ func (d *decoder) blameSpace(s *Sweep, p search.Point, told map[string]bool) {
 		for i := range s.space {
 			if text := s.dimensions[i].Key + "=" + textOf(s, p, i); problem.File == overridePrefix+text {
 				at, message = s.dimensions[i].place, fmt.Sprintf("with %s: %s", shorten(s.dimensions[i].Text(p[i])), problem.Message)
-				if contradicts := !strings.HasPrefix(problem.Message, "found") && !strings.HasPrefix(problem.Message, "unknown"); contradicts && s.space[i].Parent < 0 {
+				single := slices.ContainsFunc([]string{"found ", "unknown key", "not a key"}, func(start string) bool { return strings.HasPrefix(problem.Message, start) })
+				if problem.Key != "" && !single && s.space[i].Parent < 0 {
 					message += "; a key that goes with one value of another is searched under that: {value: VALUE, space: {…}}"
 				}
 			}

@@ -30,7 +30,10 @@ func (d *decoder) unknown(parent, name string, at place, fields []field, chosen 
 				found = append(found, path)
 			}
 		}
-		return found
+		// A key of evaluate.corrupt is one of corrupt first.
+		return slices.DeleteFunc(found, func(path string) bool {
+			return slices.ContainsFunc(found, func(other string) bool { return strings.HasSuffix(path, "."+other) })
+		})
 	}
 	right := elsewhere(name)
 	if len(right) == 0 {

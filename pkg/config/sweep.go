@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -235,6 +236,11 @@ func (s *Sweep) check(d *decoder, path string) {
 	}
 	if s.Store != "" && !strings.HasPrefix(s.Store, "postgres://") && !strings.HasPrefix(s.Store, "postgresql://") {
 		d.contradiction("want postgres://USER@HOST/DATABASE, or leave it out for a file in the sweep's folder", "store")
+	}
+	if at, err := url.Parse(s.Store); err == nil && at.User != nil {
+		if _, has := at.User.Password(); has {
+			d.contradiction("a password, which would stand in the sweep's files; take it out, and give it in the environment variable PGPASSWORD or in ~/.pgpass", "store")
+		}
 	}
 	if s.Space.node == nil || len(s.Space.node.Content) == 0 {
 		d.contradiction("missing: nothing to search; write for example space: {train.learning_rate: {loguniform: [1e-4, 1e-2]}}", "space")

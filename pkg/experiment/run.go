@@ -199,8 +199,9 @@ func (s *Session) Close() {
 }
 
 // Epochs compiles, restores the checkpoints if there are any, trains, and measures the results. It yields the runs that ended
-// an epoch, after each; there the caller may [Session.Stop] some. A run whose training is over is concluded by then. The last
-// yield has the error where there is one; whatever it is, how each run ended is in its folder. A caller that breaks off
+// an epoch, after each; there the caller may [Session.Stop] some. A run whose training is over is concluded by then. Of runs
+// that go on, or were over before, the first yield has the last epoch once more: whoever was told of it may have died of it. The
+// last yield has the error where there is one; whatever it is, how each run ended is in its folder. A caller that breaks off
 // interrupts the runs.
 func (s *Session) Epochs(ctx context.Context) iter.Seq2[[]Ended, error] {
 	return func(yield func([]Ended, error) bool) {
@@ -238,8 +239,8 @@ var errPruned = errors.New("stopped before its end: not worth going on with")
 
 // start compiles, restores, trains, and tells of epochs.
 func (s *Session) start(ctx context.Context, tell func([]Ended)) error {
-	if len(s.active()) == 0 {
-		return nil // all were done before
+	if len(s.active()) == 0 { // all were done before
+		return s.tellAgain(tell)
 	}
 	s.progress = s.newProgress()
 	for _, r := range s.active() {
@@ -254,10 +255,34 @@ func (s *Session) start(ctx context.Context, tell func([]Ended)) error {
 		return err
 	}
 	s.announce()
+	if err := s.tellAgain(tell); err != nil {
+		return err
+	}
 	if err := s.openJudge(ctx); err != nil {
 		return s.stopped(ctx, err)
 	}
 	return s.train(ctx, tell)
+}
+
+// tellAgain tells of the last epoch of each run that was there before, unless it stands in the middle of another.
+func (s *Session) tellAgain(tell func([]Ended)) error {
+	var ended []Ended
+	for i, r := range s.runs {
+		if !r.over && r.checkpoint == nil {
+			continue
+		}
+		_, epochs, err := r.folder.Metrics()
+		if err != nil {
+			return err
+		}
+		if n := len(epochs); n > 0 && (r.over || epochs[n-1].Step == r.checkpoint.Step) {
+			ended = append(ended, Ended{Run: i, Epoch: epochs[n-1]})
+		}
+	}
+	if len(ended) > 0 {
+		tell(ended)
+	}
+	return nil
 }
 
 // openJudge makes ready what generated images are compared by, which may be a classifier to train, before the runs train: what

@@ -55,10 +55,11 @@ func (f *fronts) dominates(a, b int) bool {
 	return better
 }
 
-func (f *fronts) first(n int) []int {
-	var places []int
+// first weighs all trials the same.
+func (f *fronts) first(n int) []merit {
+	var merits []merit
 	for _, level := range f.levels {
-		left := n - len(places)
+		left := n - len(merits)
 		if left == 0 {
 			break
 		}
@@ -67,9 +68,11 @@ func (f *fronts) first(n int) []int {
 		if len(level) > left {
 			level = f.spread(level, left)
 		}
-		places = append(places, level...)
+		for _, at := range level {
+			merits = append(merits, merit{at, 1})
+		}
 	}
-	return places
+	return merits
 }
 
 // spread chooses n trials of a front that are far apart: the best in each objective, then again and again that farthest from

@@ -40,8 +40,8 @@ type observation struct {
 	weight float64
 }
 
-// farthest is the exponent after which a kernel is nothing: e^−40 is 4e-18, and the prior is never below 1e-5.
-const farthest = 40.0
+// farthest is the exponent after which a kernel is nothing beside the prior: e^−25 is 1e-11.
+const farthest = 25.0
 
 // estimate makes the density of some parameters of a space from what was observed of them.
 func estimate(space Space, members []int, observed []observation) *parzen {

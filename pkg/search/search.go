@@ -178,7 +178,7 @@ var Strategies = map[string]func() Method{
 	"grid":         func() Method { return &Grid{Points: 5} },
 	"quasi-random": func() Method { return &QuasiRandom{Sequence: "sobol"} },
 	"random":       func() Method { return &Random{} },
-	"tpe":          func() Method { return &TPE{Startup: 10, Candidates: 24, Kernels: 256} },
+	"tpe":          func() Method { return &TPE{Startup: 10, Kernels: 128} },
 }
 
 // Pruner says which trials are not worth finishing.

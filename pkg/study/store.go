@@ -208,7 +208,7 @@ func openFile(path string, options Options) (*Store, error) {
 	// synchronous=NORMAL: a commit is in the kernel's hands when it returns, so that no SIGKILL undoes it, but on the disk only
 	// after a checkpoint, every 1,000 pages. A power cut may therefore take back the last hundreds of changes, never a part of
 	// one: those trials run or wait again, and their runs' folders still have the checkpoints. FULL would wait for the disk at
-	// each commit; the figures are at BenchmarkClaimFinish.
+	// each commit, of heartbeats too, and more than doubles the price of a trial; the figures are at BenchmarkClaimFinish.
 	query := url.Values{
 		"_busy_timeout": {fmt.Sprint(options.Patience.Milliseconds())}, "_synchronous": {"NORMAL"}, "_txlock": {"immediate"},
 		"_defensive": {"1"}, "_dqs": {"0"}, "_error_rc": {"1"}, "_pragma": {"trusted_schema(0)", "cell_size_check(1)"},
@@ -298,10 +298,6 @@ func (s *Store) setUp(ctx context.Context) error {
 		return err
 	}
 	return s.prepare(ctx)
-}
-
-func (s *Store) isFile() bool {
-	return s.options.Now != nil && s.backend.snapshot.Isolation == sql.LevelDefault
 }
 
 // setWAL makes the file one where readers do not wait for writers, and refuses one that cannot be written: SQLite would only
@@ -488,6 +484,8 @@ func (s *Store) explain(err error) error {
 			cure = "let the user make and change tables there"
 		case "53300":
 			cure = "give the server more max_connections, or run fewer workers"
+		case "25P03":
+			cure = fmt.Sprintf("the change rested for more than %v, and nothing of it was made; make it again", s.options.Patience/2)
 		case "55P03":
 			cure = fmt.Sprintf("another process has held the study for more than %v; look for one that is stopped", s.options.Patience)
 		}

@@ -113,7 +113,7 @@ func TestPostgresErrors(t *testing.T) {
 	wantOpenError(t, "postgres://latent:wrong-secret%zz@host/sweeps", Options{}, "the URL cannot be read")
 	wantOpenError(t, "postgres://latent@host/sweeps?password=wrong-secret&sslmode=perhaps", Options{}, "postgres://latent@host/sweeps", "not understood")
 
-	store := open(t, where, Options{Patience: 50 * time.Millisecond})
+	store := open(t, where, Options{Patience: time.Second})
 	s := create(t, store, "held")
 	other, err := open(t, where, Options{}).Study(ctx, "held")
 	if err != nil {
@@ -123,7 +123,7 @@ func TestPostgresErrors(t *testing.T) {
 		_, err := s.Claim(ctx, "a", nil)
 		return err
 	})
-	if want := "another process has held the study for more than 50ms"; err == nil || !strings.Contains(err.Error(), want) {
+	if want := "another process has held the study for more than 1s"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("error is %v, want %q", err, want)
 	}
 	if _, err := store.db.Exec("UPDATE latent_schema SET version = 2"); err != nil {

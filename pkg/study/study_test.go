@@ -536,7 +536,17 @@ func TestHistories(t *testing.T) {
 					}
 				},
 				"wait": func(t *rapid.T) {
-					c.advance(rapid.SampledFrom([]time.Duration{time.Second, lease / 2, lease, 2 * lease}).Draw(t, "time"))
+					c.advance(rapid.SampledFrom([]time.Duration{time.Second, lease / 2, lease - time.Microsecond}).Draw(t, "time"))
+				},
+				// Without this, few histories have an orphan that speaks while another runs its trial.
+				"take up what is silent": func(t *rapid.T) {
+					c.advance(lease)
+					claimed, err := study().Claim(ctx, "d", nil)
+					want := m.claim("d", c.Now(), nil)
+					if err != nil || len(claimed) != len(want) {
+						t.Fatalf("d claims %d, %v, want %v", len(claimed), err, want)
+					}
+					claims = append(claims, want...)
 				},
 				"look at the changes": func(t *rapid.T) {
 					changes, err := study().Changes(ctx, seen)
@@ -641,9 +651,9 @@ func filled(t testing.TB, where string, trials int) *Study {
 
 // BenchmarkClaimFinish is what the store costs a trial, with 10,000 before it.
 //
-// Measured with go test -bench ClaimFinish -benchtime 1000x ./pkg/study on two cores of an AMD EPYC that had much other work
-// (load 14), on ext4: 0.41 ms of processor time, 2.7 and 3.6 ms on the clock. With synchronous=FULL, in turns with it: 0.60 and
-// 0.79 ms of processor time, 3.1 and 6.3 ms on the clock; fdatasync of 20 KB alone takes 1.2 to 4.8 ms there.
+// Measured with go test -bench ClaimFinish -benchtime 2000x ./pkg/study on two idle cores of an AMD EPYC, ext4: 0.22 to 0.24 ms
+// on the clock. With synchronous=FULL, in turns with it: 0.52 to 0.59 ms. With much other work on the cores and the disk
+// (load 14): 2.7 and 3.6 ms, and 3.1 and 6.3 ms.
 func BenchmarkClaimFinish(b *testing.B) {
 	s := filled(b, filepath.Join(b.TempDir(), "study.db"), 10_000)
 	before := processorTime(b)
@@ -668,7 +678,7 @@ func processorTime(b *testing.B) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// BenchmarkOpen is what a worker or `status` pays to know 10,000 trials.
+// BenchmarkOpen is what a worker or `status` pays to know 10,000 trials: 56 ms on the same machine.
 func BenchmarkOpen(b *testing.B) {
 	where := filepath.Join(b.TempDir(), "study.db")
 	filled(b, where, 10_000)

@@ -35,6 +35,9 @@ type launcher func(ctx context.Context) error
 //
 // When ctx ends, what runs is saved, and the error wraps [experiment.ErrInterrupted].
 func (s *Sweep) Run(ctx context.Context, options RunOptions) error {
+	if err := s.releaseDead(ctx); err != nil {
+		return err
+	}
 	if s.Config.Workers == 1 {
 		return s.follow(ctx, options, "", func(ctx context.Context) error { return s.Work(ctx, WorkerOptions{}) })
 	}
@@ -53,6 +56,9 @@ func (s *Sweep) follow(ctx context.Context, options RunOptions, flags string, wo
 		options.Log = io.Discard
 	}
 	view := &view{sweep: s, out: options.Log, width: options.Width}
+	if err := view.begin(ctx); err != nil {
+		return err
+	}
 	journal, err := s.openJournal(ctx)
 	if err != nil {
 		return experiment.InputError{Err: err}

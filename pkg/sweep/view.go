@@ -22,6 +22,15 @@ type view struct {
 	lines int   // of the table that stands on the terminal
 }
 
+// begin passes over what was told by an earlier process.
+func (v *view) begin(ctx context.Context) error {
+	all, err := v.sweep.Study.Trials(ctx)
+	for _, t := range all {
+		v.seen = max(v.seen, t.Version)
+	}
+	return err
+}
+
 // update shows what has changed.
 func (v *view) update(ctx context.Context) error {
 	changed, err := v.sweep.Study.Changes(ctx, v.seen)

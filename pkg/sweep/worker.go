@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"time"
 
 	"latent/pkg/config"
@@ -109,13 +111,43 @@ func (w *worker) allOver(ctx context.Context) (bool, error) {
 	return w.proposer.over && !slices.ContainsFunc(all, func(t *study.Trial) bool { return !isOver(t.State) }), nil
 }
 
-// NewName makes up a worker's name.
-func NewName() string {
+// NewName makes up a worker's name: of the host, this process and a random number.
+func NewName() string { return fmt.Sprintf("%s-%d-%s", hostName(), os.Getpid(), rundir.NewID()) }
+
+func hostName() string {
 	host, err := os.Hostname()
 	if err != nil {
-		host = "host"
+		return "host"
 	}
-	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rundir.NewID())
+	return host
+}
+
+// isDead says whether a worker's name is one of NewName, of a process of this machine that is no more.
+func isDead(name string) bool {
+	rest, ours := strings.CutPrefix(name, hostName()+"-")
+	digits, _, _ := strings.Cut(rest, "-")
+	pid, err := strconv.Atoi(digits)
+	if !ours || err != nil {
+		return false
+	}
+	process, err := os.FindProcess(pid)
+	return err != nil || errors.Is(process.Signal(syscall.Signal(0)), os.ErrProcessDone)
+}
+
+// releaseDead gives back what workers of this machine ran that are no more: nobody has to wait for their leases.
+func (s *Sweep) releaseDead(ctx context.Context) error {
+	all, err := s.Study.Trials(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range all {
+		if t.State == study.Running && isDead(t.Worker) {
+			if _, err := s.Study.Release(ctx, t.Worker); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // tests says whether an objective is a figure of the test images.
@@ -130,14 +162,24 @@ type stack struct {
 	worker  *worker
 	claimed study.Trial    // the first that this worker was given
 	trials  []*study.Trial // all of the stack, by number; the study's, as they were claimed
-	claims  []study.Claim  // of those that are this worker's to finish
+	mutex   sync.Mutex
+	claims  []study.Claim // of those that are this worker's to finish; under the mutex
 	session *experiment.Session
 	places  [][]int // of each trial, the places of its runs in the session
 	started time.Time
 }
 
+// held are the claims that the worker has not told a result of.
+func (k *stack) held() []study.Claim {
+	k.mutex.Lock()
+	defer k.mutex.Unlock()
+	return slices.Clone(k.claims)
+}
+
 // claim returns the trial's, if it is this worker's to finish.
 func (k *stack) claim(number int) (study.Claim, bool) {
+	k.mutex.Lock()
+	defer k.mutex.Unlock()
 	i := slices.IndexFunc(k.claims, func(c study.Claim) bool { return c.Number == number })
 	if i < 0 {
 		return study.Claim{}, false
@@ -145,9 +187,23 @@ func (k *stack) claim(number int) (study.Claim, bool) {
 	return k.claims[i], true
 }
 
-// drop forgets a claim: the trial is over, or another's.
-func (k *stack) drop(number int) {
-	k.claims = slices.DeleteFunc(k.claims, func(c study.Claim) bool { return c.Number == number })
+// finish tells a trial's result, and gives up its claim.
+func (k *stack) finish(ctx context.Context, claim study.Claim, result study.Result) error {
+	// Not while the lease is renewed: that would find the trial over.
+	k.mutex.Lock()
+	defer k.mutex.Unlock()
+	if err := k.worker.sweep.Study.Finish(ctx, claim, result); err != nil {
+		return err
+	}
+	k.claims = slices.DeleteFunc(k.claims, func(c study.Claim) bool { return c == claim })
+	return nil
+}
+
+// keep renews the leases of what is held.
+func (k *stack) keep(ctx context.Context) error {
+	k.mutex.Lock()
+	defer k.mutex.Unlock()
+	return k.worker.sweep.Study.Keep(ctx, k.worker.options.Name, k.claims)
 }
 
 // run runs the trials of a stack to their ends. Its error ends the worker: what goes wrong with a trial is the trial's.
@@ -173,7 +229,7 @@ func (w *worker) run(ctx context.Context, claimed []study.Trial) error {
 	kept := make(chan struct{})
 	go func() {
 		defer close(kept)
-		w.keep(ctx, slices.Clone(k.claims), cancel)
+		k.renew(ctx, cancel)
 	}()
 	err = k.train(ctx)
 	cancel(nil)
@@ -185,9 +241,9 @@ func (w *worker) run(ctx context.Context, claimed []study.Trial) error {
 	return err
 }
 
-// keep renews the leases until ctx ends, and cancels it where another has the trials now.
-func (w *worker) keep(ctx context.Context, claims []study.Claim, cancel context.CancelCauseFunc) {
-	ticker := time.NewTicker(w.sweep.Study.Lease() / 4)
+// renew renews the leases until ctx ends, and cancels it where another has the trials now.
+func (k *stack) renew(ctx context.Context, cancel context.CancelCauseFunc) {
+	ticker := time.NewTicker(k.worker.sweep.Study.Lease() / 4)
 	defer ticker.Stop()
 	for {
 		select {
@@ -195,20 +251,18 @@ func (w *worker) keep(ctx context.Context, claims []study.Claim, cancel context.
 			return
 		case <-ticker.C:
 		}
-		// A trial of the stack may be over by now: that is not a loss.
-		if err := w.sweep.Study.Keep(ctx, w.options.Name, claims); err != nil && ctx.Err() == nil {
+		if err := k.keep(ctx); err != nil && ctx.Err() == nil {
 			if lost := ((*study.LostError)(nil)); errors.As(err, &lost) {
 				cancel(lost)
 				return
 			}
-			fmt.Fprintf(w.options.Log, "renew the lease: %v\n", err)
+			fmt.Fprintf(k.worker.options.Log, "renew the lease: %v\n", err)
 		}
 	}
 }
 
 // train trains the stack and tells the study of it.
 func (k *stack) train(ctx context.Context) error {
-	w := k.worker
 	err := k.open(ctx)
 	if err == nil {
 		err = k.follow(ctx)
@@ -227,7 +281,7 @@ func (k *stack) train(ctx context.Context) error {
 		if !mine {
 			continue
 		}
-		if err := w.finish(ctx, claim, k.runsOf(t.Number), k.started); err != nil {
+		if err := k.conclude(ctx, claim); err != nil {
 			return err
 		}
 	}
@@ -238,8 +292,8 @@ func (k *stack) train(ctx context.Context) error {
 // wrong is not the trial.
 func (k *stack) fail(ctx context.Context, failure error) error {
 	w := k.worker
-	for _, claim := range slices.Clone(k.claims) {
-		if err := w.sweep.Study.Finish(ctx, claim, study.Result{State: study.Failed, Error: failure.Error()}); err != nil {
+	for _, claim := range k.held() {
+		if err := k.finish(ctx, claim, study.Result{State: study.Failed, Error: failure.Error()}); err != nil {
 			return err
 		}
 		fmt.Fprintf(w.options.Log, "trial %d failed: %v\n", claim.Number, failure)
@@ -282,7 +336,7 @@ func runTrial(name string) (int, error) {
 func (k *stack) open(ctx context.Context) error {
 	w := k.worker
 	if run := k.claimed.Run; run != "" {
-		session, err := w.lab.Resume(ctx, filepath.Join(w.sweep.Path, filepath.FromSlash(run)))
+		session, err := w.resume(ctx, filepath.Join(w.sweep.Path, filepath.FromSlash(run)))
 		if err == nil {
 			k.session = session
 			return k.assign()
@@ -315,6 +369,21 @@ func (k *stack) open(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// lockPatience is how long a worker waits for the one before it to save what it ran.
+const lockPatience = 5 * time.Second
+
+// resume goes on with the runs in a folder.
+func (w *worker) resume(ctx context.Context, path string) (*experiment.Session, error) {
+	for start := w.now(); ; {
+		session, err := w.lab.Resume(ctx, path)
+		if !errors.Is(err, rundir.ErrLocked) || w.now().Sub(start) > lockPatience || ctx.Err() != nil {
+			return session, err
+		}
+		session.Close()
+		time.Sleep(poll)
+	}
 }
 
 // experiments are those of the stack's runs: all seeds of the first trial, then those of the next.
@@ -405,10 +474,12 @@ func (k *stack) report(ctx context.Context, metric string, ended []experiment.En
 			continue
 		}
 		var values []float64
+		epoch := 0
 		for _, e := range ended {
 			if !slices.Contains(k.places[i], e.Run) {
 				continue
 			}
+			epoch = e.Epoch.Epoch
 			value, err := epochValue(metric, e.Epoch)
 			if err != nil {
 				return err
@@ -418,7 +489,7 @@ func (k *stack) report(ctx context.Context, metric string, ended []experiment.En
 		if len(values) < len(k.places[i]) {
 			continue // a seed has ended before the others: what is left is no mean over all
 		}
-		if err := k.worker.sweep.Study.Report(ctx, claim, ended[0].Epoch.Epoch, mean(values)); err != nil {
+		if err := k.worker.sweep.Study.Report(ctx, claim, epoch, mean(values)); err != nil {
 			return err
 		}
 	}
@@ -454,10 +525,9 @@ func (k *stack) prune(ctx context.Context, ended []experiment.Ended) error {
 		if len(s.Config.Objective) == 1 {
 			result.Values = []float64{curve[len(curve)-1].Value}
 		}
-		if err := s.Study.Finish(ctx, claim, result); err != nil {
+		if err := k.finish(ctx, claim, result); err != nil {
 			return err
 		}
-		k.drop(number)
 		fmt.Fprintf(k.worker.options.Log, "trial %d stopped early after epoch %d\n", number, curve[len(curve)-1].Step)
 	}
 	return nil
@@ -472,14 +542,15 @@ func (w *worker) attrs(started time.Time) map[string]json.RawMessage {
 	return map[string]json.RawMessage{"seconds": seconds}
 }
 
-// finish takes a trial's result from its runs.
-func (w *worker) finish(ctx context.Context, claim study.Claim, runs []*rundir.Run, started time.Time) error {
-	values, err := w.sweep.objectives(runs)
-	result := study.Result{State: study.Done, Values: values, Attrs: w.attrs(started)}
+// conclude takes a trial's result from its runs.
+func (k *stack) conclude(ctx context.Context, claim study.Claim) error {
+	w := k.worker
+	values, err := w.sweep.objectives(k.runsOf(claim.Number))
+	result := study.Result{State: study.Done, Values: values, Attrs: w.attrs(k.started)}
 	if err != nil {
 		result = study.Result{State: study.Failed, Error: err.Error(), Attrs: result.Attrs}
 	}
-	if err := w.sweep.Study.Finish(ctx, claim, result); err != nil {
+	if err := k.finish(ctx, claim, result); err != nil {
 		return err
 	}
 	fmt.Fprintf(w.options.Log, "trial %d %s%s\n", claim.Number, result.State, valuesText(result))
