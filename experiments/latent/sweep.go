@@ -269,7 +269,7 @@ func newSweepResume(c *console) *cobra.Command {
 		Short: "Go on with a sweep that was stopped, or give it a larger budget",
 		Long: `Resume goes on with a sweep. It tries what it would have tried undisturbed.
 
-Only what does not change that may be overridden: budget, workers, store, journal and slurm.`,
+Only what does not change that may be overridden: budget, workers, journal and slurm.`,
 		Example: "  latent sweep resume sweeps/noise-lr/2026-11-24T10-15-30-7f3a budget.trials=80",
 		Args:    cobra.MinimumNArgs(1),
 	}
@@ -370,7 +370,7 @@ PostgreSQL. Any number of workers may come and go.`,
 	}
 	cmd.Flags().StringVar(&path, "sweep", "", "the sweep's folder; with --store, its name in the store, NAME/TIME-ID, where it has several")
 	cmd.Flags().StringVar(&store, "store", "", "postgres://USER@HOST/DATABASE; a password comes from PGPASSWORD or ~/.pgpass")
-	cmd.Flags().StringVar(&out, "out", "sweeps", "with --store, the folder for this worker's runs")
+	cmd.Flags().StringVar(&out, "out", "sweeps", "with --store, the folder for this worker's runs, which go to OUT/NAME/TIME-ID")
 	cmd.Flags().StringVar(&name, "name", "", "the worker's name, which no other has; without it, one is made up")
 	cmd.Flags().IntVar(&limit, "limit", 0, "end after so many trials; 0 is no limit")
 	cmd.Flags().BoolVar(&parent, "parent", false, "end, with the state saved, when standard input closes")

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"latent/pkg/study/studytest"
 )
 
 // wantOpenError opens what cannot be, and wants an error of one line with these words.
@@ -29,7 +31,7 @@ func wantOpenError(t *testing.T, where string, options Options, words ...string)
 			t.Errorf("error is %q, want one line with %q", err, word)
 		}
 	}
-	if strings.Contains(err.Error(), postgresPassword) || strings.Contains(err.Error(), "wrong-secret") {
+	if strings.Contains(err.Error(), studytest.Password) || strings.Contains(err.Error(), "wrong-secret") {
 		t.Errorf("the error shows the password: %v", err)
 	}
 }
@@ -101,9 +103,9 @@ func TestOpenErrors(t *testing.T) {
 }
 
 func TestPostgresErrors(t *testing.T) {
-	where := newPostgres(t)
+	where := studytest.Postgres(t)
 	if os.Getenv("LATENT_TEST_POSTGRES") == "" {
-		wantOpenError(t, strings.Replace(where, postgresPassword, "wrong-secret", 1), Options{}, "password authentication failed", "PGPASSWORD")
+		wantOpenError(t, strings.Replace(where, studytest.Password, "wrong-secret", 1), Options{}, "password authentication failed", "PGPASSWORD")
 		wantOpenError(t, strings.Replace(where, "/postgres?", "/none?", 1), Options{}, `database "none" does not exist`, "createdb")
 	}
 	wantOpenError(t, "postgres://latent:wrong-secret@127.0.0.1:1/sweeps", Options{}, "postgres://latent@127.0.0.1:1/sweeps",

@@ -39,9 +39,9 @@ func (s *Sweep) Run(ctx context.Context, options RunOptions) error {
 		return err
 	}
 	if s.Config.Workers == 1 {
-		return s.follow(ctx, options, func(ctx context.Context) error { return s.Work(ctx, WorkerOptions{}) })
+		return s.follow(ctx, options, "", func(ctx context.Context) error { return s.Work(ctx, WorkerOptions{}) })
 	}
-	return s.follow(ctx, options, func(ctx context.Context) error { return s.processes(ctx, options) })
+	return s.follow(ctx, options, "", func(ctx context.Context) error { return s.processes(ctx, options) })
 }
 
 // refresh is how often what is shown is brought up to date, and pageEvery how often the page is.
@@ -50,8 +50,8 @@ const (
 	pageEvery = 30 * time.Second
 )
 
-// follow shows the sweep while it is worked on.
-func (s *Sweep) follow(ctx context.Context, options RunOptions, work launcher) error {
+// follow shows the sweep while it is worked on. flags are those with which it is gone on with.
+func (s *Sweep) follow(ctx context.Context, options RunOptions, flags string, work launcher) error {
 	if options.Log == nil {
 		options.Log = io.Discard
 	}
@@ -72,6 +72,10 @@ func (s *Sweep) follow(ctx context.Context, options RunOptions, work launcher) e
 			working = false
 		case <-time.After(refresh):
 		}
+		if ctx.Err() != nil && working {
+			view.lines = 0 // a question may stand below the table
+			continue
+		}
 		// What was told last belongs to it, also where ctx has ended.
 		ctx := context.WithoutCancel(ctx)
 		if showErr := errors.Join(view.update(ctx), journal.update(ctx)); showErr != nil && working {
@@ -89,7 +93,7 @@ func (s *Sweep) follow(ctx context.Context, options RunOptions, work launcher) e
 	best, bestErr := s.WriteBest(ctx, -1)
 	err = errors.Join(err, journal.Close(), pageErr, bestErr)
 	if errors.Is(err, experiment.ErrInterrupted) {
-		return fmt.Errorf("%w; go on with: latent sweep resume %s", experiment.ErrInterrupted, s.Path)
+		return fmt.Errorf("%w; go on with: latent sweep resume %s%s", err, s.Path, flags)
 	}
 	view.end(ctx, best)
 	return err

@@ -158,10 +158,10 @@ func Open(ctx context.Context, path string) (*Sweep, error) {
 	return s, nil
 }
 
-// Join opens a sweep by its store, for a worker that cannot see its folder; its runs go below path. Without a name, it is the
-// only sweep in the store.
+// Join opens a sweep by its store, for a worker that cannot see its folder; its runs go below path/NAME, as a sweep's do.
+// Without a name, it is the only sweep in the store.
 func Join(ctx context.Context, store, name, path string) (*Sweep, error) {
-	s := &Sweep{Path: path, Record: Record{Version: recordVersion, Study: name, Store: store}}
+	s := &Sweep{Record: Record{Version: recordVersion, Study: name, Store: store}}
 	if err := s.openStore(ctx); err != nil {
 		return nil, err
 	}
@@ -176,6 +176,8 @@ func Join(ctx context.Context, store, name, path string) (*Sweep, error) {
 		}
 		s.Record.Study = names[0]
 	}
+	// Of its own: a run that a trial speaks of is looked for below it, and must not be another sweep's.
+	s.Path = filepath.Join(path, filepath.FromSlash(s.Record.Study))
 	if err := s.openStudy(ctx); err != nil {
 		s.Close()
 		return nil, err

@@ -456,6 +456,8 @@ func (k *stack) follow(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		// Also where ctx has ended meanwhile: the run is saved in the middle of its next epoch then, and none tells of this one again.
+		ctx := context.WithoutCancel(ctx)
 		if err := k.report(ctx, metric, ended); err != nil {
 			return err
 		}
