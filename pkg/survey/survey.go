@@ -279,12 +279,13 @@ func (s Sweep) dimensions() []dimension {
 	return list
 }
 
-// short is the shortest end of a parameter's name, after a dot, that no other parameter's name has.
+// short is the shortest end of a parameter's name, after a dot, that no other parameter's name has; it does not begin with the
+// number of an element.
 func (s Sweep) short(i int) string {
 	parts := strings.Split(s.Space[i].Name, ".")
 	for n := 1; n < len(parts); n++ {
 		end := strings.Join(parts[len(parts)-n:], ".")
-		unique := true
+		unique := !strings.ContainsAny(end[:min(1, len(end))], "0123456789")
 		for j, other := range s.Space {
 			if j != i && (other.Name == end || strings.HasSuffix(other.Name, "."+end)) {
 				unique = false
