@@ -487,14 +487,14 @@ func TestValueAxis(t *testing.T) {
 
 func TestShortNames(t *testing.T) {
 	s := Sweep{}
-	for _, name := range []string{"train.learning_rate", "model.encoder.kind", "corrupt.kind", "seed", "kind.seed", "a.b.c", "b.c"} {
+	for _, name := range []string{"train.learning_rate", "model.encoder.kind", "corrupt.kind", "seed", "kind.seed", "a.b.c", "b.c", "model.widths.0"} {
 		s.Space = append(s.Space, search.Parameter{Name: name})
 	}
 	var got []string
 	for i := range s.Space {
 		got = append(got, s.short(i))
 	}
-	if want := []string{"learning_rate", "encoder.kind", "corrupt.kind", "seed", "kind.seed", "a.b.c", "b.c"}; !slices.Equal(got, want) {
+	if want := []string{"learning_rate", "encoder.kind", "corrupt.kind", "seed", "kind.seed", "a.b.c", "b.c", "widths.0"}; !slices.Equal(got, want) {
 		t.Errorf("short names %q, want %q", got, want)
 	}
 }

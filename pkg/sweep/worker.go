@@ -39,8 +39,6 @@ type worker struct {
 	lab      *experiment.Lab
 	proposer *proposer
 	now      func() time.Time
-	// failures counts trials that failed with none before them in the sweep that did not.
-	failures int
 }
 
 // mostAttempts is how often a trial is begun that comes to nothing.
