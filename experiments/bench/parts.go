@@ -26,6 +26,7 @@ var parts = []part{
 	{"e", "runs", "16 runs", (*bench).runs},
 	{"f", "growth", "How time grows", (*bench).growth},
 	{"g", "unet", "A U-Net", (*bench).unet},
+	{"h", "sweep", "A sweep", (*bench).sweep},
 }
 
 func partNames() string {

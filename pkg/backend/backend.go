@@ -19,6 +19,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/gomlx/compute"
@@ -54,6 +55,8 @@ type Options struct {
 	// Devices is how many devices the CPU is to count as, for XLA; 0 is one. Their threads share all cores: more than one
 	// is for trying out what runs on several GPUs.
 	Devices int
+	// Threads is how many threads XLA computes with on a CPU; 0 is one for each core.
+	Threads int
 }
 
 func (o Options) logf(format string, args ...any) {
@@ -77,6 +80,22 @@ const CUDAFlags = "--xla_gpu_deterministic_ops=true"
 
 // flagsVariable holds XLA's flags.
 const flagsVariable = "XLA_FLAGS"
+
+// threadsVariable is where XLA looks, when a client of the CPU is made, for the number of its threads.
+const threadsVariable = "NPROC"
+
+// setenv sets a variable of the environment, until what it returns is called.
+func setenv(name, value string) (restore func()) {
+	before, set := os.LookupEnv(name)
+	os.Setenv(name, value)
+	return func() {
+		if set {
+			os.Setenv(name, before)
+		} else {
+			os.Unsetenv(name)
+		}
+	}
+}
 
 // Open opens the backend of this choice: auto, xla:cpu, xla:cuda or go. The environment variable GOMLX_BACKEND, where it
 // is set, is the choice instead, and may also name a plugin by its path: xla:/path/plugin.so.
@@ -203,6 +222,9 @@ func openFile(name, path string, options Options) (*Backend, error) {
 	cuda := strings.Contains(strings.ToLower(filepath.Base(path)), "cuda")
 	if _, set := os.LookupEnv(flagsVariable); !set {
 		os.Setenv(flagsVariable, map[bool]string{false: CPUFlags, true: CUDAFlags}[cuda])
+	}
+	if options.Threads > 0 && !cuda {
+		defer setenv(threadsVariable, strconv.Itoa(options.Threads))()
 	}
 	b, err := openXLA(path, cuda, max(1, options.Devices))
 	if err != nil {

@@ -92,3 +92,33 @@ func TestDamagedPlugin(t *testing.T) {
 		t.Errorf("list has %+v, want the damaged plugin with its error", plugins)
 	}
 }
+
+// The number of threads is XLA's to know by; how many it starts, Linux tells.
+func TestThreads(t *testing.T) {
+	backendtest.XLA(t)
+	count := func() int {
+		names, err := filepath.Glob("/proc/self/task/*/comm")
+		if err != nil || len(names) == 0 {
+			t.Skip("SKIPPED: no threads to count in /proc")
+		}
+		n := 0
+		for _, name := range names {
+			if comm, err := os.ReadFile(name); err == nil && strings.Contains(string(comm), "XLAEigen") {
+				n++
+			}
+		}
+		return n
+	}
+	before := count()
+	b, err := backend.OpenInstalled("xla:cpu", backend.Options{Threads: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if got := count() - before; got != 3 {
+		t.Errorf("%d threads were started, want 3", got)
+	}
+	if value, set := os.LookupEnv("NPROC"); set {
+		t.Errorf("NPROC=%s was left in the environment", value)
+	}
+}

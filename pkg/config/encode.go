@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -25,6 +26,27 @@ func (e *Experiment) YAML() ([]byte, error) {
 		return nil, fmt.Errorf("write the experiment as YAML: %w", err)
 	}
 	return text.Bytes(), nil
+}
+
+// Sections are the values of these keys of the experiment, or of all, each as its own YAML.
+func (e *Experiment) Sections(keys ...string) (map[string]string, error) {
+	node, err := encodeStruct(reflect.ValueOf(e).Elem())
+	if err != nil {
+		return nil, fmt.Errorf("write the experiment as YAML: %w", err)
+	}
+	sections := map[string]string{}
+	for i := 0; i < len(node.Content); i += 2 {
+		key := node.Content[i].Value
+		if len(keys) > 0 && !slices.Contains(keys, key) {
+			continue
+		}
+		text, err := yaml.Marshal(node.Content[i+1])
+		if err != nil {
+			return nil, fmt.Errorf("write the experiment as YAML: %w", err)
+		}
+		sections[key] = string(text)
+	}
+	return sections, nil
 }
 
 func encodeStruct(v reflect.Value) (*yaml.Node, error) {

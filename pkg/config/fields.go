@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"latent/pkg/corrupt"
 	"latent/pkg/dataset"
@@ -37,8 +38,20 @@ type field struct {
 	minItems, maxItems             int // -1 where there is no bound
 }
 
-// fieldsOf lists the keys of a struct, in its order.
+// fieldsOf lists the keys of a struct, in its order. The list is shared: it is not to be changed.
 func fieldsOf(t reflect.Type) []field {
+	if known, found := knownFields.Load(t); found {
+		return known.([]field)
+	}
+	fields := readFields(t)
+	knownFields.Store(t, fields)
+	return fields
+}
+
+// knownFields are the lists of fieldsOf, by type: a sweep asks for them for each trial.
+var knownFields sync.Map
+
+func readFields(t reflect.Type) []field {
 	var fields []field
 	for i := range t.NumField() {
 		f := t.Field(i)

@@ -51,8 +51,8 @@ type Sweep struct {
 	// Seeds is how many runs a trial has, with the experiment's seed and the next ones. Their mean is the trial's value.
 	Seeds int `yaml:"seeds" min:"1" max:"64"`
 
-	// Workers is how many processes run trials at once on this machine. They share its cores: more than one pays off on machines
-	// with many, or where several GPUs are given out by the launcher.
+	// Workers is how many processes run trials at once on this machine. They share its cores. Small models are done soonest with
+	// as many workers as there are cores, and set: {threads: 1}, which keeps a trial's bits the same with any number of workers.
 	Workers int `yaml:"workers" min:"1" max:"256"`
 
 	// Stack is how many trials a worker trains together in one compiled program. Of trials of different architectures, those of

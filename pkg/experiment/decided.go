@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"gopkg.in/yaml.v3"
-
 	"latent/pkg/config"
 	"latent/pkg/rundir"
 )
@@ -20,21 +18,13 @@ func decided(e *config.Experiment) (map[string]string, error) {
 	rest.Name, rest.Output, rest.Evaluate = plain.Name, plain.Output, plain.Evaluate
 	rest.Evaluate.Seed, rest.Evaluate.Corrupt = e.Evaluate.Seed, e.Evaluate.Corrupt
 	rest.Train.KeepCheckpoints = plain.Train.KeepCheckpoints
-	text, err := rest.YAML()
+	sections, err := rest.Sections()
 	if err != nil {
 		return nil, err
 	}
-	var nodes map[string]yaml.Node
-	if err := yaml.Unmarshal(text, &nodes); err != nil {
-		return nil, fmt.Errorf("divide the config into sections: %w", err)
-	}
 	sums := map[string]string{}
-	for name, node := range nodes {
-		section, err := yaml.Marshal(&node)
-		if err != nil {
-			return nil, fmt.Errorf("divide the config into sections: %w", err)
-		}
-		sums[name] = sha256Of(section)
+	for name, section := range sections {
+		sums[name] = sha256Of([]byte(section))
 	}
 	return sums, nil
 }

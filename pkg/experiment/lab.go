@@ -5,8 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
-
-	"gopkg.in/yaml.v3"
+	"sync"
 
 	"latent/pkg/backend"
 	"latent/pkg/config"
@@ -30,13 +29,13 @@ import (
 // One session at a time.
 type Lab struct {
 	options Options
+	git     func() rundir.Git
 
-	backend     *backend.Backend
-	backendName string
-	devices     int
-	splits      []namedSplit
-	programs    []program   // the last used first
-	evaluators  []evaluator // the same
+	backend    *backend.Backend
+	opened     opened // how that was opened
+	splits     []namedSplit
+	programs   []program   // the last used first
+	evaluators []evaluator // the same
 }
 
 // The most that a lab keeps. An evaluation's program is small; one for training has a copy of the images.
@@ -45,6 +44,12 @@ const (
 	mostPrograms   = 4
 	mostEvaluators = 16
 )
+
+// opened is how a backend is opened.
+type opened struct {
+	name             string
+	devices, threads int
+}
 
 // namedSplit is a dataset, and the section of the config that names it.
 type namedSplit struct {
@@ -67,7 +72,9 @@ type evaluator struct {
 }
 
 // NewLab returns a lab that has nothing yet.
-func NewLab(options Options) *Lab { return &Lab{options: options.withDefaults()} }
+func NewLab(options Options) *Lab {
+	return &Lab{options: options.withDefaults(), git: sync.OnceValue(gitState)}
+}
 
 // Close frees everything that the lab keeps.
 func (l *Lab) Close() {
@@ -154,16 +161,17 @@ func (l *Lab) Resume(ctx context.Context, path string) (*Session, error) {
 
 // open returns the backend of an experiment. Another than the one before takes its place, with all that was compiled for that.
 func (l *Lab) open(ctx context.Context, e *config.Experiment) (*backend.Backend, error) {
-	if l.backend != nil && l.backendName == e.Backend && l.devices == e.Train.Devices {
+	want := opened{e.Backend, e.Train.Devices, e.Threads}
+	if l.backend != nil && l.opened == want {
 		return l.backend, nil
 	}
 	l.Close()
-	opened, err := backend.Open(ctx, e.Backend, backend.Options{Log: l.options.Log, Devices: e.Train.Devices})
+	b, err := backend.Open(ctx, e.Backend, backend.Options{Log: l.options.Log, Devices: e.Train.Devices, Threads: e.Threads})
 	if err != nil {
 		return nil, InputError{err}
 	}
-	l.backend, l.backendName, l.devices = opened, e.Backend, e.Train.Devices
-	return opened, nil
+	l.backend, l.opened = b, want
+	return b, nil
 }
 
 // load returns an experiment's images.
@@ -192,16 +200,8 @@ func (l *Lab) load(ctx context.Context, e *config.Experiment) (*dataset.Split, e
 
 // dataSection is the section of the experiment's config that names its images.
 func dataSection(e *config.Experiment) (string, error) {
-	text, err := e.YAML()
-	if err != nil {
-		return "", err
-	}
-	var sections struct{ Data yaml.Node }
-	if err := yaml.Unmarshal(text, &sections); err != nil {
-		return "", fmt.Errorf("divide the config into sections: %w", err)
-	}
-	section, err := yaml.Marshal(&sections.Data)
-	return string(section), err
+	sections, err := e.Sections("data")
+	return sections["data"], err
 }
 
 // training returns a program that can start runs with these specs.
@@ -252,5 +252,5 @@ func Shape(e *config.Experiment) (string, error) {
 		return "", err
 	}
 	spec := train.Spec{Model: e.Model, Corrupt: e.Corrupt, Options: e.Train, Seed: e.Seed}
-	return fmt.Sprintf("%+v %+v %d epochs, %d steps, on %s, %s", spec.Structure(), evaluationOf(e).Structure(), e.Train.Epochs, e.Train.MaxSteps, e.Backend, section), nil
+	return fmt.Sprintf("%+v %+v %d epochs, %d steps, on %s with %d threads, %s", spec.Structure(), evaluationOf(e).Structure(), e.Train.Epochs, e.Train.MaxSteps, e.Backend, e.Threads, section), nil
 }

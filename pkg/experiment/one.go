@@ -132,10 +132,9 @@ func (r *run) validate(ctx context.Context, w train.Window) (rundir.Epoch, train
 	if err != nil {
 		return rundir.Epoch{}, train.State{}, err
 	}
-	epoch := rundir.Epoch{
-		Epoch: w.Epoch, Step: w.Step, TrainLoss: rundir.Number(w.EpochLoss), LearningRate: rundir.Number(w.LearningRate),
-		StateSHA256: state.Checksum(),
-	}
+	checksum := make(chan string, 1)
+	go func() { checksum <- state.Checksum() }() // beside the validation
+	epoch := rundir.Epoch{Epoch: w.Epoch, Step: w.Step, TrainLoss: rundir.Number(w.EpochLoss), LearningRate: rundir.Number(w.LearningRate)}
 	if validation := r.session.split.Validation; validation.Len() > 0 {
 		result, err := r.measure(ctx, r.trainer.Weights(), validation)
 		if err != nil {
@@ -147,6 +146,7 @@ func (r *run) validate(ctx context.Context, w train.Window) (rundir.Epoch, train
 		epoch.ValSSIM = figure(result.Reconstructed, "ssim")
 		epoch.CorruptedPSNR = figure(result.Corrupted, "psnr")
 	}
+	epoch.StateSHA256 = <-checksum
 	return epoch, state, nil
 }
 

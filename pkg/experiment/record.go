@@ -43,13 +43,17 @@ func (r *run) describe() error {
 		m.ConfigSHA256, m.ConfigSections = old.ConfigSHA256, old.ConfigSections
 		m.Resumed = append(old.Resumed, now)
 		m.Result.TrainLoss = old.Result.TrainLoss
+		if now := describeHost(); e.Threads == 0 && old.Backend.Name == "xla:cpu" && old.Host.Cores != now.Cores {
+			s.progress.line("%s was begun on %d cores and goes on with %d: sums are in another order, and the last bits differ from those of a run that was not moved. "+
+				"With threads set, they would not", filepath.Base(r.folder.Path), old.Host.Cores, now.Cores)
+		}
 	} else if err := r.folder.WriteConfig(yaml); err != nil {
 		return err
 	}
 	m.Name, m.Seed = e.Name, e.Seed
 	m.Versions = versions()
 	m.Backend, m.Host = s.describeBackend(), describeHost()
-	m.Git = gitState()
+	m.Git = s.lab.git()
 	image := imageOf(s.split.Train)
 	m.Data = rundir.Data{Dataset: e.DatasetName(), Height: image.Height, Width: image.Width, Channels: image.Channels,
 		Classes: s.split.Classes, Train: s.split.Train.Len(), Validation: s.split.Validation.Len(),

@@ -42,7 +42,7 @@ func Open(ctx context.Context, path string, overrides []string, options Options)
 	if err != nil {
 		return nil, InputError{err}
 	}
-	t.Backend, err = backend.Open(ctx, t.Experiment.Backend, backend.Options{Log: options.Log})
+	t.Backend, err = backend.Open(ctx, t.Experiment.Backend, backend.Options{Log: options.Log, Threads: t.Experiment.Threads})
 	if err != nil {
 		return nil, InputError{err}
 	}

@@ -45,18 +45,28 @@ const childMark uint32 = 1
 
 // Block returns the two words of the generator at the counter (c0, c1).
 func (s Seed) Block(c0, c1 uint32) [2]uint32 {
-	keys := [3]uint32{s[0], s[1], parity ^ s[0] ^ s[1]}
-	x0, x1 := c0+keys[0], c1+keys[1]
-	for round := range rounds {
-		x0 += x1
-		x1 = bits.RotateLeft32(x1, rotations[round/4%2][round%4]) ^ x0
-		if round%4 == 3 {
-			i := round/4 + 1
-			x0 += keys[i%3]
-			x1 += keys[(i+1)%3] + uint32(i)
-		}
-	}
-	return [2]uint32{x0, x1}
+	k0, k1, k2 := s[0], s[1], parity^s[0]^s[1]
+	x0, x1 := c0+k0, c1+k1
+	// Written out: with distances that the compiler knows, it is more than twice as fast as a loop over them.
+	x0, x1 = fourRounds(x0, x1, 13, 15, 26, 6)
+	x0, x1 = fourRounds(x0+k1, x1+k2+1, 17, 29, 16, 24)
+	x0, x1 = fourRounds(x0+k2, x1+k0+2, 13, 15, 26, 6)
+	x0, x1 = fourRounds(x0+k0, x1+k1+3, 17, 29, 16, 24)
+	x0, x1 = fourRounds(x0+k1, x1+k2+4, 13, 15, 26, 6)
+	return [2]uint32{x0 + k2, x1 + k0 + 5}
+}
+
+// fourRounds are rounds with these rotation distances, which are to be constants.
+func fourRounds(x0, x1 uint32, a, b, c, d int) (uint32, uint32) {
+	x0 += x1
+	x1 = bits.RotateLeft32(x1, a) ^ x0
+	x0 += x1
+	x1 = bits.RotateLeft32(x1, b) ^ x0
+	x0 += x1
+	x1 = bits.RotateLeft32(x1, c) ^ x0
+	x0 += x1
+	x1 = bits.RotateLeft32(x1, d) ^ x0
+	return x0, x1
 }
 
 // Uniform returns n numbers spread evenly over (-1, 1), none of them ±1 or 0: the odd multiples of 2⁻²³.

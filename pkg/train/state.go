@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -127,18 +128,21 @@ func (t *Trainer) Weights() []*tensors.Tensor { return t.state[0][:len(t.program
 
 // firstState draws the parameters' first values, but for those that the images decide; slots start at zero.
 func (p *Program) firstState(seed random.Seed) []Tensor {
-	state := make([]Tensor, len(p.stateShapes()))
+	names, state := p.names(), make([]Tensor, len(p.stateShapes()))
+	var draws sync.WaitGroup // together they take the time of the largest
 	for i, shape := range p.stateShapes() {
-		state[i] = Tensor{Name: p.names()[i], Dims: shape.Dimensions, Values: make([]float32, shape.Size())}
+		state[i] = Tensor{Name: names[i], Dims: shape.Dimensions}
 		if i >= len(p.params) {
+			state[i].Values = make([]float32, shape.Size())
 			continue
 		}
-		if values, found := p.start[p.params[i].Name]; found {
+		if values, found := p.start[names[i]]; found {
 			state[i].Values = slices.Clone(values)
 			continue
 		}
-		state[i].Values = p.params[i].Init.Values(seed.Child(i), p.params[i].Size())
+		draws.Go(func() { state[i].Values = p.params[i].Init.Values(seed.Child(i), shape.Size()) })
 	}
+	draws.Wait()
 	return state
 }
 

@@ -6,18 +6,10 @@ import torch
 from torch import nn
 
 import contestant
+from dense import autoencoder, denoising_loss
 
 variant = sys.argv[2]
 data = torch.from_numpy(contestant.training_images())
-
-
-def autoencoder(width=1):
-    """A linear layer between each two sizes, ReLU between them, tanh at the end."""
-    sizes = contestant.sizes(width)
-    layers = []
-    for fan_in, fan_out in zip(sizes, sizes[1:]):
-        layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
-    return nn.Sequential(*layers[:-1], nn.Tanh())
 
 
 class UNet(nn.Module):
@@ -42,12 +34,6 @@ class UNet(nn.Module):
         for back, level in zip(reversed(self.back), reversed(self.up)):
             h = level(torch.cat([skips.pop(), back(h)], 1))
         return torch.tanh(self.image(h)).flatten(1)
-
-
-def denoising_loss(model, rows):
-    x = rows.float().div_(127.5).sub_(1)
-    damaged = torch.randn_like(x).mul_(0.3).add_(x).clamp_(-1, 1)
-    return nn.functional.mse_loss(model(damaged), x)
 
 
 loss_of = torch.compile(denoising_loss, dynamic=False) if variant == "compile" else denoising_loss

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// sweepTrials is the number of trials of a sweep.
+const sweepTrials = 16
+
+// heldOut is the number of images that a trial is judged by.
+const heldOut = 5000
+
+// Names of how sweeps run.
+const (
+	nameSweep     = "latent sweep"
+	nameSweepTwo  = "latent sweep, 2 workers"
+	nameOptuna    = "Optuna with PyTorch"
+	nameOptunaTwo = "Optuna with PyTorch, 2 processes"
+)
+
+// sweep compares whole searches: the same learning rates, an epoch each.
+func (b *bench) sweep(ctx context.Context) (result, error) {
+	defer os.RemoveAll(b.sweeps())
+	entries := []entry{b.latentSweep(ctx, nameSweep, 1), b.latentSweep(ctx, nameSweepTwo, 2)}
+	if b.peers {
+		entries = append(entries, b.optuna(ctx, nameOptuna, 1), b.optuna(ctx, nameOptunaTwo, 2))
+	}
+	all, err := b.alternate(ctx, entries, acrossSeeds(b.rounds*sweepTrials))
+	if err != nil {
+		return result{}, err
+	}
+	var bars []bar
+	if b.peers {
+		ours, peers := faster(all[0], all[1]), faster(all[2], all[3])
+		bars = against([]series{ours, peers}, "trials an hour: Latent ÷ Optuna with PyTorch, the faster of each", peers.name, ours.name, series.seconds, 2, false)
+	}
+	return result{
+		notes: []string{fmt.Sprintf("%d trials of the seed's model with learning rates from %g to %g, an epoch of %d images each, judged by the loss on %d others. "+
+			"The time is that of the whole command: start, compilation, training, validation, and what each keeps of a trial. Latent leaves for every trial "+
+			"a folder with its config, metrics and checkpoint, and SSIM and PSNR beside the loss, and at the end a page; Optuna a line in its journal. "+
+			"Two PyTorch processes have a thread each, which is what serves them best; workers of Latent a core each.",
+			sweepTrials, slices.Min(learningRates()), slices.Max(learningRates()), b.images-heldOut, heldOut)},
+		tables: []table{
+			compare(all, "s", "%.1f", series.seconds).withLosses(all),
+			compare(all, "trials an hour", "%.0f", func(s series) []float64 {
+				return s.column(func(s sample) float64 { return sweepTrials / s.Seconds * 3600 })
+			}),
+		},
+		bars: bars,
+	}, nil
+}
+
+// faster is the series with the lower median.
+func faster(a, b series) series {
+	if median(b.seconds()) < median(a.seconds()) {
+		return b
+	}
+	return a
+}
+
+// learningRates are those of the trials, evenly spread in their logarithms, to four digits.
+func learningRates() []float64 {
+	rates := make([]float64, sweepTrials)
+	for i := range rates {
+		exponent := -4 + 2*float64(i)/(sweepTrials-1)
+		unit := math.Pow(10, math.Floor(exponent)-3)
+		rates[i] = math.Round(math.Pow(10, exponent)/unit) * unit
+	}
+	return rates
+}
+
+// sweeps is the folder for what sweeps leave.
+func (b *bench) sweeps() string { return filepath.Join(b.temp, "sweeps") }
+
+// latentSweep is an entry that runs the command for a sweep.
+func (b *bench) latentSweep(ctx context.Context, name string, workers int) entry {
+	return entry{name, func(round int) (sample, error) {
+		base, err := filepath.Abs(config)
+		if err != nil {
+			return sample{}, err
+		}
+		rates, err := json.Marshal(learningRates())
+		if err != nil {
+			return sample{}, err
+		}
+		file := filepath.Join(b.temp, "sweep.yaml")
+		text := fmt.Sprintf(`base: %q
+set:
+  seed: %d
+  backend: xla:cpu
+  data: {dataset: mnist, dir: %q, validation: %d, limit: %d}
+  train: {epochs: 1}
+objective: {metric: val_loss}
+space: {train.learning_rate: {choice: %s}}
+strategy: {kind: grid}
+budget: {trials: %d}
+workers: %d
+`, base, firstSeed(round, 1), b.data, heldOut, b.images-heldOut, rates, sweepTrials, workers)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			return sample{}, err
+		}
+		s, _, err := timedCommand(ctx, name, b.latent, "sweep", file, "dir="+b.sweeps())
+		if err != nil {
+			return sample{}, err
+		}
+		folders, err := filepath.Glob(filepath.Join(b.sweeps(), "sweep", "*"))
+		if err != nil || len(folders) != 1 {
+			return sample{}, fmt.Errorf("%s: left %d folders in %s", name, len(folders), b.sweeps())
+		}
+		_, status, err := timedCommand(ctx, name, b.latent, "sweep", "status", "--json", folders[0])
+		if err != nil {
+			return sample{}, err
+		}
+		var told struct{ Trials []struct{ Value float64 } }
+		if err := json.Unmarshal(status, &told); err != nil || len(told.Trials) != sweepTrials {
+			return sample{}, fmt.Errorf("%s: %d trials in its status: %w", name, len(told.Trials), err)
+		}
+		for _, trial := range told.Trials {
+			s.Loss += trial.Value / sweepTrials
+		}
+		return s, os.RemoveAll(b.sweeps())
+	}}
+}
+
+// optuna is an entry that runs the same trials with Optuna and PyTorch.
+func (b *bench) optuna(ctx context.Context, name string, processes int) entry {
+	return entry{name, func(round int) (sample, error) {
+		request, err := json.Marshal(map[string]any{
+			"images": b.images - heldOut, "held_out": heldOut, "rates": learningRates(), "processes": processes,
+			"seed": firstSeed(round, sweepTrials), "journal": filepath.Join(b.temp, fmt.Sprintf("journal-%d-%d", round, processes)),
+		})
+		if err != nil {
+			return sample{}, err
+		}
+		s, out, err := timedCommand(ctx, name, b.python, filepath.Join(b.temp, "peer_optuna.py"), b.data, string(request))
+		if err != nil {
+			return sample{}, err
+		}
+		var losses []float64
+		if err := json.Unmarshal(out, &losses); err != nil || len(losses) != sweepTrials {
+			return sample{}, fmt.Errorf("%s: %d losses in %q: %w", name, len(losses), out, err)
+		}
+		s.Loss = mean(losses)
+		return s, nil
+	}}
+}
+
+// timedCommand runs a command to its end, and returns its time and its standard output.
+func timedCommand(ctx context.Context, name, command string, args ...string) (sample, []byte, error) {
+	cmd := exec.CommandContext(ctx, command, args...)
+	said := &tail{}
+	var stdout strings.Builder
+	cmd.Env, cmd.Stdout, cmd.Stderr = environment(), &stdout, said
+	begin := time.Now()
+	if err := cmd.Run(); err != nil {
+		return sample{}, nil, fmt.Errorf("%s: %w%s", name, err, said)
+	}
+	return sample{Seconds: time.Since(begin).Seconds()}, []byte(stdout.String()), nil
+}
