@@ -105,7 +105,7 @@ func TestSlurm(t *testing.T) {
 	// Workers that are cancelled save what they run, and give it back: it goes on from there, without waiting for a lease.
 	t.Run("cancelled", func(t *testing.T) {
 		first := f.onTerminal(t, "sweep", "s.yaml", "--launcher", "slurm", "--workers", "3", "generation=3", "deterministic=true",
-			"slurm={gpus: 1, time_limit: 10, environment: ['COMMAS=a,b'], options: [--comment=test]}", f.store(t))
+			"slurm={gpus: 1, time_limit: "10", environment: ['COMMAS=a,b'], options: [--comment=test]}", f.store(t))
 		dir := first.folder(t)
 		f.until(t, dir, func(s *sweep.Status) bool {
 			return slices.ContainsFunc(s.Trials, func(t sweep.TrialStatus) bool { return t.State == "running" && t.Epoch > 1 })
@@ -400,22 +400,23 @@ func (c *child) types(t *testing.T, keys string) {
 // wait waits until the command has said something.
 func (c *child) wait(t *testing.T, words string) {
 	t.Helper()
-	defer func() {
-		if t.Failed() {
-			t.Logf("%q said:\n%s", c.cmd.Args, c.text())
-		}
-	}()
-	eventually(t, fmt.Sprintf("%q", words), func() bool {
-		if strings.Contains(c.text(), words) {
-			return true
-		}
+	c.until(t, fmt.Sprintf("%q", words), func(text string) bool { return strings.Contains(text, words) })
+}
+
+// until waits for what the command says. One that ends without it has failed.
+func (c *child) until(t *testing.T, what string, said func(text string) bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !said(c.text()); time.Sleep(100 * time.Millisecond) {
+		ended := false
 		select {
 		case <-c.ended:
-			return strings.Contains(c.text(), words) || t.Failed()
+			ended = true
 		default:
-			return false
 		}
-	})
+		if ended && !said(c.text()) || time.Now().After(deadline) {
+			t.Fatalf("%q (ended: %v) did not say %s, but:\n%s", c.cmd.Args, ended, what, c.text())
+		}
+	}
 }
 
 // ends waits for the command's end; status is -1 of one that was killed.
@@ -435,7 +436,7 @@ func (c *child) ends(t *testing.T, status int) {
 func (c *child) folder(t *testing.T) string {
 	t.Helper()
 	line := regexp.MustCompile(`(?m)^folder +(\S+)\n`)
-	eventually(t, "the folder's name", func() bool { return line.MatchString(c.text()) })
+	c.until(t, "the folder's name", line.MatchString)
 	return line.FindStringSubmatch(c.text())[1]
 }
 

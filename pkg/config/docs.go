@@ -32,7 +32,7 @@ var docs = map[string]string{
 	"config.Slurm.Memory":              "Memory is each worker's, such as 8G; empty for the cluster's default.",
 	"config.Slurm.Options":             "Options are more options for sbatch, such as --account=NAME.",
 	"config.Slurm.Partition":           "Partition is that of the workers; empty for the cluster's default.",
-	"config.Slurm.TimeLimit":           "TimeLimit is each worker's, as Slurm writes it, such as 30, 4:00:00 or 1-12:00:00; empty for the cluster's default. A worker that it ends is submitted again.",
+	"config.Slurm.TimeLimit":           "TimeLimit is each worker's, as Slurm writes it, such as \"30\", which are minutes, 4:00:00 or 1-12:00:00; empty for the cluster's default. A worker that it ends is submitted again.",
 	"config.Sweep":                     "Sweep is a search for values of an experiment's keys that make a metric best. What it tries is a function of its file and its seed.",
 	"config.Sweep.Base":                "Base is the file of the experiment, its path seen from the sweep's file, and must be given.",
 	"config.Sweep.Budget":              "Budget ends the sweep.",

@@ -141,7 +141,7 @@ type Slurm struct {
 	// Memory is each worker's, such as 8G; empty for the cluster's default.
 	Memory string `yaml:"memory" pattern:"^([0-9]+[KMGT]?)?$"`
 
-	// TimeLimit is each worker's, as Slurm writes it, such as 30, 4:00:00 or 1-12:00:00; empty for the cluster's default. A worker
+	// TimeLimit is each worker's, as Slurm writes it, such as "30", which are minutes, 4:00:00 or 1-12:00:00; empty for the cluster's default. A worker
 	// that it ends is submitted again.
 	TimeLimit string `yaml:"time_limit" pattern:"^[0-9:-]*$"`
 

@@ -173,6 +173,9 @@ func (r *run) endEpoch(ctx context.Context, w train.Window) error {
 	r.epoch = &epoch
 	r.folder.Relaxed = r.session.options.Brief && r.manifest.Timings["train"]+r.ledger["train"] < relaxedSeconds
 	r.manifest.Result.TrainLoss = epoch.TrainLoss
+	if r.session.options.Brief && w.EndsRun {
+		state.Tensors = state.Tensors[:len(r.trainer.Weights())] // nobody trains on from here
+	}
 	return r.save(state, r.isBest)
 }
 
@@ -198,6 +201,9 @@ func (r *run) save(state train.State, isBest bool) error {
 	}
 	if err := r.folder.SaveCheckpoint(checkpoint, isBest, keep); err != nil {
 		return err
+	}
+	if r.session.options.Brief && r.trained() {
+		return nil // conclude writes it
 	}
 	return r.writeManifest()
 }

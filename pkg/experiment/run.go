@@ -29,8 +29,8 @@ type Options struct {
 	Command string
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
-	// Brief leaves out what a trial among many does without: pictures and the report; and waiting for the disk, while a run is
-	// short (see [rundir.Run]).
+	// Brief leaves out what a trial among many does without: pictures and the report; the optimizer's slots in the checkpoint of
+	// the last step, two thirds of it with Adam; and waiting for the disk, while a run is short (see [rundir.Run]).
 	Brief bool
 	// Untested leaves out the figures of the test images.
 	Untested bool
@@ -274,6 +274,9 @@ func (s *Session) tellAgain(tell func([]Ended)) error {
 		_, epochs, err := r.folder.Metrics()
 		if err != nil {
 			return err
+		}
+		if n := len(epochs); n > 0 && !r.over {
+			r.manifest.Result.TrainLoss = epochs[n-1].TrainLoss // it may have been killed before it wrote that
 		}
 		if n := len(epochs); n > 0 && (r.over || epochs[n-1].Step == r.checkpoint.Step) {
 			ended = append(ended, Ended{Run: i, Epoch: epochs[n-1]})

@@ -11,8 +11,8 @@
 //	manifest.json    what ran, where, and what came out; see [Manifest]
 //	metrics.jsonl    a line a window and a line an epoch; see [Window] and [Epoch]
 //	checkpoints/     the newest and the best; see [Checkpoint]
-//	samples/         epoch-0000.png …, final.png
-//	pictures/        of the model's codes: samples.png, map.png …; missing where none was drawn
+//	samples/         epoch-0000.png …, final.png; missing where none was drawn
+//	pictures/        of the model's codes: samples.png, map.png …; the same
 //	report.html      one self-contained page
 //
 // Promised: every file but metrics.jsonl is written whole or not at all, under a temporary name, synced and renamed;
@@ -129,14 +129,14 @@ func CreateAt(path string, relaxed bool) (*Run, error) {
 	return run, run.Lock()
 }
 
-// fillFolder makes the folders in a run's new folder, or removes it.
+// fillFolder makes what a run's new folder needs from the start, or removes it.
 func fillFolder(path string) error {
-	err := cmp.Or(os.Mkdir(filepath.Join(path, checkpointsDir), 0o755), os.Mkdir(filepath.Join(path, samplesDir), 0o755))
-	if err != nil {
+	if err := os.Mkdir(filepath.Join(path, checkpointsDir), 0o755); err != nil {
 		return errors.Join(err, os.RemoveAll(path))
 	}
 	return nil
 }
+
 
 // syncFolders makes a new run's folder itself last through a power cut, or what is synced in it would not.
 func syncFolders(path string) error {

@@ -20,6 +20,8 @@ type parzen struct {
 	columns []column
 	weights []float64 // of the kernels, with sum 1; the last is the prior's
 	scale   []float64 // the weight with the kernels' norms
+	// Of each kernel, at the point in hand: what its factors come to, and the exponent of its normal densities.
+	term, exponent []float64
 }
 
 // column is one parameter of a parzen. Kernels of whole numbers and choices are often the same in it: what belongs to a kernel is
@@ -46,7 +48,8 @@ const farthest = 25.0
 // estimate makes the density of some parameters of a space from what was observed of them.
 func estimate(space Space, members []int, observed []observation) *parzen {
 	kernels := len(observed) + 1
-	p := &parzen{columns: make([]column, len(members)), weights: make([]float64, kernels), scale: make([]float64, kernels)}
+	p := &parzen{columns: make([]column, len(members)), weights: make([]float64, kernels), scale: make([]float64, kernels),
+		term: make([]float64, kernels), exponent: make([]float64, kernels)}
 	sum := 1.0
 	for k, o := range observed {
 		p.weights[k] = o.weight
@@ -210,35 +213,31 @@ func (p *parzen) draw(r *rand.Rand, members []int, point Point) {
 
 // density returns p(x) at the point's parameters, for whole numbers as a mass.
 func (p *parzen) density(members []int, point Point) float64 {
-	var few [8]float64
-	places := few[:0]
+	copy(p.term, p.scale)
+	clear(p.exponent)
 	for j, member := range members {
 		c, value := &p.columns[j], point[member]
-		place := value
-		if c.parameter.Kind != Choice {
-			place = c.parameter.Place(value)
-		}
-		places = append(places, place)
 		switch c.parameter.Kind {
 		case Choice:
 			c.chances(int(value))
 		case Int:
-			c.masses(place, value)
+			c.masses(c.parameter.Place(value), value)
+		default:
+			place := c.parameter.Place(value)
+			inverse, exponent := c.inverse[:len(c.centre)], p.exponent[:len(c.centre)]
+			for k, centre := range c.centre {
+				z := (place - centre) * inverse[k]
+				exponent[k] += z * z / 2
+			}
+			continue
+		}
+		for k, class := range c.class {
+			p.term[k] *= c.factor[class]
 		}
 	}
 	sum := 0.0
-	for k, term := range p.scale {
-		exponent := 0.0
-		for j := range p.columns {
-			c := &p.columns[j]
-			if c.class != nil {
-				term *= c.factor[c.class[k]]
-				continue
-			}
-			z := (places[j] - c.centre[k]) * c.inverse[k]
-			exponent += z * z / 2
-		}
-		if exponent < farthest && term > 0 {
+	for k, exponent := range p.exponent {
+		if term := p.term[k]; exponent < farthest && term > 0 {
 			sum += term * math.Exp(-exponent)
 		}
 	}

@@ -49,6 +49,7 @@ type Program struct {
 	compiled  map[int]bool // the numbers of runs in a call that it was compiled for
 	window    int          // the longest window, in steps
 	loops     bool
+	drawn     drawn
 }
 
 // longestWindow bounds a window's steps, and so the losses that come back at its end.

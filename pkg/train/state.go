@@ -91,8 +91,8 @@ func (t *Trainer) State() (State, error) {
 	return state, nil
 }
 
-// Restore puts a state in the place of the run's own. A state of another model or optimizer is refused, with the first
-// difference named, and changes nothing.
+// Restore puts a state in the place of the run's own; one of the last step may lack the optimizer's slots. A state of another
+// model or optimizer is refused, with the first difference named, and changes nothing.
 func (t *Trainer) Restore(state State) error {
 	if state.Step < 0 || state.Step > t.steps {
 		return fmt.Errorf("state of step %d: this run has %d steps", state.Step, t.steps)
@@ -105,20 +105,27 @@ func (t *Trainer) Restore(state State) error {
 				i, tensor.Name, tensor.Dims, len(tensor.Values), names[i], want.Dimensions)
 		}
 	}
-	if len(state.Tensors) != len(names) {
-		return fmt.Errorf("state with %d tensors: this model and optimizer have %d", len(state.Tensors), len(names))
+	switch n := len(state.Tensors); {
+	case n == len(t.program.params) && state.Step == t.steps:
+		state.Tensors = append(slices.Clone(state.Tensors), make([]Tensor, len(names)-n)...)
+	case n != len(names):
+		return fmt.Errorf("state with %d tensors: this model and optimizer have %d", n, len(names))
 	}
 	t.setState(state.Tensors)
 	t.step, t.lossSum, t.failure = state.Step, state.LossSum, nil
 	return nil
 }
 
-// setState puts the state on each device.
+// setState puts the state on each device. Tensors without values are zeros.
 func (t *Trainer) setState(state []Tensor) {
 	t.state = make([][]*tensors.Tensor, t.program.devices)
 	for device := range t.state {
-		for _, tensor := range state {
-			t.state[device] = append(t.state[device], tensors.FromFlatDataAndDimensions(tensor.Values, tensor.Dims...))
+		for i, shape := range t.program.stateShapes() {
+			if values := state[i].Values; values != nil {
+				t.state[device] = append(t.state[device], tensors.FromFlatDataAndDimensions(values, shape.Dimensions...))
+			} else {
+				t.state[device] = append(t.state[device], tensors.FromShape(shape))
+			}
 		}
 	}
 }
@@ -126,23 +133,28 @@ func (t *Trainer) setState(state []Tensor) {
 // Weights are the parameters' tensors, in the order of [model.Params]. They are valid until the next window.
 func (t *Trainer) Weights() []*tensors.Tensor { return t.state[0][:len(t.program.params)] }
 
+// drawn is the first state of a seed. The trials of a sweep share theirs.
+type drawn struct {
+	seed  random.Seed
+	state []Tensor
+}
+
 // firstState draws the parameters' first values, but for those that the images decide; slots start at zero.
 func (p *Program) firstState(seed random.Seed) []Tensor {
-	names, state := p.names(), make([]Tensor, len(p.stateShapes()))
-	var draws sync.WaitGroup // together they take the time of the largest
-	for i, shape := range p.stateShapes() {
-		state[i] = Tensor{Name: names[i], Dims: shape.Dimensions}
-		if i >= len(p.params) {
-			state[i].Values = make([]float32, shape.Size())
+	if p.drawn.state != nil && p.drawn.seed == seed {
+		return p.drawn.state
+	}
+	state := make([]Tensor, len(p.stateShapes()))
+	var draws sync.WaitGroup
+	for i, param := range p.params {
+		if values, found := p.start[param.Name]; found {
+			state[i].Values = values
 			continue
 		}
-		if values, found := p.start[names[i]]; found {
-			state[i].Values = slices.Clone(values)
-			continue
-		}
-		draws.Go(func() { state[i].Values = p.params[i].Init.Values(seed.Child(i), shape.Size()) })
+		draws.Go(func() { state[i].Values = param.Init.Values(seed.Child(i), param.Size()) })
 	}
 	draws.Wait()
+	p.drawn = drawn{seed, state}
 	return state
 }
 
