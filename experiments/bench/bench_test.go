@@ -177,7 +177,7 @@ func TestEpochFLOP(t *testing.T) {
 
 func TestChoose(t *testing.T) {
 	for list, want := range map[string]string{
-		"":              "epoch start denoise runs growth unet",
+		"":              "epoch start denoise runs growth unet sweep",
 		"a":             "epoch",
 		"c,b":           "start",
 		"growth,e":      "runs growth",

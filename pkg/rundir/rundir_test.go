@@ -321,6 +321,9 @@ func TestHalfWrittenFiles(t *testing.T) {
 	if err := run.WriteManifest(NewManifest()); err != nil {
 		t.Fatal(err)
 	}
+	if err := run.SaveSample("epoch-0000", nil); err != nil {
+		t.Fatal(err)
+	}
 	var halves []string
 	for _, dir := range []string{".", checkpointsDir, samplesDir} {
 		halves = append(halves, filepath.Join(run.Path, dir, temporaryPrefix+"123"))
