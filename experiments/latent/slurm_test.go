@@ -105,7 +105,7 @@ func TestSlurm(t *testing.T) {
 	// Workers that are cancelled save what they run, and give it back: it goes on from there, without waiting for a lease.
 	t.Run("cancelled", func(t *testing.T) {
 		first := f.onTerminal(t, "sweep", "s.yaml", "--launcher", "slurm", "--workers", "3", "generation=3", "deterministic=true",
-			"slurm={gpus: 1, time_limit: "10", environment: ['COMMAS=a,b'], options: [--comment=test]}", f.store(t))
+			"slurm={gpus: 1, time_limit: '10', environment: ['COMMAS=a,b'], options: [--comment=test]}", f.store(t))
 		dir := first.folder(t)
 		f.until(t, dir, func(s *sweep.Status) bool {
 			return slices.ContainsFunc(s.Trials, func(t sweep.TrialStatus) bool { return t.State == "running" && t.Epoch > 1 })
