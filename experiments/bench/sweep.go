@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -41,14 +42,16 @@ func (b *bench) sweep(ctx context.Context) (result, error) {
 	var bars []bar
 	if b.peers {
 		ours, peers := faster(all[0], all[1]), faster(all[2], all[3])
-		bars = against([]series{ours, peers}, "trials an hour: Latent ÷ Optuna with PyTorch, the faster of each", peers.name, ours.name, series.seconds, 2, false)
+		bars = slices.Concat(
+			against([]series{ours, all[2]}, "trials an hour: Latent ÷ Optuna with PyTorch", all[2].name, ours.name, series.seconds, 2, false),
+			against([]series{ours, peers}, "the same, the faster of each", peers.name, ours.name, series.seconds, 2, false))
 	}
 	return result{
 		notes: []string{fmt.Sprintf("%d trials of the seed's model with learning rates from %g to %g, an epoch of %d images each, judged by the loss on %d others. "+
 			"The time is that of the whole command: start, compilation, training, validation, and what each keeps of a trial. Latent leaves for every trial "+
 			"a folder with its config, metrics and checkpoint, and SSIM and PSNR beside the loss, and at the end a page; Optuna a line in its journal. "+
-			"Two PyTorch processes have a thread each, which is what serves them best; workers of Latent a core each.",
-			sweepTrials, slices.Min(learningRates()), slices.Max(learningRates()), b.images-heldOut, heldOut)},
+			"Of two workers or processes each has half of the cores.",
+			sweepTrials, learningRates()[0], learningRates()[sweepTrials-1], b.images-heldOut, heldOut)},
 		tables: []table{
 			compare(all, "s", "%.1f", series.seconds).withLosses(all),
 			compare(all, "trials an hour", "%.0f", func(s series) []float64 {
@@ -67,13 +70,11 @@ func faster(a, b series) series {
 	return a
 }
 
-// learningRates are those of the trials, evenly spread in their logarithms, to four digits.
+// learningRates are those of the trials, evenly spread in their logarithms.
 func learningRates() []float64 {
 	rates := make([]float64, sweepTrials)
 	for i := range rates {
-		exponent := -4 + 2*float64(i)/(sweepTrials-1)
-		unit := math.Pow(10, math.Floor(exponent)-3)
-		rates[i] = math.Round(math.Pow(10, exponent)/unit) * unit
+		rates[i] = math.Round(1e6*math.Pow(10, -4+2*float64(i)/(sweepTrials-1))) / 1e6
 	}
 	return rates
 }
@@ -97,6 +98,7 @@ func (b *bench) latentSweep(ctx context.Context, name string, workers int) entry
 set:
   seed: %d
   backend: xla:cpu
+  threads: %d
   data: {dataset: mnist, dir: %q, validation: %d, limit: %d}
   train: {epochs: 1}
 objective: {metric: val_loss}
@@ -104,7 +106,7 @@ space: {train.learning_rate: {choice: %s}}
 strategy: {kind: grid}
 budget: {trials: %d}
 workers: %d
-`, base, firstSeed(round, 1), b.data, heldOut, b.images-heldOut, rates, sweepTrials, workers)
+`, base, firstSeed(round, 1), threadsOf(workers), b.data, heldOut, b.images-heldOut, rates, sweepTrials, workers)
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			return sample{}, err
 		}
@@ -131,12 +133,20 @@ workers: %d
 	}}
 }
 
+// threadsOf is how many threads each of so many workers computes with; 0 is all.
+func threadsOf(workers int) int {
+	if workers == 1 {
+		return 0
+	}
+	return max(1, runtime.NumCPU()/workers)
+}
+
 // optuna is an entry that runs the same trials with Optuna and PyTorch.
 func (b *bench) optuna(ctx context.Context, name string, processes int) entry {
 	return entry{name, func(round int) (sample, error) {
 		request, err := json.Marshal(map[string]any{
 			"images": b.images - heldOut, "held_out": heldOut, "rates": learningRates(), "processes": processes,
-			"seed": firstSeed(round, sweepTrials), "journal": filepath.Join(b.temp, fmt.Sprintf("journal-%d-%d", round, processes)),
+			"threads": threadsOf(processes), "seed": firstSeed(round, sweepTrials), "journal": filepath.Join(b.temp, fmt.Sprintf("journal-%d-%d", round, processes)),
 		})
 		if err != nil {
 			return sample{}, err

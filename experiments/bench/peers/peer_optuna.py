@@ -24,8 +24,8 @@ def open_study():
 
 
 def work(trials):
-    if request["processes"] > 1:
-        torch.set_num_threads(1)
+    if request["threads"]:
+        torch.set_num_threads(request["threads"])
     data = torch.from_numpy(contestant.training_images())
     training, held_out = data[: request["images"]], data[-request["held_out"] :]
 
