@@ -137,7 +137,6 @@ func fillFolder(path string) error {
 	return nil
 }
 
-
 // syncFolders makes a new run's folder itself last through a power cut, or what is synced in it would not.
 func syncFolders(path string) error {
 	name := filepath.Dir(path)
