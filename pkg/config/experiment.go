@@ -29,8 +29,7 @@ type Experiment struct {
 	Backend string `yaml:"backend" enum:"auto,xla:cpu,xla:cuda,go"`
 
 	// Threads is how many threads XLA computes with on a CPU; 0 is one for each core. The order of sums depends on it, and so
-	// the last bits of a run: where it is set, they are the same on machines with other numbers of cores. Of small models, two
-	// runs of one thread each are done before two runs of two threads one after the other.
+	// the last bits of a run: where it is set, they are the same on machines with other numbers of cores.
 	Threads int `yaml:"threads" min:"0" max:"1024"`
 
 	// Data is where the images come from.

@@ -51,8 +51,9 @@ type Sweep struct {
 	// Seeds is how many runs a trial has, with the experiment's seed and the next ones. Their mean is the trial's value.
 	Seeds int `yaml:"seeds" min:"1" max:"64"`
 
-	// Workers is how many processes run trials at once on this machine. They share its cores. Small models are done soonest with
-	// as many workers as there are cores, and set: {threads: 1}, which keeps a trial's bits the same with any number of workers.
+	// Workers is how many processes run trials at once on this machine. They share its cores; with
+	// set: {threads: 1} each computes on one, and a trial's bits are the same on any machine. On two cores one worker with both is as
+	// fast as two (docs/benchmark-sweep.md); more pay off on machines with many, and where each has a GPU.
 	Workers int `yaml:"workers" min:"1" max:"256"`
 
 	// Stack is how many trials a worker trains together in one compiled program. Of trials of different architectures, those of
