@@ -239,7 +239,11 @@ func (r *run) conclude(ctx context.Context) error {
 		r.over = true
 		return r.end(nil)
 	}
-	caption := fmt.Sprintf("epoch %d · test PSNR %.2f dB", m.Epoch, result.Reconstructed["psnr"].Mean)
+	caption := fmt.Sprintf("epoch %d", m.Epoch)
+	if m.Weights == imported {
+		caption = imported
+	}
+	caption += fmt.Sprintf(" · test PSNR %.2f dB", result.Reconstructed["psnr"].Mean)
 	if result.Corrupted != nil {
 		caption += fmt.Sprintf(" (corrupted input %.2f dB)", result.Corrupted["psnr"].Mean)
 	}
@@ -253,10 +257,12 @@ func (r *run) conclude(ctx context.Context) error {
 	return r.end(nil)
 }
 
-// choice says which weights are to be measured, "best" or "last", and the epoch they are from.
+// choice says which weights are to be measured, "best", "last" or "imported", and the epoch they are from.
 func (r *run) choice() (name string, epoch int) {
 	last := (r.trainer.Step() + r.trainer.StepsPerEpoch() - 1) / r.trainer.StepsPerEpoch()
 	switch {
+	case r.manifest.Imported != nil:
+		return imported, 0
 	case r.best.Epoch == 0:
 		return "last", last
 	case r.experiment.Evaluate.Weights == "last":
@@ -267,7 +273,7 @@ func (r *run) choice() (name string, epoch int) {
 
 // chosen returns the weights of choice.
 func (r *run) chosen() ([]*tensors.Tensor, error) {
-	if name, epoch := r.choice(); name == "last" || epoch*r.trainer.StepsPerEpoch() >= r.trainer.Step() {
+	if name, epoch := r.choice(); name != "best" || epoch*r.trainer.StepsPerEpoch() >= r.trainer.Step() {
 		return r.trainer.Weights(), nil
 	}
 	var weights []*tensors.Tensor
