@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,7 @@ type run struct {
 	best       best
 	epoch      *rundir.Epoch // the record of the last epoch
 	isBest     bool          // that epoch was the best so far
+	tracker    *tracker      // nil where nobody is told
 	over       bool          // it is done or diverged, while others of the session may go on
 }
 
@@ -50,7 +52,7 @@ func (r *run) spend(what string, start time.Time) { r.ledger[what] += time.Since
 // restore puts the run where its checkpoint left it. Without one, it is at its first step, and draws the first picture.
 func (r *run) restore() error {
 	if r.checkpoint == nil {
-		if err := r.rewindMetrics(0); err != nil {
+		if err := cmp.Or(r.rewindMetrics(0), r.track(0)); err != nil {
 			return err
 		}
 		if r.session.options.Brief {
@@ -66,7 +68,7 @@ func (r *run) restore() error {
 		return InputError{fmt.Errorf("resume %s: %w", r.folder.Path, err)}
 	}
 	r.best = kept
-	return r.rewindMetrics(state.Step)
+	return cmp.Or(r.rewindMetrics(state.Step), r.track(state.Step))
 }
 
 // rewindMetrics drops the records after a step.
@@ -114,7 +116,7 @@ func (r *run) record(w train.Window) error {
 	defer r.spend("write", time.Now())
 	record := recordOf(w)
 	record.ImagesPerSecond = rundir.Number(float64(w.Images) / w.Duration.Seconds())
-	return r.folder.AppendWindow(record)
+	return cmp.Or(r.folder.AppendWindow(record), r.tracker.window(record))
 }
 
 // recordOf is the record of a window but for its speed.
@@ -167,7 +169,7 @@ func (r *run) endEpoch(ctx context.Context, w train.Window) error {
 		}
 	}
 	defer r.spend("write", time.Now())
-	if err := r.folder.AppendEpoch(epoch); err != nil {
+	if err := cmp.Or(r.folder.AppendEpoch(epoch), r.tracker.epoch(epoch, state, len(r.trainer.Weights()))); err != nil {
 		return err
 	}
 	r.epoch = &epoch
@@ -324,7 +326,11 @@ func (r *run) draw(name string, weights []*tensors.Tensor, caption string) error
 	if err != nil {
 		return err
 	}
-	return r.folder.SaveSample(name, png)
+	tag := "samples/validation"
+	if name == "final" {
+		tag = "samples/test"
+	}
+	return cmp.Or(r.folder.SaveSample(name, png), r.tracker.picture(r.trainer.Step(), tag, png))
 }
 
 // show saves the pictures of the model's codes that the config asks for.
@@ -388,6 +394,11 @@ func (r *run) end(failure error) error {
 		m.State = rundir.Pruned
 	case failure != nil:
 		m.State = rundir.Failed
+	}
+	if r.trainer != nil {
+		if err := r.tracker.end(r.trainer.Step(), m); err != nil {
+			return err
+		}
 	}
 	return r.writeManifest()
 }
