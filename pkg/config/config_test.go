@@ -80,9 +80,9 @@ func TestUnreadable(t *testing.T) {
 		"escape":  {"name: é\x1b[2J", "x.yaml:1:8: control character U+001B; remove it"},
 		"long":    {strings.Repeat(" ", maxBytes+1), "x.yaml: more than 1048576 bytes, the most that is read; is this a config?"},
 		"deep":    {strings.Repeat("[", 20000), "x.yaml:1:1: not YAML: exceeded max depth of 10000"},
-		"hidden":  {`"a\e[2Jb": 1`, `x.yaml:1:1: "a\x1b[2Jb": unknown key; allowed here: name, seed, backend, threads, data, corrupt, model, train, evaluate, output`},
+		"hidden":  {`"a\e[2Jb": 1`, `x.yaml:1:1: "a\x1b[2Jb": unknown key; allowed here: name, seed, backend, threads, data, corrupt, model, train, evaluate, output, tracking`},
 		"long name": {strings.Repeat("x", 100) + ": 1",
-			"x.yaml:1:1: " + strings.Repeat("x", 60) + "…: unknown key; allowed here: name, seed, backend, threads, data, corrupt, model, train, evaluate, output"},
+			"x.yaml:1:1: " + strings.Repeat("x", 60) + "…: unknown key; allowed here: name, seed, backend, threads, data, corrupt, model, train, evaluate, output, tracking"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse("x.yaml", []byte(test.text))

@@ -49,6 +49,50 @@ func (e *Experiment) Sections(keys ...string) (map[string]string, error) {
 	return sections, nil
 }
 
+// Values are the single values of the experiment by their keys, such as train.learning_rate: numbers, booleans and text; lists, and
+// mappings in them, as YAML on one line. The name, output and tracking are not among them.
+func (e *Experiment) Values() (map[string]any, error) {
+	node, err := encodeStruct(reflect.ValueOf(e).Elem())
+	if err != nil {
+		return nil, fmt.Errorf("list the experiment's values: %w", err)
+	}
+	values := map[string]any{}
+	if err := collect(values, "", node); err != nil {
+		return nil, fmt.Errorf("list the experiment's values: %w", err)
+	}
+	return values, nil
+}
+
+func collect(values map[string]any, section string, node *yaml.Node) error {
+	for i := 0; i < len(node.Content); i += 2 {
+		key, value := join(section, node.Content[i].Value), node.Content[i+1]
+		switch {
+		case key == "name" || key == "output" || key == "tracking":
+			continue
+		case value.Kind == yaml.MappingNode:
+			if err := collect(values, key, value); err != nil {
+				return err
+			}
+			continue
+		case value.Kind == yaml.SequenceNode:
+			flow := *value
+			flow.Style = yaml.FlowStyle
+			text, err := yaml.Marshal(&flow)
+			if err != nil {
+				return err
+			}
+			values[key] = strings.TrimSpace(string(text))
+			continue
+		}
+		var x any
+		if err := value.Decode(&x); err != nil {
+			return err
+		}
+		values[key] = x
+	}
+	return nil
+}
+
 func encodeStruct(v reflect.Value) (*yaml.Node, error) {
 	node := &yaml.Node{Kind: yaml.MappingNode}
 	for _, f := range fieldsOf(v.Type()) {

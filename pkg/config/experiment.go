@@ -52,6 +52,9 @@ type Experiment struct {
 	// Output is what the run leaves beside its figures.
 	Output Output `yaml:"output"`
 
+	// Tracking is which other tools are told of the run.
+	Tracking Tracking `yaml:"tracking"`
+
 	source source
 }
 
@@ -68,6 +71,16 @@ type Output struct {
 	// plane of a code of two values; map, the test images' codes on a plane, by PCA and t-SNE, which takes half a minute. `latent
 	// generate` makes them later.
 	Show []string `yaml:"show,flow" enum:"samples,interpolation,traversal,manifold,map" maxitems:"5"`
+}
+
+// Tracking is which other tools are told of a run.
+type Tracking struct {
+	// TensorBoard writes event files into the run's folder, for tensorboard --logdir runs: losses, learning rate, figures of
+	// validation and test, sample pictures, and the config's values for the HParams plugin.
+	TensorBoard bool `yaml:"tensorboard"`
+
+	// Histograms adds the distribution of every parameter's values after each epoch.
+	Histograms bool `yaml:"histograms"`
 }
 
 // Default returns an autoencoder on MNIST with the seed's model and training, and no corruption.

@@ -2,6 +2,7 @@ package experiment_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"latent/pkg/backend"
 	"latent/pkg/backend/backendtest"
@@ -70,7 +73,7 @@ func TestDenoises(t *testing.T) {
 // the byte, the epochs' records but for times, and the result.
 func TestResume(t *testing.T) {
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
-		whole, err := experiment.Run(context.Background(), load(t, b, tiny), experiment.Options{})
+		whole, err := experiment.Run(context.Background(), load(t, b, tiny, "tracking.tensorboard=true", "tracking.histograms=true"), experiment.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,7 +84,7 @@ func TestResume(t *testing.T) {
 			ctx, cancel := context.WithCancel(context.Background())
 			log := &stopper{cancel: cancel, after: 2 + stops%2}
 			if run == nil {
-				run, err = experiment.Run(ctx, load(t, b, tiny), experiment.Options{Log: log, Terminal: true})
+				run, err = experiment.Run(ctx, load(t, b, tiny, "tracking.tensorboard=true", "tracking.histograms=true"), experiment.Options{Log: log, Terminal: true})
 			} else {
 				_, err = experiment.Resume(ctx, run.Path, experiment.Options{Log: log, Terminal: true})
 			}
@@ -111,7 +114,85 @@ func TestResume(t *testing.T) {
 		if a, b := fmt.Sprint(manifestOf(t, whole).Result), fmt.Sprint(manifestOf(t, run).Result); a != b {
 			t.Errorf("results differ:\nundisturbed %s\nresumed     %s", a, b)
 		}
+		before, after := eventSteps(t, whole), eventSteps(t, run)
+		for tag, steps := range after {
+			if once := slices.Compact(slices.Clone(steps)); !slices.IsSorted(steps) || len(once) < len(steps) {
+				t.Errorf("events of %s have the steps %v", tag, steps)
+			}
+			if !strings.HasPrefix(tag, "train/") && !slices.Equal(steps, before[tag]) { // windows may be others
+				t.Errorf("events of %s have the steps %v, the undisturbed run's %v", tag, steps, before[tag])
+			}
+		}
+		if len(before) != len(after) || len(after["weights/encoder.layer_1.weight"]) != 4 || len(after["test/psnr"]) != 1 || len(after["samples/test"]) != 1 {
+			t.Errorf("events %v, the undisturbed run's %v", after, before)
+		}
 	})
+}
+
+// eventSteps are the steps of each tag in a run's file for TensorBoard.
+func eventSteps(t *testing.T, run *rundir.Run) map[string][]int {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(run.TensorBoardPath(), "*tfevents*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("files %v, %v", files, err)
+	}
+	data, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := map[string][]int{}
+	for len(data) > 0 {
+		length := int(binary.LittleEndian.Uint64(data))
+		event := fields(t, data[12:][:length])
+		data = data[12+length+4:]
+		step := 0
+		for _, f := range event {
+			if f.number == 2 {
+				step = int(f.varint)
+			}
+		}
+		for _, f := range event {
+			if f.number != 5 { // summary
+				continue
+			}
+			for _, value := range fields(t, f.bytes) {
+				tag := string(fields(t, value.bytes)[0].bytes)
+				steps[tag] = append(steps[tag], step)
+			}
+		}
+	}
+	return steps
+}
+
+type protoField struct {
+	number protowire.Number
+	varint uint64
+	bytes  []byte
+}
+
+func fields(t *testing.T, message []byte) (all []protoField) {
+	t.Helper()
+	for len(message) > 0 {
+		number, kind, n := protowire.ConsumeTag(message)
+		if n < 0 {
+			t.Fatal(protowire.ParseError(n))
+		}
+		message = message[n:]
+		f := protoField{number: number}
+		switch kind {
+		case protowire.VarintType:
+			f.varint, n = protowire.ConsumeVarint(message)
+		case protowire.BytesType:
+			f.bytes, n = protowire.ConsumeBytes(message)
+		default:
+			n = protowire.ConsumeFieldValue(number, kind, message)
+		}
+		if n < 0 {
+			t.Fatal(protowire.ParseError(n))
+		}
+		all, message = append(all, f), message[n:]
+	}
+	return all
 }
 
 // stopper cancels after so many progress lines.

@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,7 @@ type run struct {
 	best       best
 	epoch      *rundir.Epoch // the record of the last epoch
 	isBest     bool          // that epoch was the best so far
+	tracker    *tracker      // nil where nobody is told
 	over       bool          // it is done or diverged, while others of the session may go on
 }
 
@@ -50,7 +52,7 @@ func (r *run) spend(what string, start time.Time) { r.ledger[what] += time.Since
 // restore puts the run where its checkpoint left it. Without one, it is at its first step, and draws the first picture.
 func (r *run) restore() error {
 	if r.checkpoint == nil {
-		if err := r.rewindMetrics(0); err != nil {
+		if err := cmp.Or(r.rewindMetrics(0), r.track(0)); err != nil {
 			return err
 		}
 		if r.session.options.Brief {
@@ -66,7 +68,7 @@ func (r *run) restore() error {
 		return InputError{fmt.Errorf("resume %s: %w", r.folder.Path, err)}
 	}
 	r.best = kept
-	return r.rewindMetrics(state.Step)
+	return cmp.Or(r.rewindMetrics(state.Step), r.track(state.Step))
 }
 
 // rewindMetrics drops the records after a step.
@@ -114,7 +116,7 @@ func (r *run) record(w train.Window) error {
 	defer r.spend("write", time.Now())
 	record := recordOf(w)
 	record.ImagesPerSecond = rundir.Number(float64(w.Images) / w.Duration.Seconds())
-	return r.folder.AppendWindow(record)
+	return cmp.Or(r.folder.AppendWindow(record), r.tracker.window(record))
 }
 
 // recordOf is the record of a window but for its speed.
@@ -167,7 +169,7 @@ func (r *run) endEpoch(ctx context.Context, w train.Window) error {
 		}
 	}
 	defer r.spend("write", time.Now())
-	if err := r.folder.AppendEpoch(epoch); err != nil {
+	if err := cmp.Or(r.folder.AppendEpoch(epoch), r.tracker.epoch(epoch, state, len(r.trainer.Weights()))); err != nil {
 		return err
 	}
 	r.epoch = &epoch
@@ -239,7 +241,11 @@ func (r *run) conclude(ctx context.Context) error {
 		r.over = true
 		return r.end(nil)
 	}
-	caption := fmt.Sprintf("epoch %d · test PSNR %.2f dB", m.Epoch, result.Reconstructed["psnr"].Mean)
+	caption := fmt.Sprintf("epoch %d", m.Epoch)
+	if m.Weights == imported {
+		caption = imported
+	}
+	caption += fmt.Sprintf(" · test PSNR %.2f dB", result.Reconstructed["psnr"].Mean)
 	if result.Corrupted != nil {
 		caption += fmt.Sprintf(" (corrupted input %.2f dB)", result.Corrupted["psnr"].Mean)
 	}
@@ -253,10 +259,12 @@ func (r *run) conclude(ctx context.Context) error {
 	return r.end(nil)
 }
 
-// choice says which weights are to be measured, "best" or "last", and the epoch they are from.
+// choice says which weights are to be measured, "best", "last" or "imported", and the epoch they are from.
 func (r *run) choice() (name string, epoch int) {
 	last := (r.trainer.Step() + r.trainer.StepsPerEpoch() - 1) / r.trainer.StepsPerEpoch()
 	switch {
+	case r.manifest.Imported != nil:
+		return imported, 0
 	case r.best.Epoch == 0:
 		return "last", last
 	case r.experiment.Evaluate.Weights == "last":
@@ -267,7 +275,7 @@ func (r *run) choice() (name string, epoch int) {
 
 // chosen returns the weights of choice.
 func (r *run) chosen() ([]*tensors.Tensor, error) {
-	if name, epoch := r.choice(); name == "last" || epoch*r.trainer.StepsPerEpoch() >= r.trainer.Step() {
+	if name, epoch := r.choice(); name != "best" || epoch*r.trainer.StepsPerEpoch() >= r.trainer.Step() {
 		return r.trainer.Weights(), nil
 	}
 	var weights []*tensors.Tensor
@@ -318,7 +326,11 @@ func (r *run) draw(name string, weights []*tensors.Tensor, caption string) error
 	if err != nil {
 		return err
 	}
-	return r.folder.SaveSample(name, png)
+	tag := "samples/validation"
+	if name == "final" {
+		tag = "samples/test"
+	}
+	return cmp.Or(r.folder.SaveSample(name, png), r.tracker.picture(r.trainer.Step(), tag, png))
 }
 
 // show saves the pictures of the model's codes that the config asks for.
@@ -382,6 +394,11 @@ func (r *run) end(failure error) error {
 		m.State = rundir.Pruned
 	case failure != nil:
 		m.State = rundir.Failed
+	}
+	if r.trainer != nil {
+		if err := r.tracker.end(r.trainer.Step(), m); err != nil {
+			return err
+		}
 	}
 	return r.writeManifest()
 }

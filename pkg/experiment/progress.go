@@ -162,7 +162,11 @@ func (p *progress) result(r *run) {
 	p.line("")
 	p.figures(m, "test images")
 	p.line("")
-	p.line("weights  %s, of epoch %d", m.Weights, m.Epoch)
+	if from := r.manifest.Imported; from != nil {
+		p.line("weights  imported from %s", from.File)
+	} else {
+		p.line("weights  %s, of epoch %d", m.Weights, m.Epoch)
+	}
 	p.line("picture  %s", filepath.Join(r.folder.Path, "samples", "final.png"))
 	for _, name := range r.shown() {
 		p.line("picture  %s", r.folder.PicturePath(name))

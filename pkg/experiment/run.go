@@ -192,6 +192,7 @@ func (s *Session) checkAgainstData(e *config.Experiment) error {
 // Close ends writing to the runs' folders.
 func (s *Session) Close() {
 	for _, r := range s.runs {
+		r.tracker.close()
 		if r.folder != nil {
 			r.folder.Close()
 		}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path/filepath"
+	"strings"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -15,6 +17,7 @@ import (
 	"latent/pkg/evaluate"
 	"latent/pkg/model"
 	"latent/pkg/rundir"
+	"latent/pkg/weights"
 )
 
 // Trained is the model of a run that is done or was stopped, for use.
@@ -38,11 +41,20 @@ type Trained struct {
 // it has none yet, those of its newest checkpoint. overrides change values of the config; the weights stay as they are.
 func Open(ctx context.Context, path string, overrides []string, options Options) (*Trained, error) {
 	options = options.withDefaults()
-	t, err := readTrained(path, overrides, options)
+	t, err := Read(path, overrides, options)
+	if err != nil {
+		return nil, err
+	}
+	t.Backend, err = backend.Open(ctx, t.Experiment.Backend, backend.Options{Log: options.Log, Threads: t.Experiment.Threads})
 	if err != nil {
 		return nil, InputError{err}
 	}
-	t.Backend, err = backend.Open(ctx, t.Experiment.Backend, backend.Options{Log: options.Log, Threads: t.Experiment.Threads})
+	return t, nil
+}
+
+// Read is [Open] without a backend, for what needs only the weights.
+func Read(path string, overrides []string, options Options) (*Trained, error) {
+	t, err := readTrained(path, overrides, options.withDefaults())
 	if err != nil {
 		return nil, InputError{err}
 	}
@@ -181,6 +193,35 @@ func (t *Trained) load(ctx context.Context, options Options) (*dataset.Split, er
 	}
 	t.split = split
 	return split, nil
+}
+
+// Tensors are the weights by their names, as files of weights have them.
+func (t *Trained) Tensors() ([]weights.Tensor, error) {
+	var all []weights.Tensor
+	for i, param := range model.Params(t.Experiment.Model, t.Image) {
+		values, err := tensors.CopyFlatData[float32](t.Weights[i])
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, weights.Tensor{Name: param.Name, Dims: param.Dims, Values: values})
+	}
+	return all, nil
+}
+
+// Describe says what a file of the weights is of: the run, the dataset, the images' size and classes, and what a pixel is.
+func (t *Trained) Describe() map[string]string {
+	d := t.Manifest.Data
+	described := map[string]string{
+		"latent": t.Manifest.Versions["latent"],
+		"run":    t.Manifest.Name + "/" + filepath.Base(t.Run.Path),
+		"step":   fmt.Sprint(t.Step), "dataset": d.Dataset,
+		"height": fmt.Sprint(d.Height), "width": fmt.Sprint(d.Width), "channels": fmt.Sprint(d.Channels),
+		"pixels": "byte / 127.5 - 1", "config_sha256": t.Manifest.ConfigSHA256,
+	}
+	if len(d.Classes) > 0 {
+		described["classes"] = strings.Join(d.Classes, ",")
+	}
+	return described
 }
 
 // Close releases the backend.

@@ -115,6 +115,9 @@ func newCheck(r *run, epochs int) (*check, error) {
 		return nil, err
 	}
 	c := &check{Verification: Verification{Run: r.folder.Path, Differences: []Difference{}, Environment: []Difference{}}, run: r, epochs: map[int]rundir.Epoch{}}
+	if from := r.manifest.Imported; from != nil {
+		return nil, fmt.Errorf("%s: its weights were imported from %s: nothing was trained that could be trained again", r.folder.Path, from.File)
+	}
 	yaml, err := r.folder.Config()
 	if err != nil {
 		return nil, err

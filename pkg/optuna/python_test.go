@@ -1,8 +1,6 @@
 package optuna
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -12,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"latent/pkg/pythontest"
 )
 
 // What Optuna itself reads is what was written, and its plots, importances and dashboard work on it.
@@ -127,40 +127,10 @@ func (o optunaItself) ask(t *testing.T, arguments ...string) {
 	}
 }
 
-// python returns Optuna in the versions of testdata/requirements.txt, in a virtual environment that the first test makes.
+// python returns Optuna in the versions of testdata/requirements.txt.
 func python(t *testing.T) optunaItself {
 	t.Helper()
-	if os.Getenv("LATENT_LONG") == "" {
-		t.Skip("SKIPPED: asks Optuna itself, half a minute and once a minute to install it; set LATENT_LONG=1")
-	}
-	system, err := exec.LookPath("python3")
-	if err != nil {
-		t.Skip("SKIPPED: no python3, so no Optuna to compare with")
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	requirements := read(t, "testdata/requirements.txt")
-	hash := sha256.Sum256(requirements)
-	venv := filepath.Join(cache, "latent", "optuna-venv-"+hex.EncodeToString(hash[:4]))
-	interpreter := filepath.Join(venv, "bin", "python")
-	ready := filepath.Join(venv, "ready")
-	if _, err := os.Stat(ready); err == nil {
-		return optunaItself{interpreter}
-	}
-	for _, command := range []*exec.Cmd{
-		exec.Command(system, "-m", "venv", venv),
-		exec.Command(interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", "testdata/requirements.txt"),
-	} {
-		if output, err := command.CombinedOutput(); err != nil {
-			t.Fatalf("%v: %v\n%s", command, err, output)
-		}
-	}
-	if err := os.WriteFile(ready, requirements, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return optunaItself{interpreter}
+	return optunaItself{pythontest.Interpreter(t, "testdata/requirements.txt")}
 }
 
 // expected writes down what Optuna is to read, in its own words, and returns the file. first is Optuna's number of the first trial.

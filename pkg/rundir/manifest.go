@@ -50,11 +50,20 @@ type Manifest struct {
 	Files map[string]string `json:"files,omitempty"`
 	Model Model             `json:"model"`
 
+	// Imported says where the weights of a run are from that was not trained here; nil of others.
+	Imported *Imported `json:"imported,omitempty"`
+
 	Progress Progress `json:"progress"`
 	// Timings are seconds of wall time, summed over all processes that worked on the run: start, data, compile, train,
 	// evaluate, write.
 	Timings map[string]float64 `json:"timings"`
 	Result  Result             `json:"result"`
+}
+
+// Imported is a file of weights.
+type Imported struct {
+	File   string `json:"file"` // its name
+	SHA256 string `json:"sha256"`
 }
 
 // Backend is what computed.
@@ -135,7 +144,7 @@ type Result struct {
 	Probe *Probe `json:"probe,omitempty"`
 	// Generated are the figures of generated images, with evaluate.generated.
 	Generated *Generated `json:"generated,omitempty"`
-	// Weights says which weights were measured: "best" or "last", and after which epoch.
+	// Weights says which weights were measured: "best" or "last", and after which epoch; or "imported".
 	Weights string `json:"weights,omitempty"`
 	Epoch   int    `json:"epoch,omitempty"`
 	// BestEpoch and BestValidationLoss are the epoch with the lowest validation loss, where images are held out.

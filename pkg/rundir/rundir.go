@@ -13,6 +13,7 @@
 //	checkpoints/     the newest and the best; see [Checkpoint]
 //	samples/         epoch-0000.png …, final.png; missing where none was drawn
 //	pictures/        of the model's codes: samples.png, map.png …; the same
+//	tensorboard/     event files, with tracking.tensorboard
 //	report.html      one self-contained page
 //
 // Promised: every file but metrics.jsonl is written whole or not at all, under a temporary name, synced and renamed;
@@ -62,7 +63,10 @@ const (
 	lockFile     = ".lock"
 	samplesDir   = "samples"
 	picturesDir  = "pictures"
-	pngSuffix    = ".png"
+
+	tensorBoardDir = "tensorboard"
+
+	pngSuffix = ".png"
 )
 
 // Create makes the folder of a new run, DIR/NAME/TIME-ID, and locks it for writing.
@@ -219,6 +223,9 @@ func (r *Run) ConfigPath() string { return filepath.Join(r.Path, configFile) }
 
 // Config reads config.yaml.
 func (r *Run) Config() ([]byte, error) { return readBounded(r.ConfigPath(), 1<<20) }
+
+// TensorBoardPath is the path of the folder for TensorBoard.
+func (r *Run) TensorBoardPath() string { return filepath.Join(r.Path, tensorBoardDir) }
 
 // WriteReport writes report.html.
 func (r *Run) WriteReport(html []byte) error { return r.write(reportFile, html) }

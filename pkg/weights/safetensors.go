@@ -1,0 +1,203 @@
+package weights
+
+import (
+	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+)
+
+// The format of safetensors, version 0.x: 8 bytes with the length of the header, little-endian; the header, a JSON object of
+// name to dtype, shape and data_offsets, with text under __metadata__; and the values, without gaps. The header begins with { and
+// may be padded with blanks.
+const (
+	metadataKey = "__metadata__"
+	// maxHeader bounds the header that is read. A tensor takes about 100 bytes of it.
+	maxHeader = 16 << 20
+)
+
+// entry is a tensor in the header.
+type entry struct {
+	DType   string   `json:"dtype"`
+	Shape   []int    `json:"shape"`
+	Offsets [2]int64 `json:"data_offsets"` // of the values' beginning
+}
+
+// WriteSafetensors writes tensors, in the order of their names, with metadata.
+func WriteSafetensors(w io.Writer, tensors []Tensor, metadata map[string]string) error {
+	if err := check(tensors); err != nil {
+		return fmt.Errorf("write safetensors: %w", err)
+	}
+	tensors = byName(tensors)
+	header := map[string]any{}
+	if len(metadata) > 0 {
+		header[metadataKey] = metadata
+	}
+	offset := int64(0)
+	for _, t := range tensors {
+		if t.Name == metadataKey {
+			return fmt.Errorf("write safetensors: a tensor cannot be named %q", t.Name)
+		}
+		end := offset + 4*int64(len(t.Values))
+		header[t.Name] = entry{DType: "F32", Shape: append([]int{}, t.Dims...), Offsets: [2]int64{offset, end}}
+		offset = end
+	}
+	head, err := json.Marshal(header) // in the order of the keys
+	if err != nil {
+		return fmt.Errorf("write safetensors: %w", err)
+	}
+	for len(head)%8 > 0 {
+		head = append(head, ' ')
+	}
+	if _, err := w.Write(append(binary.LittleEndian.AppendUint64(nil, uint64(len(head))), head...)); err != nil {
+		return fmt.Errorf("write safetensors: %w", err)
+	}
+	for _, t := range tensors {
+		if err := writeValues(w, t.Values); err != nil {
+			return fmt.Errorf("write safetensors: %s: %w", t.Name, err)
+		}
+	}
+	return nil
+}
+
+// dtypes are those that are read, with the size of a value in bytes and how it becomes a float32. F64 is rounded.
+var dtypes = map[string]struct {
+	size  int
+	value func([]byte) float32
+}{
+	"F32":  {4, func(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b)) }},
+	"F64":  {8, func(b []byte) float32 { return float32(math.Float64frombits(binary.LittleEndian.Uint64(b))) }},
+	"BF16": {2, func(b []byte) float32 { return math.Float32frombits(uint32(binary.LittleEndian.Uint16(b)) << 16) }},
+	"F16":  {2, func(b []byte) float32 { return half(binary.LittleEndian.Uint16(b)) }},
+}
+
+// half is the value of a float16's bits (IEEE 754, binary16).
+func half(bits uint16) float32 {
+	sign, exponent, fraction := float64(1), int(bits>>10&31), float64(bits&1023)/1024
+	if bits>>15 == 1 {
+		sign = -1
+	}
+	switch exponent {
+	case 0:
+		return float32(sign * math.Ldexp(fraction, -14))
+	case 31:
+		if fraction > 0 {
+			return float32(math.NaN())
+		}
+		return float32(math.Inf(int(sign)))
+	}
+	return float32(sign * math.Ldexp(1+fraction, exponent-15))
+}
+
+// ReadSafetensors reads a file of size bytes: its tensors in the order of their values, and the metadata.
+func ReadSafetensors(r io.Reader, size int64) ([]Tensor, map[string]string, error) {
+	tensors, metadata, err := readSafetensors(r, size)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read safetensors: %w", err)
+	}
+	return tensors, metadata, nil
+}
+
+func readSafetensors(r io.Reader, size int64) ([]Tensor, map[string]string, error) {
+	var prefix [8]byte
+	if _, err := io.ReadFull(r, prefix[:]); err != nil {
+		return nil, nil, cutOff(err)
+	}
+	length := binary.LittleEndian.Uint64(prefix[:])
+	if length > maxHeader || int64(length) > size-8 {
+		return nil, nil, fmt.Errorf("a header of %d bytes in a file of %d: it is no safetensors, or was cut off", length, size)
+	}
+	head := make([]byte, length)
+	if _, err := io.ReadFull(r, head); err != nil {
+		return nil, nil, cutOff(err)
+	}
+	entries, metadata, err := parseHeader(head)
+	if err != nil {
+		return nil, nil, err
+	}
+	names := slices.SortedFunc(maps.Keys(entries), func(a, b string) int {
+		from, to := entries[a].Offsets, entries[b].Offsets
+		return cmp.Or(cmp.Compare(from[0], to[0]), cmp.Compare(from[1], to[1]), cmp.Compare(a, b))
+	})
+	if err := checkOffsets(names, entries, size-8-int64(length)); err != nil {
+		return nil, nil, err
+	}
+	var tensors []Tensor
+	for _, name := range names {
+		e := entries[name]
+		bytes := make([]byte, e.Offsets[1]-e.Offsets[0])
+		if _, err := io.ReadFull(r, bytes); err != nil {
+			return nil, nil, cutOff(err)
+		}
+		dtype := dtypes[e.DType]
+		t := Tensor{Name: name, Dims: e.Shape, Values: make([]float32, len(bytes)/dtype.size)}
+		for i := range t.Values {
+			t.Values[i] = dtype.value(bytes[i*dtype.size:])
+		}
+		tensors = append(tensors, t)
+	}
+	return tensors, metadata, nil
+}
+
+func cutOff(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("it was cut off")
+	}
+	return err
+}
+
+func parseHeader(head []byte) (map[string]entry, map[string]string, error) {
+	var raw map[string]json.RawMessage
+	if err := json.Unmarshal(head, &raw); err != nil {
+		return nil, nil, fmt.Errorf("its header: %w", err)
+	}
+	var metadata map[string]string
+	entries := map[string]entry{}
+	for name, value := range raw {
+		var err error
+		if name == metadataKey {
+			err = json.Unmarshal(value, &metadata)
+		} else {
+			var e entry
+			err = json.Unmarshal(value, &e)
+			entries[name] = e
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("its header, %.100q: %w", name, err)
+		}
+	}
+	return entries, metadata, nil
+}
+
+// checkOffsets wants the tensors' values to fill the rest of the file, in this order, each as its shape and dtype say.
+func checkOffsets(names []string, entries map[string]entry, rest int64) error {
+	at := int64(0)
+	for _, name := range names {
+		e := entries[name]
+		dtype, known := dtypes[e.DType]
+		if !known {
+			return fmt.Errorf("tensor %.100q is %.20q; those that are read are %s", name, e.DType, strings.Join(slices.Sorted(maps.Keys(dtypes)), ", "))
+		}
+		size := int64(dtype.size)
+		for _, dim := range e.Shape {
+			if dim < 0 || dim > 0 && size > rest/int64(dim) {
+				return fmt.Errorf("tensor %.100q has shape %.100s, more than the file holds", name, fmt.Sprint(e.Shape))
+			}
+			size *= int64(dim)
+		}
+		if e.Offsets != [2]int64{at, at + size} {
+			return fmt.Errorf("tensor %.100q lies at %d to %d, want %d to %d", name, e.Offsets[0], e.Offsets[1], at, at+size)
+		}
+		at += size
+	}
+	if at != rest {
+		return fmt.Errorf("%d bytes of values, its tensors have %d", rest, at)
+	}
+	return nil
+}
