@@ -1,0 +1,211 @@
+package onnx
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"latent/pkg/backend/backendtest"
+	"latent/pkg/dataset"
+	"latent/pkg/model"
+	"latent/pkg/random"
+)
+
+// tolerance is how far onnxruntime may be from Latent.
+const tolerance = 1e-5
+
+// images is how many the outputs are compared of.
+const images = 1000
+
+// onnx.checker accepts the files of every kind of model, and onnxruntime makes of 1, 7 and 1,000 images what Latent makes of them
+// on XLA.
+func TestRuntime(t *testing.T) {
+	python := environment(t)
+	xla := backendtest.XLA(t)
+	root := t.TempDir()
+	var folders []string
+	for _, c := range cases() {
+		folder := filepath.Join(root, strings.ReplaceAll(c.name, " ", "-"))
+		if err := os.Mkdir(folder, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		folders = append(folders, folder)
+		s := c.source()
+		exported, err := Export(s)
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		list, _, err := parts(s.Model, s.Image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, file := range exported.Files {
+			if err := os.WriteFile(filepath.Join(folder, file.Name), file.Data, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			inputs := s.inputs(t, list[i])
+			build := func(inputs []*Node) []*Node {
+				outputs := s.build(list[i], inputs)
+				for i := range outputs {
+					outputs[i] = Identity(outputs[i])
+				}
+				return outputs
+			}
+			var args []any
+			for _, input := range append(inputs, s.Weights...) {
+				args = append(args, input)
+			}
+			outputs, err := CallOnceN(xla.Compute, build, args...)
+			if err != nil {
+				t.Fatalf("%s, %s: %v", c.name, file.Name, err)
+			}
+			save(t, folder, strings.TrimSuffix(file.Name, ".onnx"), file, inputs, outputs)
+		}
+	}
+	output, err := exec.Command(python, append([]string{"testdata/check.py"}, folders...)...).Output()
+	if err != nil {
+		if exit, is := err.(*exec.ExitError); is {
+			err = fmt.Errorf("%w\n%s", err, exit.Stderr)
+		}
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(output)) {
+		var name, file string
+		var images int
+		var deviation float64
+		if _, err := fmt.Sscan(line, &name, &file, &images, &deviation); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		t.Logf("%s, %s of %d: %.2g", name, file, images, deviation)
+		if !(deviation <= tolerance) {
+			t.Errorf("%s, %s of %d images: onnxruntime is %g off, want at most %g", name, file, images, deviation, tolerance)
+		}
+	}
+}
+
+// inputs are generated images with their labels, or drawn codes.
+func (s Source) inputs(t *testing.T, p part) []*tensors.Tensor {
+	t.Helper()
+	list := s.shapes(p, images)
+	glyphs := dataset.Kinds["glyphs"]().(*dataset.Glyphs)
+	glyphs.Train, glyphs.Test, glyphs.Validation = 1, images, 0
+	if s.Image.Channels == 3 {
+		glyphs.Colour = "rgb"
+	}
+	split, err := glyphs.Load(t.Context(), dataset.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := make([]float32, list[0].Size())
+	if p.input == codeName {
+		values = random.NewSeed(3).Normal(len(values), 1)
+	} else {
+		for i, pixel := range split.Test.Pixels {
+			values[i] = float32(pixel)/127.5 - 1
+		}
+	}
+	inputs := []*tensors.Tensor{tensors.FromFlatDataAndDimensions(values, list[0].Dimensions...)}
+	if classes := model.Conditions(s.Model); classes > 0 {
+		labels := make([]int64, images)
+		for i := range labels {
+			labels[i] = int64(split.Test.Labels[i]) % int64(classes)
+		}
+		inputs = append(inputs, tensors.FromFlatDataAndDimensions(labels, images))
+	}
+	return inputs
+}
+
+// save writes the inputs and outputs of a file as check.py reads them.
+func save(t *testing.T, folder, name string, file File, inputs, outputs []*tensors.Tensor) {
+	t.Helper()
+	type array struct {
+		Name  string `json:"name"`
+		File  string `json:"file"`
+		DType string `json:"dtype"`
+		Shape []int  `json:"shape"`
+	}
+	var told struct {
+		Images  []int   `json:"images"`
+		Inputs  []array `json:"inputs"`
+		Outputs []array `json:"outputs"`
+	}
+	told.Images = []int{1, 7, images}
+	list := func(kind string, values []Value, all []*tensors.Tensor) []array {
+		var arrays []array
+		for i, value := range values {
+			var raw []byte
+			var err error
+			all[i].MustConstFlatData(func(flat any) { raw, err = littleEndian(flat) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			a := array{value.Name, fmt.Sprintf("%s.%s.%s", name, kind, value.Name), numpy[value.DType], all[i].Shape().Dimensions}
+			if err := os.WriteFile(filepath.Join(folder, a.File), raw, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			arrays = append(arrays, a)
+		}
+		return arrays
+	}
+	told.Inputs, told.Outputs = list("in", file.Inputs, inputs), list("out", file.Outputs, outputs)
+	text, err := json.Marshal(told)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, name+".json"), text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// numpy are its names of types.
+var numpy = map[dtypes.DType]string{dtypes.Float32: "float32", dtypes.Int32: "int32", dtypes.Int64: "int64"}
+
+// environment returns the interpreter of a virtual environment with the versions of testdata/requirements.txt, which the first
+// test makes.
+func environment(t *testing.T) string {
+	t.Helper()
+	if os.Getenv("LATENT_LONG") == "" {
+		t.Skip("SKIPPED: runs the files in onnxruntime, a minute and once a minute to install it; set LATENT_LONG=1")
+	}
+	system, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("SKIPPED: no python3, so no onnxruntime")
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	requirements, err := os.ReadFile("testdata/requirements.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash := sha256.Sum256(requirements)
+	venv := filepath.Join(cache, "latent", "onnx-venv-"+hex.EncodeToString(hash[:4]))
+	interpreter := filepath.Join(venv, "bin", "python")
+	ready := filepath.Join(venv, "ready")
+	if _, err := os.Stat(ready); err == nil {
+		return interpreter
+	}
+	for _, command := range []*exec.Cmd{
+		exec.Command(system, "-m", "venv", venv),
+		exec.Command(interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", "testdata/requirements.txt"),
+	} {
+		if output, err := command.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", command, err, output)
+		}
+	}
+	if err := os.WriteFile(ready, requirements, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return interpreter
+}
