@@ -154,18 +154,17 @@ func (f *function) ReduceMax(x compute.Value, axes ...int) (compute.Value, error
 
 func (f *function) reduce(op compute.OpType, name string, x compute.Value, axes []int) (compute.Value, error) {
 	in := x.(*value)
+	if len(axes) == 0 {
+		for axis := range in.shape.Rank() {
+			axes = append(axes, axis)
+		}
+	}
 	shape, err := shapeinference.Reduce(in.shape, axes)
 	return f.record(op, shape, err, []*value{in}, func(w *writer, in []operand) (operand, error) {
-		inputs := namesOf(in)
-		if len(axes) > 0 {
-			inputs = append(inputs, w.integers(axes...))
+		if slices.ContainsFunc(axes, func(axis int) bool { return ofBatch(in[0].dims[axis]) }) {
+			return operand{}, errAcross
 		}
-		for axis, size := range in[0].dims {
-			if ofBatch(size) && (len(axes) == 0 || slices.Contains(axes, axis)) {
-				return operand{}, errAcross
-			}
-		}
-		return operand{w.node(name, inputs, attribute{name: "keepdims", value: 0}), shape.Dimensions}, nil
+		return operand{w.node(name, []string{in[0].name, w.integers(axes...)}, attribute{name: "keepdims", value: 0}), shape.Dimensions}, nil
 	})
 }
 

@@ -97,32 +97,35 @@ func TestRuntime(t *testing.T) {
 func (s Source) inputs(t *testing.T, p part) []*tensors.Tensor {
 	t.Helper()
 	list := s.shapes(p, images)
-	glyphs := dataset.Kinds["glyphs"]().(*dataset.Glyphs)
-	glyphs.Train, glyphs.Test, glyphs.Validation = 1, images, 0
-	if s.Image.Channels == 3 {
-		glyphs.Colour = "rgb"
-	}
-	split, err := glyphs.Load(t.Context(), dataset.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	values := make([]float32, list[0].Size())
-	if p.input == codeName {
-		values = random.NewSeed(3).Normal(len(values), 1)
-	} else {
-		for i, pixel := range split.Test.Pixels {
-			values[i] = float32(pixel)/127.5 - 1
+	values := random.NewSeed(3).Normal(list[0].Size(), 1)
+	if p.input == imageName {
+		// Of images of other sizes than the glyphs', the pixels are those of some glyphs in a row.
+		pixels := glyphs(t)
+		for i := range values {
+			values[i] = float32(pixels[i%len(pixels)])/127.5 - 1
 		}
 	}
 	inputs := []*tensors.Tensor{tensors.FromFlatDataAndDimensions(values, list[0].Dimensions...)}
 	if classes := model.Conditions(s.Model); classes > 0 {
 		labels := make([]int64, images)
 		for i := range labels {
-			labels[i] = int64(split.Test.Labels[i]) % int64(classes)
+			labels[i] = int64(i % classes)
 		}
 		inputs = append(inputs, tensors.FromFlatDataAndDimensions(labels, images))
 	}
 	return inputs
+}
+
+// glyphs returns the pixels of some.
+func glyphs(t *testing.T) []uint8 {
+	t.Helper()
+	g := dataset.Kinds["glyphs"]().(*dataset.Glyphs)
+	g.Train, g.Test, g.Validation = 1, images, 0
+	split, err := g.Load(t.Context(), dataset.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return split.Test.Pixels
 }
 
 // save writes the inputs and outputs of a file as check.py reads them.
