@@ -16,7 +16,6 @@
 package onnx
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
@@ -46,7 +45,7 @@ var Pixels = [2]string{"pixels", "byte / 127.5 - 1, in [-1, 1]"}
 // Exported are a model's files.
 type Exported struct {
 	Files []File
-	// Missing says of each file that other models have, and of what else is not in the files, why this model has none.
+	// Missing says what of the model is not in the files, and why.
 	Missing []string
 }
 
@@ -56,6 +55,12 @@ type File struct {
 	Inputs, Outputs []Value
 	Data            []byte
 }
+
+// KindError says why nothing of a kind of model can be exported.
+type KindError struct{ Reason string }
+
+// Error returns the reason.
+func (e KindError) Error() string { return e.Reason }
 
 // part is what a file computes. It is a function of images or codes, and of labels where the model is given any.
 type part struct {
@@ -76,7 +81,7 @@ func parts(m model.Model, image model.Image) (list []part, missing []string, err
 	coded, hasCode := m.(model.Coded)
 	_, flows := m.(model.Field)
 	if flows && !hasCode {
-		return nil, nil, errors.New("this kind of model does nothing but generate, by a sampler that is no part of an ONNX file; `latent generate` draws its images")
+		return nil, nil, KindError{"this kind of model does nothing but generate, by a sampler that is no part of an ONNX file; `latent generate` draws its images"}
 	}
 	if flows {
 		missing = append(missing, "the flow that draws codes: it takes many steps, and `latent generate` takes them")
@@ -110,7 +115,7 @@ func encoder(m model.Model) part {
 	return e
 }
 
-// Export returns the files of a model.
+// Export returns the files of a model. Of a kind that none can be made of, it returns a [KindError].
 func Export(s Source) (Exported, error) {
 	list, missing, err := parts(s.Model, s.Image)
 	if err != nil {

@@ -1,6 +1,9 @@
 package onnx
 
 import (
+	"strconv"
+	"strings"
+
 	"github.com/gomlx/compute/dtypes"
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -147,11 +150,27 @@ func (p tensorProto) encode() message {
 
 // Value is an input or an output of a file.
 type Value struct {
-	Name  string       `json:"name"`
-	DType dtypes.DType `json:"-"`
+	Name  string
+	DType dtypes.DType
 	// Dims are the sizes of its axes; 0 is the number of images, which is chosen with each call.
-	Dims []int `json:"dims"`
+	Dims []int
 }
+
+// Axes are Dims as texts, "batch" the first.
+func (v Value) Axes() []string {
+	var axes []string
+	for _, size := range v.Dims {
+		if size == 0 {
+			axes = append(axes, batchName)
+		} else {
+			axes = append(axes, strconv.Itoa(size))
+		}
+	}
+	return axes
+}
+
+// String returns for example "image [batch, 28, 28, 1]".
+func (v Value) String() string { return v.Name + " [" + strings.Join(v.Axes(), ", ") + "]" }
 
 // batchName is what the files call the number of images.
 const batchName = "batch"

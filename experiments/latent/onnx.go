@@ -1,0 +1,85 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"latent/pkg/experiment"
+	"latent/pkg/onnx"
+)
+
+// exportONNX writes a run's model as ONNX files.
+func exportONNX(t *experiment.Trained) (exported, error) {
+	metadata, err := onnxMetadata(t)
+	if err != nil {
+		return exported{}, err
+	}
+	made, err := onnx.Export(onnx.Source{
+		Model: t.Experiment.Model, Image: t.Image, Weights: t.Weights, Version: experiment.Version(), Metadata: metadata,
+	})
+	if kind := (onnx.KindError{}); errors.As(err, &kind) {
+		return exported{}, experiment.InputError{Err: t.Experiment.Problem("model.kind", "%s", kind.Reason)}
+	}
+	if err != nil {
+		return exported{}, err
+	}
+	e := exported{missing: made.Missing}
+	for _, file := range made.Files {
+		e.files = append(e.files, exportedFile{
+			name: file.Name, data: file.Data, about: joined(file.Inputs) + " → " + joined(file.Outputs),
+			details: map[string][]onnxValue{"inputs": told(file.Inputs), "outputs": told(file.Outputs)},
+		})
+	}
+	return e, nil
+}
+
+// onnxMetadata says where the files come from, and what a program needs to know beside them.
+func onnxMetadata(t *experiment.Trained) ([][2]string, error) {
+	folder, err := filepath.Abs(t.Run.Path)
+	if err != nil {
+		return nil, err
+	}
+	list := [][2]string{
+		{"run", t.Manifest.Name},
+		{"run_id", filepath.Base(folder)},
+		{"step", strconv.Itoa(t.Step)},
+		{"dataset", t.Manifest.Data.Dataset},
+		{"height", strconv.Itoa(t.Image.Height)},
+		{"width", strconv.Itoa(t.Image.Width)},
+		{"channels", strconv.Itoa(t.Image.Channels)},
+	}
+	if len(t.Manifest.Data.Classes) > 0 {
+		classes, err := json.Marshal(t.Manifest.Data.Classes)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, [2]string{"classes", string(classes)})
+	}
+	return append(list, [2]string{"latent_version", experiment.Version()}), nil
+}
+
+// onnxValue is an input or output as --json prints it.
+type onnxValue struct {
+	Name string   `json:"name"`
+	Type string   `json:"type"`
+	Axes []string `json:"axes"`
+}
+
+func told(values []onnx.Value) []onnxValue {
+	var list []onnxValue
+	for _, v := range values {
+		list = append(list, onnxValue{v.Name, strings.ToLower(v.DType.String()), v.Axes()})
+	}
+	return list
+}
+
+func joined(values []onnx.Value) string {
+	var texts []string
+	for _, v := range values {
+		texts = append(texts, v.String())
+	}
+	return strings.Join(texts, ", ")
+}
