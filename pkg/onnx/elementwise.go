@@ -30,7 +30,7 @@ var elementwise = map[compute.OpType]string{
 func writeElementwise(w *writer, v *value, in []operand) (operand, error) {
 	op, found := elementwise[v.op]
 	if !found {
-		return operand{}, errors.New("ONNX has none like it")
+		return operand{}, errors.New("ONNX has no operation of its own for it")
 	}
 	return operand{w.node(op, namesOf(in)), together(in)}, nil
 }
@@ -58,12 +58,12 @@ func together(in []operand) []int {
 }
 
 func (f *function) unary(op compute.OpType, x compute.Value) (compute.Value, error) {
-	in := x.(*value)
-	shape, err := shapeinference.UnaryOp(op, in.shape)
+	input := x.(*value)
+	shape, err := shapeinference.UnaryOp(op, input.shape)
 	if err != nil {
 		return nil, err
 	}
-	return f.add(&value{op: op, shape: shape, inputs: []*value{in}, write: writeElementwise}), nil
+	return f.add(&value{op: op, shape: shape, inputs: []*value{input}, write: writeElementwise}), nil
 }
 
 func (f *function) binary(op compute.OpType, lhs, rhs compute.Value) (compute.Value, error) {
@@ -91,10 +91,10 @@ func (f *function) Where(condition, onTrue, onFalse compute.Value) (compute.Valu
 
 // ConvertDType converts the elements.
 func (f *function) ConvertDType(x compute.Value, dtype dtypes.DType) (compute.Value, error) {
-	in := x.(*value)
-	shape := in.shape.Clone()
+	input := x.(*value)
+	shape := input.shape.Clone()
 	shape.DType = dtype
-	return f.add(&value{op: compute.OpTypeConvertDType, shape: shape, inputs: []*value{in}, write: func(w *writer, _ *value, in []operand) (operand, error) {
+	return f.add(&value{op: compute.OpTypeConvertDType, shape: shape, inputs: []*value{input}, write: func(w *writer, _ *value, in []operand) (operand, error) {
 		return operand{w.node("Cast", namesOf(in), attribute{name: "to", value: elementTypes[dtype]}), in[0].dims}, nil
 	}}), nil
 }

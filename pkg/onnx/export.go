@@ -121,6 +121,9 @@ func Export(s Source) (Exported, error) {
 	if err != nil {
 		return Exported{}, err
 	}
+	if params := model.Params(s.Model, s.Image); len(s.Weights) != len(params) {
+		return Exported{}, fmt.Errorf("export a model of %d parameters: %d weights", len(params), len(s.Weights))
+	}
 	exported := Exported{Missing: missing}
 	for _, p := range list {
 		file, err := s.file(p)

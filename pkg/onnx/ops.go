@@ -15,8 +15,8 @@ import (
 // errAcross is the problem of operations that mix images or count them: what is recorded of them holds for one number of images.
 var errAcross = errors.New("it looks across the images of a batch")
 
-// record keeps an operation on the whole of its inputs.
-func (f *function) record(op compute.OpType, shape shapes.Shape, err error, inputs []*value, write func(w *writer, in []operand) (operand, error)) (compute.Value, error) {
+// keep adds an operation on the whole of its inputs.
+func (f *function) keep(op compute.OpType, shape shapes.Shape, err error, inputs []*value, write func(w *writer, in []operand) (operand, error)) (compute.Value, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -31,31 +31,31 @@ func (f *function) record(op compute.OpType, shape shapes.Shape, err error, inpu
 
 // Reshape gives the values of x other sizes.
 func (f *function) Reshape(x compute.Value, dims ...int) (compute.Value, error) {
-	in := x.(*value)
-	shape, err := shapeinference.Reshape(in.shape, dims)
-	return f.record(compute.OpTypeReshape, shape, err, []*value{in}, func(w *writer, in []operand) (operand, error) {
+	input := x.(*value)
+	shape, err := shapeinference.Reshape(input.shape, dims)
+	return f.keep(compute.OpTypeReshape, shape, err, []*value{input}, func(w *writer, in []operand) (operand, error) {
 		return w.reshape(in[0], shape.Dimensions)
 	})
 }
 
 // Transpose puts the axes of x into another order.
 func (f *function) Transpose(x compute.Value, order ...int) (compute.Value, error) {
-	in := x.(*value)
-	shape, err := shapeinference.Transpose(in.shape, order)
-	return f.record(compute.OpTypeTranspose, shape, err, []*value{in}, func(w *writer, in []operand) (operand, error) {
+	input := x.(*value)
+	shape, err := shapeinference.Transpose(input.shape, order)
+	return f.keep(compute.OpTypeTranspose, shape, err, []*value{input}, func(w *writer, in []operand) (operand, error) {
 		return operand{w.transpose(in[0].name, order), shape.Dimensions}, nil
 	})
 }
 
 // BroadcastInDim repeats x along new axes and those of size 1. axes: those of shape that x has
 func (f *function) BroadcastInDim(x compute.Value, shape shapes.Shape, axes []int) (compute.Value, error) {
-	in := x.(*value)
-	if err := shapeinference.BroadcastInDim(in.shape, shape, axes, nil); err != nil {
+	input := x.(*value)
+	if err := shapeinference.BroadcastInDim(input.shape, shape, axes, nil); err != nil {
 		return nil, err
 	}
 	shape = shape.Clone()
-	shape.DType = in.shape.DType
-	return f.add(&value{op: compute.OpTypeBroadcastInDim, shape: shape, inputs: []*value{in}, write: func(w *writer, v *value, in []operand) (operand, error) {
+	shape.DType = input.shape.DType
+	return f.add(&value{op: compute.OpTypeBroadcastInDim, shape: shape, inputs: []*value{input}, write: func(w *writer, _ *value, in []operand) (operand, error) {
 		if len(in[0].dims) == 0 {
 			return in[0], nil
 		}
@@ -69,7 +69,7 @@ func (f *function) BroadcastInDim(x compute.Value, shape shapes.Shape, axes []in
 
 // Iota counts along an axis.
 func (f *function) Iota(shape shapes.Shape, axis int) (compute.Value, error) {
-	return f.record(compute.OpTypeIota, shape, nil, nil, func(w *writer, _ []operand) (operand, error) {
+	return f.keep(compute.OpTypeIota, shape, nil, nil, func(w *writer, _ []operand) (operand, error) {
 		n := shape.Dimensions[axis]
 		if ofBatch(n) {
 			return operand{}, errAcross
@@ -107,7 +107,7 @@ func (f *function) Concatenate(axis int, parts ...compute.Value) (compute.Value,
 		inputs = append(inputs, part.(*value))
 	}
 	shape, err := shapeinference.Concatenate(shapesOf(inputs), axis)
-	return f.record(compute.OpTypeConcatenate, shape, err, inputs, func(w *writer, in []operand) (operand, error) {
+	return f.keep(compute.OpTypeConcatenate, shape, err, inputs, func(w *writer, in []operand) (operand, error) {
 		if slices.ContainsFunc(in, func(x operand) bool { return ofBatch(x.dims[axis]) }) {
 			return operand{}, errAcross
 		}
@@ -117,9 +117,9 @@ func (f *function) Concatenate(axis int, parts ...compute.Value) (compute.Value,
 
 // Slice takes the places from starts to before limits, every stride-th.
 func (f *function) Slice(x compute.Value, starts, limits, strides []int) (compute.Value, error) {
-	in := x.(*value)
-	shape, err := shapeinference.Slice(in.shape, starts, limits, strides)
-	return f.record(compute.OpTypeSlice, shape, err, []*value{in}, func(w *writer, in []operand) (operand, error) {
+	input := x.(*value)
+	shape, err := shapeinference.Slice(input.shape, starts, limits, strides)
+	return f.keep(compute.OpTypeSlice, shape, err, []*value{input}, func(w *writer, in []operand) (operand, error) {
 		var axes, from, to, steps []int
 		for axis, size := range in[0].dims {
 			if shape.Dimensions[axis] == size {
@@ -153,14 +153,14 @@ func (f *function) ReduceMax(x compute.Value, axes ...int) (compute.Value, error
 }
 
 func (f *function) reduce(op compute.OpType, name string, x compute.Value, axes []int) (compute.Value, error) {
-	in := x.(*value)
+	input := x.(*value)
 	if len(axes) == 0 {
-		for axis := range in.shape.Rank() {
+		for axis := range input.shape.Rank() {
 			axes = append(axes, axis)
 		}
 	}
-	shape, err := shapeinference.Reduce(in.shape, axes)
-	return f.record(op, shape, err, []*value{in}, func(w *writer, in []operand) (operand, error) {
+	shape, err := shapeinference.Reduce(input.shape, axes)
+	return f.keep(op, shape, err, []*value{input}, func(w *writer, in []operand) (operand, error) {
 		if slices.ContainsFunc(axes, func(axis int) bool { return ofBatch(in[0].dims[axis]) }) {
 			return operand{}, errAcross
 		}
@@ -170,9 +170,9 @@ func (f *function) reduce(op compute.OpType, name string, x compute.Value, axes 
 
 // ArgMinMax finds the place of the smallest or largest value along an axis, the first of equal ones.
 func (f *function) ArgMinMax(x compute.Value, axis int, dtype dtypes.DType, least bool) (compute.Value, error) {
-	in := x.(*value)
-	shape, err := shapeinference.ArgMinMax(in.shape, axis, dtype)
-	return f.record(compute.OpTypeArgMinMax, shape, err, []*value{in}, func(w *writer, in []operand) (operand, error) {
+	input := x.(*value)
+	shape, err := shapeinference.ArgMinMax(input.shape, axis, dtype)
+	return f.keep(compute.OpTypeArgMinMax, shape, err, []*value{input}, func(w *writer, in []operand) (operand, error) {
 		if ofBatch(in[0].dims[axis]) {
 			return operand{}, errAcross
 		}
@@ -189,10 +189,10 @@ func (f *function) ArgMinMax(x compute.Value, axis int, dtype dtypes.DType, leas
 func (f *function) DotGeneral(lhs compute.Value, lhsSum, lhsBatch []int, rhs compute.Value, rhsSum, rhsBatch []int, config compute.DotGeneralConfig) (compute.Value, error) {
 	inputs := []*value{lhs.(*value), rhs.(*value)}
 	shape, err := shapeinference.DotGeneral(inputs[0].shape, lhsSum, lhsBatch, inputs[1].shape, rhsSum, rhsBatch, config)
-	return f.record(compute.OpTypeDotGeneral, shape, err, inputs, func(w *writer, in []operand) (operand, error) {
+	return f.keep(compute.OpTypeDotGeneral, shape, err, inputs, func(w *writer, in []operand) (operand, error) {
 		a, b := in[0], in[1]
 		if len(a.dims) != 2 || len(b.dims) != 2 || len(lhsSum) != 1 || len(lhsBatch) > 0 {
-			return operand{}, fmt.Errorf("a product of %v and %v over axes %v and %v is none of matrices", inputs[0].shape, inputs[1].shape, lhsSum, rhsSum)
+			return operand{}, fmt.Errorf("a product of ranks %d and %d over axes %v and %v is none of two matrices", len(a.dims), len(b.dims), lhsSum, rhsSum)
 		}
 		if ofBatch(a.dims[lhsSum[0]]) || ofBatch(b.dims[1-rhsSum[0]]) {
 			return operand{}, errAcross
@@ -211,7 +211,7 @@ func (f *function) ConvGeneral(input, kernel compute.Value, axes compute.Convolv
 ) (compute.Value, error) {
 	inputs := []*value{input.(*value), kernel.(*value)}
 	shape, err := shapeinference.ConvGeneral(inputs[0].shape, inputs[1].shape, axes, strides, paddings, inputDilations, kernelDilations, channelGroups, batchGroups)
-	return f.record(compute.OpTypeConvGeneral, shape, err, inputs, func(w *writer, in []operand) (operand, error) {
+	return f.keep(compute.OpTypeConvGeneral, shape, err, inputs, func(w *writer, in []operand) (operand, error) {
 		if batchGroups > 1 || slices.ContainsFunc(inputDilations, func(n int) bool { return n != 1 }) {
 			return operand{}, errors.New("ONNX has no convolution with groups of images or a dilated input")
 		}

@@ -61,6 +61,9 @@ func (w *writer) write(f *function, parameters []string) ([]operand, error) {
 	var outputs []operand
 	for _, output := range f.outputs {
 		dims := output.shape.Dimensions
+		if len(dims) == 0 || dims[0] != batch || slices.ContainsFunc(dims[1:], ofBatch) {
+			return nil, errors.New("an output has not one row for each image")
+		}
 		outputs = append(outputs, operand{w.whole(written[output], dims), dims})
 	}
 	return outputs, nil
