@@ -63,9 +63,9 @@ func onnxMetadata(t *experiment.Trained) ([][2]string, error) {
 
 // onnxValue is an input or output as --json prints it.
 type onnxValue struct {
-	Name string   `json:"name"`
-	Type string   `json:"type"`
-	Axes []string `json:"axes"`
+	Name string `json:"name"`
+	Type string `json:"type"`
+	Axes []any  `json:"axes"` // sizes, or "batch"
 }
 
 func told(values []onnx.Value) []onnxValue {

@@ -1,7 +1,7 @@
 package onnx
 
 import (
-	"strconv"
+	"fmt"
 	"strings"
 
 	"github.com/gomlx/compute/dtypes"
@@ -156,21 +156,27 @@ type Value struct {
 	Dims []int
 }
 
-// Axes are Dims as texts, "batch" the first.
-func (v Value) Axes() []string {
-	var axes []string
+// Axes are Dims for people and programs: "batch" where the size is the number of images.
+func (v Value) Axes() []any {
+	axes := []any{}
 	for _, size := range v.Dims {
 		if size == 0 {
 			axes = append(axes, batchName)
 		} else {
-			axes = append(axes, strconv.Itoa(size))
+			axes = append(axes, size)
 		}
 	}
 	return axes
 }
 
 // String returns for example "image [batch, 28, 28, 1]".
-func (v Value) String() string { return v.Name + " [" + strings.Join(v.Axes(), ", ") + "]" }
+func (v Value) String() string {
+	var axes []string
+	for _, axis := range v.Axes() {
+		axes = append(axes, fmt.Sprint(axis))
+	}
+	return v.Name + " [" + strings.Join(axes, ", ") + "]"
+}
 
 // batchName is what the files call the number of images.
 const batchName = "batch"
