@@ -1,51 +1,66 @@
 package main
 
 import (
-	"bytes"
-	"cmp"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"latent/pkg/config"
 	"latent/pkg/experiment"
-	"latent/pkg/rundir"
-	"latent/pkg/weights"
 )
 
-// exports are the formats that a run's model is written in: each returns files by their names.
-var exports = map[string]func(*experiment.Trained) (map[string][]byte, error){
+// exportFormats holds every format by its name.
+var exportFormats = map[string]func(t *experiment.Trained) (exported, error){
 	"npz":         exportNPZ,
+	"onnx":        exportONNX,
 	"safetensors": exportSafetensors,
 }
 
+// exported is what a format makes of a run.
+type exported struct {
+	files []exportedFile
+	// missing says what of the model is not in the files, and why.
+	missing []string
+}
+
+// exportedFile is a file to write.
+type exportedFile struct {
+	name string
+	data []byte
+	// about says in a line what the file holds; details say it for programs.
+	about   string
+	details any
+}
+
 func newExport(c *console) *cobra.Command {
+	formats := strings.Join(slices.Sorted(maps.Keys(exportFormats)), ", ")
 	var format, out string
 	var force, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "export RUN",
-		Short: "Write a run's model for other tools",
-		Long: `Export writes the weights of the run in a folder, those that its figures were measured with, to a folder:
+		Short: "Write a run's model as files for other programs",
+		Long: `Export writes the model of a run, with the weights that its figures were measured with, into a folder.
 
-  npz          weights.npz, for NumPy
-  safetensors  weights.safetensors, for PyTorch, JAX and others; latent import reads it again
-
-docs/weights.md says what is in them.`,
-		Example: "  latent export runs/mnist-denoise/2026-11-24T10-15-30-7f3a --format safetensors -o exported",
+  onnx         encoder.onnx, decoder.onnx and model.onnx, from image to reconstruction, for any number of images at once; what a
+               kind of model has none of is told. docs/onnx.md has inputs, outputs and a program that runs them.
+  safetensors  weights.safetensors, the weights alone, for PyTorch, JAX and latent import
+  npz          weights.npz, the same for NumPy; docs/weights.md has names and shapes`,
+		Example: "  latent export runs/mnist-denoise/2026-11-24T10-15-30-7f3a --format onnx -o exported",
 		Args:    cobra.ExactArgs(1),
 	}
-	formats := strings.Join(slices.Sorted(maps.Keys(exports)), ", ")
-	cmd.Flags().StringVar(&format, "format", "safetensors", "one of "+formats)
-	cmd.Flags().StringVarP(&out, "output", "o", "", "folder for the files; it is made where it is not (default: export in the run's folder)")
+	cmd.Flags().StringVar(&format, "format", "onnx", "of the files: "+formats)
+	cmd.Flags().StringVarP(&out, "out", "o", "exported", "folder for the files")
 	cmd.Flags().BoolVar(&force, "force", false, "write over files that are there")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the files' paths as JSON")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print what was written as JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		export, found := exports[format]
+		export, found := exportFormats[format]
 		if !found {
 			return usageError{fmt.Errorf("--format=%s: want one of %s", format, formats)}
 		}
@@ -53,105 +68,85 @@ docs/weights.md says what is in them.`,
 		if err != nil {
 			return err
 		}
-		files, err := export(trained)
+		made, err := export(trained)
 		if err != nil {
 			return err
 		}
-		paths, err := writeFiles(cmp.Or(out, filepath.Join(trained.Run.Path, "export")), files, force)
-		if err != nil {
+		if err := made.write(c, out, force); err != nil {
 			return experiment.InputError{Err: err}
 		}
-		if asJSON {
-			return printJSON(c, struct {
-				Run   string   `json:"run"`
-				Files []string `json:"files"`
-			}{args[0], paths})
+		if !asJSON {
+			return nil
 		}
-		for _, path := range paths {
-			fmt.Fprintf(c.stderr, "written  %s\n", path)
-		}
-		return nil
+		return printJSON(c, made.told(args[0], format, out))
 	}
 	return cmd
 }
 
-// writeFiles writes files into a folder, and returns their paths. Where one is there already, none is written but with force.
-func writeFiles(dir string, files map[string][]byte, force bool) ([]string, error) {
-	var paths []string
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		path := filepath.Join(dir, name)
+// write writes the files, all or, where one of them is there already, none.
+func (e exported) write(c *console, out string, force bool) error {
+	for _, file := range e.files {
+		path := filepath.Join(out, file.name)
 		if _, err := os.Lstat(path); err == nil && !force {
-			return nil, fmt.Errorf("%s is there already; choose another folder with --output, or write over it with --force", path)
-		}
-		paths = append(paths, path)
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("%w; choose another folder with --output", err)
-	}
-	for _, path := range paths {
-		if err := writeNew(path, files[filepath.Base(path)], force); err != nil {
-			return nil, fmt.Errorf("%w; choose another folder with --output", err)
+			return fmt.Errorf("%s is there already; choose another folder with --out, or write over it with --force", path)
 		}
 	}
-	return paths, nil
+	if err := canWrite(out); err != nil {
+		return fmt.Errorf("write to the folder %s: %w; choose another with --out", out, err)
+	}
+	for _, file := range e.files {
+		path := filepath.Join(out, file.name)
+		if err := writeNew(path, file.data, force); err != nil {
+			return errors.Join(err, errors.New("choose another folder with --out"))
+		}
+		fmt.Fprintf(c.stderr, "file     %s: %s\n", path, file.about)
+	}
+	for _, what := range e.missing {
+		fmt.Fprintf(c.stderr, "without  %s\n", what)
+	}
+	return nil
 }
 
-func exportNPZ(t *experiment.Trained) (map[string][]byte, error) {
-	tensors, err := t.Tensors()
+// told is what --json prints.
+func (e exported) told(run, format, out string) any {
+	type file struct {
+		File    string `json:"file"`
+		Bytes   int    `json:"bytes"`
+		Details any    `json:"details,omitempty"`
+	}
+	var files []file
+	for _, f := range e.files {
+		files = append(files, file{filepath.Join(out, f.name), len(f.data), f.details})
+	}
+	return struct {
+		Run     string   `json:"run"`
+		Format  string   `json:"format"`
+		Files   []file   `json:"files"`
+		Missing []string `json:"missing,omitempty"`
+	}{run, format, files, e.missing}
+}
+
+// metadata says where files come from, and what a program needs to know beside them.
+func metadata(t *experiment.Trained) ([][2]string, error) {
+	folder, err := filepath.Abs(t.Run.Path)
 	if err != nil {
 		return nil, err
 	}
-	var file bytes.Buffer
-	if err := weights.WriteNPZ(&file, tensors); err != nil {
-		return nil, err
+	list := [][2]string{
+		{"run", t.Manifest.Name},
+		{"run_id", filepath.Base(folder)},
+		{"step", strconv.Itoa(t.Step)},
+		{"dataset", t.Manifest.Data.Dataset},
+		{"height", strconv.Itoa(t.Image.Height)},
+		{"width", strconv.Itoa(t.Image.Width)},
+		{"channels", strconv.Itoa(t.Image.Channels)},
 	}
-	return map[string][]byte{"weights.npz": file.Bytes()}, nil
-}
-
-func exportSafetensors(t *experiment.Trained) (map[string][]byte, error) {
-	tensors, err := t.Tensors()
-	if err != nil {
-		return nil, err
-	}
-	var file bytes.Buffer
-	if err := weights.WriteSafetensors(&file, tensors, t.Describe()); err != nil {
-		return nil, err
-	}
-	return map[string][]byte{"weights.safetensors": file.Bytes()}, nil
-}
-
-func newImport(c *console) *cobra.Command {
-	var out string
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "import WEIGHTS CONFIG [key=value …]",
-		Short: "Make a run of weights that were trained elsewhere",
-		Long: `Import takes the weights of an experiment's model from a safetensors file, measures them on the test images, draws the final
-picture, and leaves a run's folder, on which eval, denoise, generate and export work.
-
-The file is one that latent export wrote, or, for a dense model, a PyTorch state dict of linear layers:
-
-  safetensors.torch.save_file(model.state_dict(), "model.safetensors")
-
-Its layers are taken in the order of their names, the encoder's before the decoder's, and must be those of the config.`,
-		Example: "  latent import model.safetensors configs/mnist/denoise.yaml",
-		Args:    cobra.MinimumNArgs(2),
-	}
-	cmd.Flags().StringVar(&out, "out", "", "folder for all runs, instead of output.dir")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the run's folder and manifest as JSON at the end")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		e, err := config.Load(args[1], args[2:]...)
+	if len(t.Manifest.Data.Classes) > 0 {
+		classes, err := json.Marshal(t.Manifest.Data.Classes)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if out != "" {
-			e.Output.Dir = out
-		}
-		run, err := experiment.Import(cmd.Context(), e, args[0], experiment.Options{Log: c.stderr, Terminal: c.terminal(), Command: commandLine()})
-		if err != nil || !asJSON {
-			return err
-		}
-		return printRuns(c, []*rundir.Run{run})
+		list = append(list, [2]string{"classes", string(classes)})
 	}
-	return cmd
+	return append(list, [2]string{"latent_version", experiment.Version()}), nil
 }

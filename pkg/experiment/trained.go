@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"path/filepath"
-	"strings"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -206,22 +204,6 @@ func (t *Trained) Tensors() ([]weights.Tensor, error) {
 		all = append(all, weights.Tensor{Name: param.Name, Dims: param.Dims, Values: values})
 	}
 	return all, nil
-}
-
-// Describe says what a file of the weights is of: the run, the dataset, the images' size and classes, and what a pixel is.
-func (t *Trained) Describe() map[string]string {
-	d := t.Manifest.Data
-	described := map[string]string{
-		"latent": t.Manifest.Versions["latent"],
-		"run":    t.Manifest.Name + "/" + filepath.Base(t.Run.Path),
-		"step":   fmt.Sprint(t.Step), "dataset": d.Dataset,
-		"height": fmt.Sprint(d.Height), "width": fmt.Sprint(d.Width), "channels": fmt.Sprint(d.Channels),
-		"pixels": "byte / 127.5 - 1", "config_sha256": t.Manifest.ConfigSHA256,
-	}
-	if len(d.Classes) > 0 {
-		described["classes"] = strings.Join(d.Classes, ",")
-	}
-	return described
 }
 
 // Close releases the backend.

@@ -31,3 +31,13 @@ type Evidence struct {
 	Cost       *Node // −log p(x | z) at a draw z from q(z | x): [batch]
 	Divergence *Node // KL(q(z | x) ‖ p(z)) of each dimension: [batch, latent]
 }
+
+// Variational is a model whose code is a normal distribution for each image.
+type Variational interface {
+	Model
+
+	// Posterior returns the mean and the log variance of q(z | x): [batch, latent] each.
+	//
+	// x: [batch, height, width, channels], pixels in [-1, 1]
+	Posterior(p *Pass, x *Node) (mean, logVariance *Node)
+}

@@ -104,13 +104,13 @@ func (v *VAE) OutputActivation() string {
 
 // Apply encodes x to the mean of its posterior, and decodes that. x: [batch, height, width, channels].
 func (v *VAE) Apply(p *Pass, x *Node) Output {
-	mean, _ := v.posterior(p, x)
+	mean, _ := v.Posterior(p, x)
 	logits := Reshape(v.Decode(p, mean), x.Shape().Dimensions...)
 	return Output{Latent: mean, Logits: logits, Image: pixels(v.OutputActivation(), logits)}
 }
 
-// posterior returns the mean and the log variance of q(z | x): [batch, latent] each.
-func (v *VAE) posterior(p *Pass, x *Node) (mean, logVariance *Node) {
+// Posterior returns the mean and the log variance of q(z | x): [batch, latent] each.
+func (v *VAE) Posterior(p *Pass, x *Node) (mean, logVariance *Node) {
 	ends := v.encode(p, v.beside(p, flat(x)), meanLayer, logVarianceLayer)
 	return ends[0], ends[1]
 }
@@ -151,7 +151,7 @@ func (v *VAE) Objective(p *Pass, clean, damaged *Node) (Output, []Term) {
 
 // terms returns the parts of the objective for standard normal noise: [batch, samples, latent].
 func (v *VAE) terms(p *Pass, x, seen, noise *Node) []Term {
-	mean, logVariance := v.posterior(p, seen)
+	mean, logVariance := v.Posterior(p, seen)
 	if v.Bound == "iwae" {
 		return []Term{{Name: "iwae", Value: Neg(logMeanExp(v.logWeights(p, x, mean, logVariance, noise)))}}
 	}
@@ -229,13 +229,13 @@ func (v *VAE) logWeights(p *Pass, x, mean, logVariance, noise *Node) *Node {
 
 // Evidence returns the parts of the evidence bound, with β = 1.
 func (v *VAE) Evidence(p *Pass, x *Node) Evidence {
-	mean, logVariance := v.posterior(p, x)
+	mean, logVariance := v.Posterior(p, x)
 	z := reparameterise(mean, logVariance, p.Draw().Normal(x.Shape().Dim(0), 1, v.Latent))
 	return Evidence{Mean: mean, Cost: Squeeze(v.cost(p, x, z), 1), Divergence: divergence(mean, logVariance)}
 }
 
 // LogWeights returns the log of the importance weights of draws from the posterior.
 func (v *VAE) LogWeights(p *Pass, x *Node, draws int) *Node {
-	mean, logVariance := v.posterior(p, x)
+	mean, logVariance := v.Posterior(p, x)
 	return v.logWeights(p, x, mean, logVariance, p.Draw().Normal(x.Shape().Dim(0), draws, v.Latent))
 }

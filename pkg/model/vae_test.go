@@ -148,7 +148,7 @@ func TestIWAEWithOneDrawIsVAE(t *testing.T) {
 				iwae.Bound = "iwae"
 				weighted := gradient(ReduceAllSum(Sum(iwae.terms(p, x, x, noise))))
 
-				mean, logVariance := v.posterior(p, x)
+				mean, logVariance := v.Posterior(p, x)
 				deviation := Sqrt(Exp(logVariance))
 				z := Add(mean, Mul(deviation, Squeeze(noise, 1)))
 				square := func(a *Node) *Node { return Mul(a, a) }
