@@ -56,6 +56,9 @@ Ctrl-C saves what runs; "latent sweep resume DIR" goes on, and tries what an und
 			return usageError{errors.New("which sweep? for example: latent sweep configs/sweeps/noise-lr.yaml")}
 		}
 		overrides := args[1:]
+		if cmd.Flags().Changed("workers") && workers < 1 {
+			return usageError{fmt.Errorf("--workers=%d: want 1 or more", workers)}
+		}
 		if n := workersOf(cmd, workers); n != 0 {
 			overrides = append(overrides, fmt.Sprintf("workers=%d", n))
 		}
@@ -255,6 +258,10 @@ the experiment as it was before the sweep.`,
 
 func printConfirmed(w io.Writer, s *sweep.Sweep, c *sweep.Confirmation) {
 	metric := s.Config.Objective[0].Metric
+	if len(c.Seeds) == 1 { // which says nothing of others
+		fmt.Fprintf(w, "\n%s with the fresh seed %d\ntrial %-4d %10.5g\nbase       %10.5g\n", metric, c.Seeds[0], c.Trial, c.Best.Mean, c.Base.Mean)
+		return
+	}
 	fmt.Fprintf(w, "\n%s with fresh seeds %v, mean ± 95 %% over seeds\n", metric, c.Seeds)
 	fmt.Fprintf(w, "trial %-4d %10.5g ± %.2g\n", c.Trial, c.Best.Mean, c.Best.Interval)
 	fmt.Fprintf(w, "base       %10.5g ± %.2g\n", c.Base.Mean, c.Base.Interval)
@@ -348,7 +355,7 @@ journal: FILE writes one while it runs.`,
 		}
 		defer s.Close()
 		if err := s.ExportOptuna(cmd.Context(), optuna); err != nil {
-			return err
+			return experiment.InputError{Err: err}
 		}
 		fmt.Fprintf(c.stderr, "wrote %s, study %s\n", optuna, s.Record.Study)
 		return nil

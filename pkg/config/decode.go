@@ -78,6 +78,8 @@ func (d *decoder) value(key string, at place, node *yaml.Node, f field, into ref
 	case f.isSections() && node.Kind == yaml.MappingNode:
 		into.Set(reflect.MakeSlice(f.typ, 1, 1))
 		d.mapping(key+".0", node, fieldsOf(f.typ.Elem()), nil, into.Index(0))
+	case f.isSections() && node.Kind == yaml.ScalarNode:
+		mismatch(fmt.Sprintf("; write {%s: %s}", fieldsOf(f.typ.Elem())[0].name, shorten(node.Value)))
 	case f.typ.Kind() == reflect.Slice:
 		d.list(key, at, node, f, into)
 	case f.typ.Kind() == reflect.Struct && node.Kind == yaml.MappingNode:

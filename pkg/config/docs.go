@@ -39,7 +39,7 @@ var docs = map[string]string{
 	"config.Sweep.Budget":              "Budget ends the sweep.",
 	"config.Sweep.Deterministic":       "Deterministic makes what is tried, and what is stopped early, the same whatever the order in which trials end: trials are proposed a generation at a time, of workers × stack, from the results of the generations before. The price: a generation waits for its slowest trial, and the strategy learns later. Without it, each proposal rests on what is there. It is true by default with one worker; with several false.",
 	"config.Sweep.Dir":                 "Dir is the folder for all sweeps; a sweep's own folder is DIR/NAME/TIME-ID.",
-	"config.Sweep.EarlyStopping":       "EarlyStopping ends trials that look worse than others on their way, by the objective's values after each epoch.",
+	"config.Sweep.EarlyStopping":       "EarlyStopping ends trials that look worse than others on their way, by the objective's values after each epoch: for test.psnr and test.ssim by those of the validation images, for other objectives that an epoch does not have by the validation loss. Of several objectives it is the first.",
 	"config.Sweep.Generation":          "Generation is how many trials are proposed at a time with deterministic; 0 is workers × stack.",
 	"config.Sweep.Journal":             "Journal is a file to which the sweep writes Optuna's journal while it runs, for optuna-dashboard; empty for none.",
 	"config.Sweep.Name":                "Name names the folder of the sweeps: letters, digits, '-', '_' and '.'. Without it, it is the sweep file's name.",

@@ -77,6 +77,9 @@ func (d *decoder) dimensions(s *Sweep, key, prefix string, node *yaml.Node, pare
 	for i := 0; i < len(node.Content); i += 2 {
 		name, value := node.Content[i], node.Content[i+1]
 		at, path, target := d.placeOf(name), join(key, printable(name.Value)), join(prefix, name.Value)
+		if first := indexOf(node, name.Value); first >= 0 && first < i {
+			continue // written twice, which was told already
+		}
 		d.places[path] = at
 		kind := ""
 		if value.Kind == yaml.MappingNode && len(value.Content) == 2 {
@@ -113,14 +116,20 @@ func distributionNames() []string {
 // dimension reads one parameter.
 func (d *decoder) dimension(s *Sweep, at dimensionPlace, target string, p search.Parameter, values *yaml.Node, parent, option int) {
 	p.Name, p.Parent, p.Option = target, parent, option
-	twice := slices.IndexFunc(s.space, func(other search.Parameter) bool { return other.Name == target })
-	if twice >= 0 && s.space[twice].Parent == parent && s.space[twice].Option == option {
-		d.report(at.key, at.at, "written twice; it is already in %s", s.dimensions[twice].place.at)
-		return
-	}
-	if twice >= 0 {
-		// The same key under another choice is another parameter.
+	for i, other := range s.dimensions {
+		if other.Key != target {
+			continue
+		}
+		if !s.exclusive(i, parent, option) {
+			d.report(at.key, at.at, "%s is searched in %s already, and both would be there at once; take one out", target, other.place.at)
+			return
+		}
+		// The same key under another value of a choice is another parameter.
 		p.Name = fmt.Sprintf("%s@%s", target, s.dimensions[parent].Options[option])
+	}
+	if message := unsearchable(s, target); message != "" {
+		d.report(at.key, at.at, "%s", message)
+		return
 	}
 	dimension := Dimension{Key: target, place: at}
 	if p.Kind == search.Choice {
@@ -150,6 +159,33 @@ func (d *decoder) dimension(s *Sweep, at dimensionPlace, target string, p search
 	default:
 		s.space, s.dimensions = append(s.space, p), append(s.dimensions, dimension)
 	}
+}
+
+// exclusive says whether a parameter is never there at once with one under an option of parent: some choice that both rest on has
+// one value for the one and another for the other.
+func (s *Sweep) exclusive(i, parent, option int) bool {
+	chosen := map[int]int{}
+	for p, o := parent, option; p >= 0; p, o = s.space[p].Parent, s.space[p].Option {
+		chosen[p] = o
+	}
+	for p, o := s.space[i].Parent, s.space[i].Option; p >= 0; p, o = s.space[p].Parent, s.space[p].Option {
+		if other, both := chosen[p]; both && other != o {
+			return true
+		}
+	}
+	return false
+}
+
+// unsearchable says why a key cannot be searched; "" where it can.
+func unsearchable(s *Sweep, key string) string {
+	section, _, _ := strings.Cut(key, ".")
+	switch {
+	case section == "name" || section == "output" || section == "tracking":
+		return "it changes nothing that is measured; give it in set"
+	case key == "seed" && s.Seeds > 1:
+		return "each trial has the seeds from the experiment's on: seeds of two trials would be the same; search it with seeds: 1, or take it out"
+	}
+	return ""
 }
 
 // choice reads the options of a choice, and the spaces under them.

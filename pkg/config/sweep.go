@@ -2,7 +2,9 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"math"
 	"net/url"
 	"path/filepath"
 	"reflect"
@@ -42,7 +44,9 @@ type Sweep struct {
 	// Strategy chooses what to try next.
 	Strategy search.Method `yaml:"strategy" kind:"kind"`
 
-	// EarlyStopping ends trials that look worse than others on their way, by the objective's values after each epoch.
+	// EarlyStopping ends trials that look worse than others on their way, by the objective's values after each epoch: for test.psnr
+	// and test.ssim by those of the validation images, for other objectives that an epoch does not have by the validation loss. Of
+	// several objectives it is the first.
 	EarlyStopping search.Pruner `yaml:"early_stopping" kind:"kind"`
 
 	// Budget ends the sweep.
@@ -116,14 +120,14 @@ type Budget struct {
 
 	// Time is how long the sweep begins new trials, such as 90s, 30m or 1h30m, counted over all processes from the first to the
 	// last; empty is no such limit. Trials that run then are finished.
-	Time string `yaml:"time" pattern:"^([0-9]+(\\.[0-9]+)?[hms])*$"`
+	Time string `yaml:"time"`
 }
 
 // Duration is the time; 0 for no limit.
 func (b Budget) Duration() time.Duration {
 	d, err := time.ParseDuration(b.Time)
 	if err != nil {
-		return 0 // empty: the pattern allows nothing else that is none
+		return 0 // empty: nothing else that is none passes the check
 	}
 	return d
 }
@@ -232,6 +236,9 @@ func (s *Sweep) check(d *decoder, path string) {
 		d.contradiction(fmt.Sprintf("%d trials cannot train together in generations of %d; lower it, or raise generation", s.Stack, s.Generation), "stack", "generation")
 	}
 	s.checkObjectives(d)
+	if allowed, err := time.ParseDuration(s.Budget.Time); s.Budget.Time != "" && (err != nil || allowed <= 0) {
+		d.contradiction(fmt.Sprintf("found %q, want a time such as 90s, 30m or 1h30m", s.Budget.Time), "budget.time")
+	}
 	if s.Budget.Trials == 0 && s.Budget.Time == "" {
 		d.contradiction("no end: give budget.trials, budget.time, or both", "budget")
 	}
@@ -273,6 +280,9 @@ func (s *Sweep) check(d *decoder, path string) {
 	if _, err := s.Strategy.New(s.space, len(s.Objective), s.Seed); err != nil {
 		d.contradiction(err.Error(), "strategy")
 	}
+	if h, ok := s.EarlyStopping.(*search.Hyperband); ok && h.MaxSteps > 0 && h.MaxSteps < h.MinSteps {
+		d.contradiction(fmt.Sprintf("%d is below min_steps, which is %d", h.MaxSteps, h.MinSteps), "early_stopping.max_steps", "early_stopping")
+	}
 }
 
 // metricNames are the metrics whose names are fixed, and metricSections the beginnings of the others'.
@@ -290,6 +300,9 @@ func (s *Sweep) checkObjectives(d *decoder) {
 	}
 	for i, o := range s.Objective {
 		key := fmt.Sprintf("objective.%d.metric", i)
+		if slices.ContainsFunc(s.Objective[:i], func(other Objective) bool { return other.Metric == o.Metric }) {
+			d.contradiction(fmt.Sprintf("%s is an objective already", o.Metric), key, "objective")
+		}
 		known := slices.Contains(metricNames, o.Metric) || slices.ContainsFunc(metricSections, func(section string) bool {
 			return strings.HasPrefix(o.Metric, section) && len(o.Metric) > len(section)
 		})
@@ -318,6 +331,9 @@ func (s *Sweep) checkBase(d *decoder) {
 		if strings.HasPrefix(o.Metric, "val_") && e.Data.ValidationImages() == 0 {
 			d.contradiction("the experiment holds out no images: set data.validation above 0", fmt.Sprintf("objective.%d.metric", i), "objective")
 		}
+		if strings.HasPrefix(o.Metric, "generated.") && e.Evaluate.Generated == 0 {
+			d.contradiction("the experiment generates no images: set evaluate.generated, such as set: {evaluate: {generated: 10000}}", fmt.Sprintf("objective.%d.metric", i), "objective")
+		}
 	}
 	told := map[string]bool{}
 	for i, parameter := range s.space {
@@ -333,9 +349,14 @@ func (s *Sweep) checkBase(d *decoder) {
 			for j := range p {
 				p[j] = absent
 			}
-			// The parameter alone, with the choices that it rests on.
+			// The parameter alone, with the choices that it rests on, and those of the section that it is in.
 			for j, v := i, value; j >= 0; j, v = s.space[j].Parent, float64(s.space[j].Option) {
 				p[j] = v
+			}
+			for j, d := range s.dimensions {
+				if s.space[j].Kind == search.Choice && s.space[j].Parent < 0 && math.IsNaN(p[j]) && strings.HasPrefix(s.dimensions[i].Key, d.Key+".") {
+					p[j] = 0
+				}
 			}
 			d.blameSpace(s, p, told)
 			if told[s.dimensions[i].place.key] {
@@ -369,7 +390,7 @@ func (s *Sweep) SearchSpace() search.Space { return s.space }
 // Dimensions tell what the parameters of the space are.
 func (s *Sweep) Dimensions() []Dimension { return s.dimensions }
 
-// Overrides are the values that a point gives to keys of the experiment, as KEY=VALUE.
+// Overrides are the values that a point gives to keys of the experiment, as KEY=VALUE: those of a section before those in it.
 func (s *Sweep) Overrides(p search.Point) []string {
 	var overrides []string
 	for i := range s.space {
@@ -377,6 +398,11 @@ func (s *Sweep) Overrides(p search.Point) []string {
 			overrides = append(overrides, s.dimensions[i].Key+"="+s.dimensions[i].Text(p[i]))
 		}
 	}
+	depth := func(override string) int {
+		key, _, _ := strings.Cut(override, "=")
+		return strings.Count(key, ".")
+	}
+	slices.SortStableFunc(overrides, func(a, b string) int { return cmp.Compare(depth(a), depth(b)) })
 	return overrides
 }
 

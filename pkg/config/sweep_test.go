@@ -152,3 +152,22 @@ func TestSweepYAML(t *testing.T) {
 		t.Errorf("overrides %q, resolved %q", a, b)
 	}
 }
+
+// What is searched in a list that is itself searched is put into the list that was chosen, wherever the two are written.
+func TestSectionsFirst(t *testing.T) {
+	s, err := ParseSweep("s.yaml", []byte(`
+base: base.yaml
+objective: {metric: val_psnr}
+space: {model.encoder.0: {int: [33, 64]}, model.encoder: {choice: [[64, 32], [128, 32]]}}
+`), []byte("data: {dataset: glyphs}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := s.Experiment(search.Point{40, 1}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := e.Model.(*model.Dense).Encoder; !slices.Equal(got, []int{40, 32}) {
+		t.Errorf("the encoder is %v, want 40 and 32", got)
+	}
+}

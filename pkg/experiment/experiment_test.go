@@ -326,6 +326,37 @@ func TestSeeds(t *testing.T) {
 	})
 }
 
+// A step whose loss is finite may leave weights whose validation loss is not: the run has diverged, and others go on.
+func TestDivergesInValidation(t *testing.T) {
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		lab := experiment.NewLab(experiment.Options{})
+		defer lab.Close()
+		var both []*config.Experiment
+		for _, rate := range []string{"1e-3", "1000"} {
+			both = append(both, load(t, b, tiny, "train.max_steps=2", "train.optimizer=sgd", "model.output=linear", "train.learning_rate="+rate))
+		}
+		session, err := lab.Start(t.Context(), both, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer session.Close()
+		for _, err := range session.Epochs(t.Context()) {
+			if err != nil && !strings.Contains(err.Error(), "1 of 2 runs diverged") {
+				t.Error(err)
+			}
+		}
+		for i, want := range []rundir.State{rundir.Done, rundir.Diverged} {
+			if m := manifestOf(t, session.Folders()[i]); m.State != want {
+				t.Errorf("run %d is %s, %s; want %s", i, m.State, m.Error, want)
+			}
+		}
+		_, err = experiment.Run(t.Context(), both[1], experiment.Options{})
+		if !errors.Is(err, train.ErrDiverged) || !strings.Contains(err.Error(), "on the validation images") || !strings.Contains(err.Error(), "lower train.learning_rate") {
+			t.Errorf("alone: %v", err)
+		}
+	})
+}
+
 // A seed that diverges ends alone, and is told of.
 func TestSeedsDiverge(t *testing.T) {
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -33,6 +34,7 @@ type run struct {
 	epoch      *rundir.Epoch // the record of the last epoch
 	isBest     bool          // that epoch was the best so far
 	tracker    *tracker      // nil where nobody is told
+	divergence error         // why it diverged, in an epoch whose others did not
 	over       bool          // it is done or diverged, while others of the session may go on
 }
 
@@ -88,9 +90,7 @@ func (r *run) trained() bool {
 // take records a window, and at the end of an epoch validates, draws and saves. A run that is trained is concluded.
 func (r *run) take(ctx context.Context, w train.Window) error {
 	if w.Err != nil {
-		r.over = true
-		r.session.progress.line("%v", r.diverged(w.Err))
-		return r.end(r.diverged(w.Err))
+		return r.diverge(w.Err)
 	}
 	if err := r.record(w); err != nil {
 		return err
@@ -99,7 +99,9 @@ func (r *run) take(ctx context.Context, w train.Window) error {
 		return nil
 	}
 	// Not to be interrupted: a checkpoint at an epoch's end means that the epoch was validated and recorded.
-	if err := r.endEpoch(context.WithoutCancel(ctx), w); err != nil {
+	if err := r.endEpoch(context.WithoutCancel(ctx), w); errors.Is(err, train.ErrDiverged) {
+		return r.diverge(err)
+	} else if err != nil {
 		return err
 	}
 	if r.stopsEarly(w.Epoch) {
@@ -109,6 +111,17 @@ func (r *run) take(ctx context.Context, w train.Window) error {
 		return r.conclude(ctx)
 	}
 	return nil
+}
+
+// diverge ends a run that has diverged, while others of the session may go on.
+func (r *run) diverge(err error) error {
+	r.divergence = r.diverged(err)
+	r.trainer.Stop()
+	r.over, r.epoch = true, nil
+	if len(r.session.runs) > 1 { // of one alone it is the session's error
+		r.session.progress.line("%v", r.divergence)
+	}
+	return r.end(r.divergence)
 }
 
 // record writes a window's line.
@@ -157,6 +170,9 @@ func (r *run) endEpoch(ctx context.Context, w train.Window) error {
 	epoch, state, err := r.validate(ctx, w)
 	if err != nil {
 		return err
+	}
+	if loss := epoch.ValLoss; loss != nil && (math.IsNaN(float64(*loss)) || math.IsInf(float64(*loss), 0)) {
+		return fmt.Errorf("epoch %d, on the validation images: %w", w.Epoch, train.ErrDiverged)
 	}
 	epoch.Seconds = rundir.Number(r.session.epochTime.Seconds())
 	r.isBest = epoch.ValLoss != nil && (r.best.Epoch == 0 || float64(*epoch.ValLoss) < r.best.Loss)

@@ -386,10 +386,20 @@ func (s *Session) train(ctx context.Context, tell func([]Ended)) error {
 			tell(ended)
 		}
 		if len(s.active()) == 0 {
-			return nil
+			return s.divergence()
 		}
 	}
 	return nil
+}
+
+// divergence is the error of runs that have all diverged.
+func (s *Session) divergence() error {
+	for _, r := range s.runs {
+		if r.divergence == nil {
+			return nil
+		}
+	}
+	return s.runs[0].divergence
 }
 
 // windows are the group's, with their time in the ledger.

@@ -53,6 +53,9 @@ func (c *CMAES) New(space Space, objectives int, seed int64) (Strategy, error) {
 		return nil, fmt.Errorf("strategy cma-es: it searches one objective, not %d; take tpe, random, quasi-random or grid",
 			objectives)
 	}
+	if c.Population == 1 {
+		return nil, errors.New("strategy cma-es: population 1: give at least 2, or 0 for as many as suit the space")
+	}
 	s := &cmaes{space: space, seed: seed, restartFactor: c.RestartFactor, sigma: c.Sigma, population: c.Population}
 	for i, parameter := range space {
 		if parameter.Kind == Choice {

@@ -27,6 +27,5 @@ func ExampleTable() {
 	// trial  state    val_psnr, dB  epoch    now  time  learning_rate
 	//     1  best            21.25                30 s          0.004
 	//     2  running             —      3  18.20  12 s          0.007
-	//     1  done            21.25                30 s          0.004
 	//     0  done            20.50                30 s          0.001
 }

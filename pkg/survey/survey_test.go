@@ -560,7 +560,7 @@ func TestTable(t *testing.T) {
 			order = append(order, f[0]+" "+f[1])
 		}
 	}
-	if list, want := strings.Join(order, ", "), "1 best, 3 running, 4 running, 2 failed, 1 done, 0 done, without 2, trial 2"; list != want {
+	if list, want := strings.Join(order, ", "), "1 best, 3 running, 4 running, 2 failed, 0 done, without 2, trial 2"; list != want {
 		t.Errorf("lines of %s, want %s in\n%s", list, want, got)
 	}
 	if !strings.Contains(got, "trial 2 failed: the loss became NaN in step 7\n") {

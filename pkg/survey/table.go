@@ -45,7 +45,11 @@ func Table(s Sweep, width int) string {
 	slices.SortStableFunc(ended, func(a, b Trial) int {
 		return cmp.Or(b.Finished.Compare(a.Finished), cmp.Compare(b.Number, a.Number))
 	})
-	best, ended = best[:min(len(best), tableBest)], ended[:min(len(ended), tableEnded)]
+	best = best[:min(len(best), tableBest)]
+	ended = slices.DeleteFunc(ended, func(t Trial) bool { // each once
+		return slices.ContainsFunc(best, func(b Trial) bool { return b.Number == t.Number })
+	})
+	ended = ended[:min(len(ended), tableEnded)]
 	more := max(0, len(running)-tableRunning)
 	running = running[:len(running)-more]
 	shown = slices.Concat(best, running, ended)

@@ -3,7 +3,9 @@ package sweep
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,8 +21,12 @@ var changeable = []string{"budget", "workers", "journal", "slurm"}
 // Change gives keys of the config other values, as KEY=VALUE: only those that do not change what the sweep tries. Its error is
 // [config.Problems], or [experiment.InputError].
 func (s *Sweep) Change(ctx context.Context, overrides []string) error {
-	if len(overrides) == 0 {
-		return nil
+	var kept definition
+	if err := json.Unmarshal([]byte(s.Study.Config), &kept); err != nil {
+		return fmt.Errorf("change the sweep: the study's config is damaged: %w", err)
+	}
+	if err := s.checkFiles(kept); err != nil || len(overrides) == 0 {
+		return err
 	}
 	for _, text := range overrides {
 		key, _, _ := strings.Cut(text, "=")
@@ -29,10 +35,6 @@ func (s *Sweep) Change(ctx context.Context, overrides []string) error {
 			return experiment.InputError{Err: fmt.Errorf("override %s: it would change what the sweep tries; a sweep that has begun takes %s alone. Begin a new one: latent sweep %s",
 				text, strings.Join(changeable, ", "), filepath.Join(s.Path, configFile))}
 		}
-	}
-	var kept definition
-	if err := json.Unmarshal([]byte(s.Study.Config), &kept); err != nil {
-		return fmt.Errorf("change the sweep: the study's config is damaged: %w", err)
 	}
 	changed, err := config.ParseSweep(filepath.Join(s.Path, configFile), []byte(kept.Sweep), []byte(kept.Base), overrides...)
 	if err != nil {
@@ -52,6 +54,27 @@ func (s *Sweep) Change(ctx context.Context, overrides []string) error {
 	}
 	s.Config = changed
 	return rundir.WriteFile(filepath.Join(s.Path, configFile), text)
+}
+
+// checkFiles refuses to go on where the config's files in the folder are not those that the sweep goes by, which are in its
+// store. Those that are gone are written again.
+func (s *Sweep) checkFiles(kept definition) error {
+	for name, text := range map[string]string{configFile: kept.Sweep, baseFile: kept.Base} {
+		path := filepath.Join(s.Path, name)
+		there, err := rundir.ReadFile(path, 1<<20)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			if err := rundir.WriteFile(path, []byte(text)); err != nil {
+				return err
+			}
+		case err != nil:
+			return experiment.InputError{Err: err}
+		case string(there) != text:
+			return experiment.InputError{Err: fmt.Errorf("%s was changed after the sweep began, which goes on as it began. Remove the file, and it is written again; change %s by overrides: latent sweep resume %s budget.trials=80; or begin a new sweep: latent sweep %s",
+				path, strings.Join(changeable, ", "), s.Path, path)}
+		}
+	}
+	return nil
 }
 
 // Rerun drops a trial's result: it waits to be run again, from its first step.

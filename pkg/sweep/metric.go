@@ -67,16 +67,21 @@ func epochValue(metric string, e rundir.Epoch) (float64, error) {
 	return 0, missing(metric, "", there)
 }
 
+// missingError says that a run has not what is to become best: no other trial will have it.
+type missingError struct{ text string }
+
+func (e *missingError) Error() string { return e.text }
+
 // missing says which metrics there are.
 func missing(metric, prefix string, figures map[string]rundir.Number) error {
 	names := slices.Sorted(maps.Keys(figures))
 	if len(names) == 0 {
-		return fmt.Errorf("objective %s: the run has no figures of that kind", metric)
+		return &missingError{fmt.Sprintf("objective %s: the run has no figures of that kind", metric)}
 	}
 	for i := range names {
 		names[i] = prefix + names[i]
 	}
-	return fmt.Errorf("objective %s: the run has no such figure; it has %s", metric, strings.Join(names, ", "))
+	return &missingError{fmt.Sprintf("objective %s: the run has no such figure; it has %s", metric, strings.Join(names, ", "))}
 }
 
 // onTheWay is the metric of an epoch that stands for an objective on the way: itself, or the validation's figure of the same

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"latent/pkg/experiment"
+	"latent/pkg/study"
 )
 
 // RunOptions is how a sweep is run and shown.
@@ -96,7 +97,22 @@ func (s *Sweep) follow(ctx context.Context, options RunOptions, flags string, wo
 		return fmt.Errorf("%w; go on with: latent sweep resume %s%s", err, s.Path, flags)
 	}
 	view.end(ctx, best)
-	return err
+	return errors.Join(err, s.verdict(ctx, err))
+}
+
+// verdict is an error where all trials have failed, and nobody has said so.
+func (s *Sweep) verdict(ctx context.Context, told error) error {
+	all, err := s.Study.Trials(ctx)
+	if err != nil || told != nil || len(all) == 0 {
+		return err
+	}
+	for _, t := range all {
+		if t.State != study.Failed {
+			return nil
+		}
+	}
+	last := all[len(all)-1]
+	return fmt.Errorf("all %d trials failed, the last with: %s", len(all), last.Error)
 }
 
 // restarts is how often a worker that died is started again without a trial having ended in between.

@@ -259,7 +259,11 @@ func (s *Sweep) WriteBest(ctx context.Context, number int) (string, error) {
 	if s.Config.Seeds > 1 {
 		fmt.Fprintf(&head, " (mean of %d seeds)", s.Config.Seeds)
 	}
-	head.WriteString(".\n#\n")
+	head.WriteString(".\n")
+	if len(status.Front) > 1 && slices.Contains(status.Front, number) {
+		fmt.Fprintf(&head, "# It is one of %d that no other betters in all objectives: %s.\n", len(status.Front), strings.Trim(fmt.Sprint(status.Front), "[]"))
+	}
+	head.WriteString("#\n")
 	for _, text := range s.Config.Overrides(point) {
 		fmt.Fprintf(&head, "#   %s\n", text)
 	}

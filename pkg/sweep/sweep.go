@@ -144,7 +144,11 @@ func Open(ctx context.Context, path string) (*Sweep, error) {
 		return nil, fmt.Errorf("open sweep: %s has version %d, this program reads version %d", filepath.Join(path, recordFile), s.Record.Version, recordVersion)
 	}
 	if s.Record.Store == studyFile {
-		if _, err := os.Stat(filepath.Join(path, studyFile)); err != nil {
+		info, err := os.Stat(filepath.Join(path, studyFile))
+		if err == nil && info.Size() == 0 {
+			err = fmt.Errorf("%s is empty", filepath.Join(path, studyFile))
+		}
+		if err != nil {
 			return nil, fmt.Errorf("open sweep: its trials are gone: %w; put %s back", err, studyFile)
 		}
 	}

@@ -299,8 +299,11 @@ func TestFailures(t *testing.T) {
 
 // A missing figure names those that there are.
 func TestUnknownFigure(t *testing.T) {
-	s := create(t, searched, "budget.trials=1", "objective={metric: val_terms.kl}")
-	work(t, s)
+	s := create(t, searched, "budget.trials=5", "objective={metric: val_terms.kl}")
+	err := s.Work(t.Context(), sweep.WorkerOptions{})
+	if input := (experiment.InputError{}); !errors.As(err, &input) {
+		t.Errorf("work: %v, want that the input is wrong: no other trial has the figure", err)
+	}
 	status, err := s.Status(t.Context())
 	if err != nil {
 		t.Fatal(err)

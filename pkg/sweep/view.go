@@ -47,7 +47,10 @@ func (v *view) update(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	best := v.sweep.best(all)
+	best := -1
+	if len(v.sweep.Config.Objective) == 1 {
+		best = v.sweep.best(all)
+	}
 	slices.SortFunc(changed, func(a, b *study.Trial) int { return int(a.Told - b.Told) })
 	for _, t := range changed {
 		if isOver(t.State) {

@@ -286,8 +286,8 @@ func (k *stack) train(ctx context.Context) error {
 	return nil
 }
 
-// fail ends the trials of the stack with what went wrong. If nothing but failures came before, it ends the worker too: what is
-// wrong is not the trial.
+// fail ends the trials of the stack with what went wrong. If nothing but failures came before, or the runs have not what is to
+// become best, it ends the worker too: what is wrong is not the trial.
 func (k *stack) fail(ctx context.Context, failure error) error {
 	w := k.worker
 	for _, claim := range k.held() {
@@ -295,6 +295,9 @@ func (k *stack) fail(ctx context.Context, failure error) error {
 			return err
 		}
 		fmt.Fprintf(w.options.Log, "trial %d failed: %v\n", claim.Number, failure)
+	}
+	if missing := (*missingError)(nil); errors.As(failure, &missing) {
+		return experiment.InputError{Err: failure}
 	}
 	all, err := w.sweep.Study.Trials(ctx)
 	if err != nil {
@@ -522,7 +525,8 @@ func (k *stack) prune(ctx context.Context, ended []experiment.Ended) error {
 		claim, _ := k.claim(number)
 		curve := all[number].Curve
 		result := study.Result{State: study.Pruned, Attrs: k.worker.attrs(k.started)}
-		if len(s.Config.Objective) == 1 {
+		// What was watched on the way may be another figure than the objective.
+		if o := s.Config.Objective; len(o) == 1 && onTheWay(o[0]) == o[0].Metric {
 			result.Values = []float64{curve[len(curve)-1].Value}
 		}
 		if err := k.finish(ctx, claim, result); err != nil {
@@ -550,10 +554,13 @@ func (k *stack) conclude(ctx context.Context, claim study.Claim) error {
 	if err != nil {
 		result = study.Result{State: study.Failed, Error: err.Error(), Attrs: result.Attrs}
 	}
-	if err := k.finish(ctx, claim, result); err != nil {
-		return err
+	if finishErr := k.finish(ctx, claim, result); finishErr != nil {
+		return finishErr
 	}
 	fmt.Fprintf(w.options.Log, "trial %d %s%s\n", claim.Number, result.State, valuesText(result))
+	if missing := (*missingError)(nil); errors.As(err, &missing) {
+		return experiment.InputError{Err: err}
+	}
 	return nil
 }
 
