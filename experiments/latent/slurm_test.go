@@ -403,17 +403,21 @@ func (c *child) wait(t *testing.T, words string) {
 // until waits for what the command says. One that ends without it has failed.
 func (c *child) until(t *testing.T, what string, said func(text string) bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !said(c.text()); time.Sleep(100 * time.Millisecond) {
-		ended := false
+	defer func() {
+		if t.Failed() {
+			t.Logf("%q said:\n%s", c.cmd.Args, c.text())
+		}
+	}()
+	eventually(t, what, func() bool {
 		select {
 		case <-c.ended:
-			ended = true
+			if !said(c.text()) {
+				t.Fatalf("it ended without %s", what)
+			}
 		default:
 		}
-		if ended && !said(c.text()) || time.Now().After(deadline) {
-			t.Fatalf("%q (ended: %v) did not say %s, but:\n%s", c.cmd.Args, ended, what, c.text())
-		}
-	}
+		return said(c.text())
+	})
 }
 
 // ends waits for the command's end; status is -1 of one that was killed.

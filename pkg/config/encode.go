@@ -68,27 +68,19 @@ func collect(values map[string]any, section string, node *yaml.Node) error {
 		key, value := join(section, node.Content[i].Value), node.Content[i+1]
 		switch {
 		case key == "name" || key == "output" || key == "tracking":
-			continue
 		case value.Kind == yaml.MappingNode:
 			if err := collect(values, key, value); err != nil {
 				return err
 			}
-			continue
 		case value.Kind == yaml.SequenceNode:
-			flow := *value
-			flow.Style = yaml.FlowStyle
-			text, err := yaml.Marshal(&flow)
-			if err != nil {
+			values[key] = flow(value)
+		default:
+			var x any
+			if err := value.Decode(&x); err != nil {
 				return err
 			}
-			values[key] = strings.TrimSpace(string(text))
-			continue
+			values[key] = x
 		}
-		var x any
-		if err := value.Decode(&x); err != nil {
-			return err
-		}
-		values[key] = x
 	}
 	return nil
 }

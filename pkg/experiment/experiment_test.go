@@ -19,6 +19,7 @@ import (
 	"latent/pkg/backend/backendtest"
 	"latent/pkg/config"
 	"latent/pkg/experiment"
+	"latent/pkg/prototest"
 	"latent/pkg/rundir"
 	"latent/pkg/train"
 )
@@ -143,56 +144,27 @@ func eventSteps(t *testing.T, run *rundir.Run) map[string][]int {
 	steps := map[string][]int{}
 	for len(data) > 0 {
 		length := int(binary.LittleEndian.Uint64(data))
-		event := fields(t, data[12:][:length])
+		event := data[12:][:length]
 		data = data[12+length+4:]
 		step := 0
-		for _, f := range event {
-			if f.number == 2 {
-				step = int(f.varint)
+		prototest.Fields(t, event, func(field protowire.Number, summary []byte, number int) {
+			switch field {
+			case 2:
+				step = number
+			case 5: // summary
+				prototest.Fields(t, summary, func(_ protowire.Number, value []byte, _ int) {
+					tag := ""
+					prototest.Fields(t, value, func(field protowire.Number, text []byte, _ int) {
+						if field == 1 {
+							tag = string(text)
+						}
+					})
+					steps[tag] = append(steps[tag], step)
+				})
 			}
-		}
-		for _, f := range event {
-			if f.number != 5 { // summary
-				continue
-			}
-			for _, value := range fields(t, f.bytes) {
-				tag := string(fields(t, value.bytes)[0].bytes)
-				steps[tag] = append(steps[tag], step)
-			}
-		}
+		})
 	}
 	return steps
-}
-
-type protoField struct {
-	number protowire.Number
-	varint uint64
-	bytes  []byte
-}
-
-func fields(t *testing.T, message []byte) (all []protoField) {
-	t.Helper()
-	for len(message) > 0 {
-		number, kind, n := protowire.ConsumeTag(message)
-		if n < 0 {
-			t.Fatal(protowire.ParseError(n))
-		}
-		message = message[n:]
-		f := protoField{number: number}
-		switch kind {
-		case protowire.VarintType:
-			f.varint, n = protowire.ConsumeVarint(message)
-		case protowire.BytesType:
-			f.bytes, n = protowire.ConsumeBytes(message)
-		default:
-			n = protowire.ConsumeFieldValue(number, kind, message)
-		}
-		if n < 0 {
-			t.Fatal(protowire.ParseError(n))
-		}
-		all, message = append(all, f), message[n:]
-	}
-	return all
 }
 
 // stopper cancels after so many progress lines.

@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -84,7 +85,7 @@ func readWeights(path string) ([]weights.Tensor, string, error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("read weights: %w", err)
 	}
-	tensors, _, err := weights.ReadSafetensors(strings.NewReader(string(data)), int64(len(data)))
+	tensors, _, err := weights.ReadSafetensors(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return nil, "", fmt.Errorf("%s: %w; from PyTorch: safetensors.torch.save_file(model.state_dict(), %q)", path, err, filepath.Base(path))
 	}

@@ -2,9 +2,9 @@ package experiment_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -15,7 +15,6 @@ import (
 
 	"latent/pkg/backend"
 	"latent/pkg/backend/backendtest"
-	"latent/pkg/config"
 	"latent/pkg/experiment"
 	"latent/pkg/restore"
 	"latent/pkg/rundir"
@@ -91,15 +90,12 @@ func TestImport(t *testing.T) {
 			{"net.0", "net.2", "net.4", "net.6", "net.8", "net.10", "net.12"},
 		} {
 			dict := stateDict(names)
-			e := parse(t, importedConfig, "backend="+b.Name, "output.dir="+t.TempDir())
+			e := load(t, b, importedConfig)
 			run, err := experiment.Import(t.Context(), e, writeWeights(t, dict), experiment.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			m, err := run.Manifest()
-			if err != nil {
-				t.Fatal(err)
-			}
+			m := manifestOf(t, run)
 			if m.State != rundir.Done || m.Imported == nil || m.Imported.File != "model.safetensors" || m.Result.Weights != "imported" || m.Result.Test["psnr"] == 0 {
 				t.Errorf("the manifest says %s, %+v, %+v", m.State, m.Imported, m.Result)
 			}
@@ -144,8 +140,8 @@ func TestImport(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if n, err := again.Manifest(); err != nil || !sameFigures(n.Result.Test, m.Result.Test) {
-				t.Errorf("again it has %v, %v; want %v", n.Result.Test, err, m.Result.Test)
+			if n := manifestOf(t, again); !maps.Equal(n.Result.Test, m.Result.Test) {
+				t.Errorf("again it has %v; want %v", n.Result.Test, m.Result.Test)
 			}
 			if _, err := experiment.Verify(t.Context(), run.Path, 0, experiment.Options{}); err == nil || !strings.Contains(err.Error(), "imported from model.safetensors") {
 				t.Errorf("verify: %v", err)
@@ -154,11 +150,7 @@ func TestImport(t *testing.T) {
 	})
 }
 
-func sameFigures(a, b map[string]rundir.Number) bool {
-	x, _ := json.Marshal(a)
-	y, _ := json.Marshal(b)
-	return bytes.Equal(x, y)
-}
+var pureGo = &backend.Backend{Name: "go"}
 
 // What does not fit is refused before a folder is made, with what is there and what is wanted.
 func TestImportRefused(t *testing.T) {
@@ -176,7 +168,7 @@ func TestImportRefused(t *testing.T) {
 		},
 	} {
 		dir := t.TempDir()
-		e := parse(t, importedConfig, "backend=go", "output.dir="+dir)
+		e := load(t, pureGo, importedConfig, "output.dir="+dir)
 		_, err := experiment.Import(t.Context(), e, writeWeights(t, change(stateDict(names))), experiment.Options{})
 		var input experiment.InputError
 		if err == nil || !strings.Contains(err.Error(), want) || !errors.As(err, &input) {
@@ -186,20 +178,10 @@ func TestImportRefused(t *testing.T) {
 			t.Errorf("%q: a folder was made", want)
 		}
 	}
-	e := parse(t, importedConfig, "backend=go")
+	e := load(t, pureGo, importedConfig)
 	for path, want := range map[string]string{"nowhere.safetensors": "no such file", t.TempDir(): "is no file"} {
 		if _, err := experiment.Import(t.Context(), e, path, experiment.Options{}); err == nil || !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
-}
-
-func parse(t *testing.T, text string, overrides ...string) *config.Experiment {
-	t.Helper()
-	t.Setenv("GOMLX_BACKEND", "")
-	e, err := config.Parse("x.yaml", []byte(text), overrides...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e
 }

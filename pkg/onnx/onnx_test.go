@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"latent/pkg/model"
+	"latent/pkg/prototest"
 	"latent/pkg/random"
 )
 
@@ -238,37 +239,13 @@ func (s tensor) integers() []int {
 	return list
 }
 
-// fields calls do for each field of a message: with its bytes, or with its number.
-func fields(t *testing.T, message []byte, do func(field protowire.Number, data []byte, number int)) {
-	t.Helper()
-	for len(message) > 0 {
-		field, kind, n := protowire.ConsumeTag(message)
-		if n < 0 {
-			t.Fatal(protowire.ParseError(n))
-		}
-		message = message[n:]
-		var data []byte
-		var number uint64
-		if kind == protowire.VarintType {
-			number, n = protowire.ConsumeVarint(message)
-		} else {
-			data, n = protowire.ConsumeBytes(message)
-		}
-		if n < 0 {
-			t.Fatal(protowire.ParseError(n))
-		}
-		message = message[n:]
-		do(field, data, int(number))
-	}
-}
-
 // read reads a ModelProto.
 func read(t *testing.T, data []byte) contents {
 	t.Helper()
 	c := contents{initializers: map[string]tensor{}}
 	var producer string
 	var graph []byte
-	fields(t, data, func(field protowire.Number, data []byte, number int) {
+	prototest.Fields(t, data, func(field protowire.Number, data []byte, number int) {
 		switch field {
 		case 1:
 			c.told = append(c.told, fmt.Sprint("ir ", number))
@@ -279,18 +256,18 @@ func read(t *testing.T, data []byte) contents {
 		case 7:
 			graph = data
 		case 8:
-			fields(t, data, func(field protowire.Number, _ []byte, number int) {
+			prototest.Fields(t, data, func(field protowire.Number, _ []byte, number int) {
 				if field == 2 {
 					c.told = append(c.told, fmt.Sprint("opset ", number))
 				}
 			})
 		case 14:
 			var pair [3]string
-			fields(t, data, func(field protowire.Number, data []byte, _ int) { pair[field] = string(data) })
+			prototest.Fields(t, data, func(field protowire.Number, data []byte, _ int) { pair[field] = string(data) })
 			c.told = append(c.told, pair[1]+"="+pair[2])
 		}
 	})
-	fields(t, graph, func(field protowire.Number, data []byte, _ int) {
+	prototest.Fields(t, graph, func(field protowire.Number, data []byte, _ int) {
 		switch field {
 		case 1:
 			c.nodes = append(c.nodes, readNode(t, data))
@@ -310,7 +287,7 @@ func read(t *testing.T, data []byte) contents {
 func readNode(t *testing.T, data []byte) string {
 	var inputs []string
 	var output, op string
-	fields(t, data, func(field protowire.Number, data []byte, _ int) {
+	prototest.Fields(t, data, func(field protowire.Number, data []byte, _ int) {
 		switch field {
 		case 1:
 			inputs = append(inputs, string(data))
@@ -325,7 +302,7 @@ func readNode(t *testing.T, data []byte) string {
 
 // readTensor reads a TensorProto.
 func readTensor(t *testing.T, data []byte) (name string, s tensor) {
-	fields(t, data, func(field protowire.Number, data []byte, number int) {
+	prototest.Fields(t, data, func(field protowire.Number, data []byte, number int) {
 		switch field {
 		case 1:
 			s.dims = append(s.dims, number)
@@ -343,19 +320,19 @@ func readTensor(t *testing.T, data []byte) (name string, s tensor) {
 // readValue reads a ValueInfoProto: "image float [batch 2 2 1]".
 func readValue(t *testing.T, data []byte) string {
 	name, kind, dims := "", 0, []string{}
-	fields(t, data, func(field protowire.Number, data []byte, _ int) {
+	prototest.Fields(t, data, func(field protowire.Number, data []byte, _ int) {
 		if field == 1 {
 			name = string(data)
 			return
 		}
-		fields(t, data, func(_ protowire.Number, data []byte, _ int) { // TypeProto.tensor_type
-			fields(t, data, func(field protowire.Number, data []byte, number int) {
+		prototest.Fields(t, data, func(_ protowire.Number, data []byte, _ int) { // TypeProto.tensor_type
+			prototest.Fields(t, data, func(field protowire.Number, data []byte, number int) {
 				if field == 1 {
 					kind = number
 					return
 				}
-				fields(t, data, func(_ protowire.Number, data []byte, _ int) { // TensorShapeProto.dim
-					fields(t, data, func(field protowire.Number, data []byte, number int) {
+				prototest.Fields(t, data, func(_ protowire.Number, data []byte, _ int) { // TensorShapeProto.dim
+					prototest.Fields(t, data, func(field protowire.Number, data []byte, number int) {
 						if field == 1 {
 							dims = append(dims, fmt.Sprint(number))
 						} else {

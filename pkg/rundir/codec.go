@@ -10,7 +10,6 @@ import (
 	"io"
 	"math"
 	"slices"
-	"sync"
 )
 
 // The format of a checkpoint file, all numbers little-endian:
@@ -105,58 +104,28 @@ func (c Checkpoint) encode(w io.Writer) error {
 	if len(head) > maxHeader {
 		return fmt.Errorf("a header of %d bytes, at most %d can be read again", len(head), maxHeader)
 	}
+	digest := sha256.New()
+	both := io.MultiWriter(w, digest)
 	prefix := append([]byte(checkpointMagic), checkpointVersion)
 	prefix = binary.LittleEndian.AppendUint64(prefix, uint64(len(head)))
-	hashed := newHashing(w)
-	defer hashed.close()
-	if err := hashed.write(append(prefix, head...)); err != nil {
+	if _, err := both.Write(append(prefix, head...)); err != nil {
 		return err
 	}
 	// In chunks that stay in the processor's cache until they are hashed and written: more than twice as fast as binary.Write of a
 	// tensor at once.
+	chunk := make([]byte, 0, chunkSize)
 	for _, tensor := range c.Tensors {
 		for values := range slices.Chunk(tensor.Values, chunkSize/4) {
-			chunk := make([]byte, 0, 4*len(values))
+			chunk = chunk[:0]
 			for _, value := range values {
 				chunk = binary.LittleEndian.AppendUint32(chunk, math.Float32bits(value))
 			}
-			if err := hashed.write(chunk); err != nil {
+			if _, err := both.Write(chunk); err != nil {
 				return err
 			}
 		}
 	}
-	_, err = w.Write(hashed.close())
-	return err
-}
-
-// hashing writes chunks, and hashes them meanwhile.
-type hashing struct {
-	w      io.Writer
-	chunks chan []byte
-	sum    chan []byte
-	close  func() []byte // returns the SHA-256 of all that was written
-}
-
-func newHashing(w io.Writer) *hashing {
-	h := &hashing{w: w, chunks: make(chan []byte, 4), sum: make(chan []byte, 1)}
-	h.close = sync.OnceValue(func() []byte {
-		close(h.chunks)
-		return <-h.sum
-	})
-	go func() {
-		digest := sha256.New()
-		for chunk := range h.chunks {
-			digest.Write(chunk)
-		}
-		h.sum <- digest.Sum(nil)
-	}()
-	return h
-}
-
-// write writes a chunk, which is not to be changed any more.
-func (h *hashing) write(chunk []byte) error {
-	h.chunks <- chunk
-	_, err := h.w.Write(chunk)
+	_, err = w.Write(digest.Sum(nil))
 	return err
 }
 

@@ -59,8 +59,8 @@ func (s *Sweep) Change(ctx context.Context, overrides []string) error {
 // checkFiles refuses to go on where the config's files in the folder are not those that the sweep goes by, which are in its
 // store. Those that are gone are written again.
 func (s *Sweep) checkFiles(kept definition) error {
-	for name, text := range map[string]string{configFile: kept.Sweep, baseFile: kept.Base} {
-		path := filepath.Join(s.Path, name)
+	for _, file := range []struct{ name, text string }{{configFile, kept.Sweep}, {baseFile, kept.Base}} {
+		path, text := filepath.Join(s.Path, file.name), file.text
 		there, err := rundir.ReadFile(path, 1<<20)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):

@@ -12,7 +12,6 @@
 package tensorboard
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
@@ -23,7 +22,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -123,26 +121,21 @@ func open(dir string, step int) (*Writer, error) {
 	return &Writer{file}, nil
 }
 
+// maxEvents bounds a file of events that is gone on with.
+const maxEvents = 4 << 30
+
 // eventsUntil returns the whole records of a file up to a step, or those that a file begins with.
 func eventsUntil(path string, step int) ([]byte, error) {
 	first := appendRecord(nil, event{wall: time.Now(), version: fileVersion}.encode())
-	info, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) || step == 0 && err == nil && info.Mode().IsRegular() {
+	data, err := rundir.ReadFile(path, maxEvents)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && step == 0 {
 		return first, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file (%v); remove it", path, info.Mode())
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
 	var kept []byte
-	for reader := bufio.NewReader(file); ; {
+	for reader := bytes.NewReader(data); ; {
 		record, err := readRecord(reader)
 		if errors.Is(err, io.EOF) {
 			break
@@ -269,14 +262,4 @@ func appendDoubles(b []byte, field protowire.Number, list []float64) []byte {
 		packed = protowire.AppendFixed64(packed, math.Float64bits(x))
 	}
 	return appendBytes(b, field, packed)
-}
-
-// sortedKeys are the keys of a map in order: equal figures give equal files.
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
 }

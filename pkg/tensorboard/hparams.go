@@ -2,6 +2,8 @@ package tensorboard
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -64,7 +66,7 @@ const (
 // number, a bool or text, and the metrics' tags.
 func (w *Writer) Experiment(at time.Time, examples map[string]any, metrics []string) error {
 	content := appendDouble(nil, experimentCreated, seconds(at))
-	for _, name := range sortedKeys(examples) {
+	for _, name := range slices.Sorted(maps.Keys(examples)) {
 		kind, _ := hparam(examples[name])
 		content = appendBytes(content, experimentHParams, appendVarint(appendBytes(nil, hparamName, []byte(name)), hparamType, kind))
 	}
@@ -77,7 +79,7 @@ func (w *Writer) Experiment(at time.Time, examples map[string]any, metrics []str
 // Start writes a run's hyperparameters. Runs of one group, such as seeds of a trial, are shown as one.
 func (w *Writer) Start(at time.Time, group string, values map[string]any) error {
 	var content []byte
-	for _, name := range sortedKeys(values) {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
 		_, encoded := hparam(values[name])
 		content = appendBytes(content, startHParams, appendBytes(appendBytes(nil, entryKey, []byte(name)), entryValue, encoded))
 	}

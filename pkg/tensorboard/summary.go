@@ -4,14 +4,16 @@ import (
 	"bytes"
 	"fmt"
 	"image/png"
+	"maps"
 	"math"
+	"slices"
 	"time"
 )
 
 // Scalars writes figures of a step, by their tags.
 func (w *Writer) Scalars(step int, at time.Time, figures map[string]float64) error {
 	e := event{wall: at, step: int64(step)}
-	for _, tag := range sortedKeys(figures) {
+	for _, tag := range slices.Sorted(maps.Keys(figures)) {
 		e.values = append(e.values, value{tag, appendFloat(nil, valueSimple, float32(figures[tag]))})
 	}
 	return w.write(e)
@@ -55,7 +57,7 @@ const buckets = 30
 // Histograms writes the distributions of values of a step, by their tags. Values that are no finite numbers are left out.
 func (w *Writer) Histograms(step int, at time.Time, all map[string][]float32) error {
 	e := event{wall: at, step: int64(step)}
-	for _, tag := range sortedKeys(all) {
+	for _, tag := range slices.Sorted(maps.Keys(all)) {
 		e.values = append(e.values, value{tag, appendBytes(nil, valueHistogram, histogram(all[tag]))})
 	}
 	return w.write(e)

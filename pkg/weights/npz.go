@@ -2,11 +2,9 @@ package weights
 
 import (
 	"archive/zip"
-	"bufio"
 	"encoding/binary"
 	"fmt"
 	"io"
-	"math"
 	"strings"
 )
 
@@ -49,18 +47,5 @@ func writeNPY(w io.Writer, t Tensor) error {
 	if _, err := w.Write(append(prefix, head...)); err != nil {
 		return err
 	}
-	return writeValues(w, t.Values)
-}
-
-// writeValues writes little-endian float32.
-func writeValues(w io.Writer, values []float32) error {
-	buffered := bufio.NewWriterSize(w, 64<<10)
-	var bytes [4]byte
-	for _, value := range values {
-		binary.LittleEndian.PutUint32(bytes[:], math.Float32bits(value))
-		if _, err := buffered.Write(bytes[:]); err != nil {
-			return err
-		}
-	}
-	return buffered.Flush()
+	return binary.Write(w, binary.LittleEndian, t.Values)
 }

@@ -59,7 +59,7 @@ func WriteSafetensors(w io.Writer, tensors []Tensor, metadata map[string]string)
 		return fmt.Errorf("write safetensors: %w", err)
 	}
 	for _, t := range tensors {
-		if err := writeValues(w, t.Values); err != nil {
+		if err := binary.Write(w, binary.LittleEndian, t.Values); err != nil {
 			return fmt.Errorf("write safetensors: %s: %w", t.Name, err)
 		}
 	}
