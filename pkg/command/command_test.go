@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"errors"
@@ -10,7 +10,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"latent": main})
+	testscript.Main(m, map[string]func(){"latent": Main})
 }
 
 // The scripts in testdata/script are the command as people meet it: what they type, what they read, what is left on the
