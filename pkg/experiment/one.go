@@ -185,7 +185,7 @@ func (r *run) endEpoch(ctx context.Context, w train.Window) error {
 		}
 	}
 	defer r.spend("write", time.Now())
-	if err := cmp.Or(r.folder.AppendEpoch(epoch), r.tracker.epoch(epoch, state, len(r.trainer.Weights()))); err != nil {
+	if err := cmp.Or(r.folder.AppendEpoch(epoch), r.tell(epoch, state)); err != nil {
 		return err
 	}
 	r.epoch = &epoch

@@ -13,6 +13,7 @@ import (
 type tracker struct {
 	events     *tensorboard.Writer
 	histograms bool
+	brief      bool
 	now        func() time.Time
 }
 
@@ -26,9 +27,9 @@ func (r *run) track(step int) error {
 	if err != nil {
 		return err
 	}
-	r.tracker = &tracker{events: events, histograms: options.Histograms, now: r.session.options.Now}
-	if step > 0 {
-		return nil // it was told at the run's first step
+	r.tracker = &tracker{events: events, histograms: options.Histograms, brief: r.session.options.Brief, now: r.session.options.Now}
+	if step > 0 || r.session.options.Brief {
+		return nil // it was told at the run's first step; or, of a trial, its sweep tells
 	}
 	values, err := r.experiment.Values()
 	if err != nil {
@@ -48,11 +49,34 @@ func (t *tracker) window(w rundir.Window) error {
 	})
 }
 
-// epoch tells of an epoch's validation, and of the weights where that is asked for.
-func (t *tracker) epoch(e rundir.Epoch, state train.State, params int) error {
-	if t == nil {
+// tell tells of an epoch.
+func (r *run) tell(epoch rundir.Epoch, state train.State) error {
+	if r.tracker == nil {
 		return nil
 	}
+	if err := r.tracker.epoch(epoch); err != nil || !r.tracker.histograms {
+		return err
+	}
+	distributions := map[string][]float32{}
+	for _, tensor := range state.Tensors[:len(r.trainer.Weights())] {
+		distributions["weights/"+tensor.Name] = tensor.Values
+	}
+	images := r.session.split.Validation
+	if images.Len() == 0 {
+		images = r.session.split.Train
+	}
+	activations, err := r.evaluator.Activations(r.trainer.Weights(), images)
+	if err != nil {
+		return err
+	}
+	for layer, values := range activations {
+		distributions["activations/"+layer] = values
+	}
+	return r.tracker.events.Histograms(epoch.Step, r.tracker.now(), distributions)
+}
+
+// epoch tells of an epoch's validation.
+func (t *tracker) epoch(e rundir.Epoch) error {
 	figures := map[string]float64{"epoch/train_loss": float64(e.TrainLoss)}
 	for tag, value := range map[string]*rundir.Number{
 		"validation/loss": e.ValLoss, "validation/psnr": e.ValPSNR, "validation/ssim": e.ValSSIM, "validation/corrupted_psnr": e.CorruptedPSNR,
@@ -64,14 +88,7 @@ func (t *tracker) epoch(e rundir.Epoch, state train.State, params int) error {
 	for name, value := range e.ValTerms {
 		figures["validation/"+name] = float64(value)
 	}
-	if err := t.events.Scalars(e.Step, t.now(), figures); err != nil || !t.histograms {
-		return err
-	}
-	weights := map[string][]float32{}
-	for _, tensor := range state.Tensors[:params] {
-		weights["weights/"+tensor.Name] = tensor.Values
-	}
-	return t.events.Histograms(e.Step, t.now(), weights)
+	return t.events.Scalars(e.Step, t.now(), figures)
 }
 
 func (t *tracker) picture(step int, tag string, png []byte) error {
@@ -98,8 +115,8 @@ func (t *tracker) end(step int, m *rundir.Manifest) error {
 			return err
 		}
 	}
-	if m.State == rundir.Interrupted {
-		return nil // it goes on
+	if m.State == rundir.Interrupted || t.brief {
+		return nil // it goes on; or, of a trial, its sweep tells
 	}
 	return t.events.End(t.now(), m.State == rundir.Done || m.State == rundir.Pruned)
 }

@@ -94,7 +94,7 @@ func (l convLayer) apply(p *Pass, x *Node) *Node {
 	default:
 		y = convolve(nearest(x, l.stride, l.large), weight, 1)
 	}
-	return activate(l.activation, Add(y, ExpandAxes(bias, 0, 1, 2)))
+	return p.shown(l.name, activate(l.activation, Add(y, ExpandAxes(bias, 0, 1, 2))))
 }
 
 // poolLayer makes one place of each window of 2×2, its largest value or its mean. Where height or width is odd, the last row

@@ -213,7 +213,7 @@ func (l denseLayer) apply(p *Pass, x *Node) *Node {
 	if x.Rank() != 2 || x.Shape().Dim(1) != weight.Shape().Dim(0) {
 		panic(fmt.Errorf("build %s: input %v does not fit weights %v", l.name, x.Shape().Dimensions, weight.Shape().Dimensions))
 	}
-	return activate(l.activation, Add(MatMul(x, weight), ExpandAxes(bias, 0)))
+	return p.shown(l.name, activate(l.activation, Add(MatMul(x, weight), ExpandAxes(bias, 0))))
 }
 
 // denseBlock is a dense layer as a block of a model. It flattens what it gets.
@@ -254,7 +254,7 @@ func (b denseBlock) apply(p *Pass, x *Node) *Node {
 			b.name + ".weight": Transpose(p.Weights[b.tiedTo+".weight"], 0, 1),
 			b.name + ".bias":   p.Weights[b.name+".bias"],
 		}
-		p = &Pass{Weights: weights, Precision: p.Precision}
+		p = &Pass{Weights: weights, Precision: p.Precision, Watch: p.Watch}
 	}
 	y := b.denseLayer.apply(p, x)
 	if b.to != nil {

@@ -64,6 +64,10 @@ func (s *Sweep) follow(ctx context.Context, options RunOptions, flags string, wo
 	if err != nil {
 		return experiment.InputError{Err: err}
 	}
+	board, err := s.openBoard()
+	if err != nil {
+		return err
+	}
 	over := make(chan error, 1)
 	go func() { over <- work(ctx) }()
 	page := time.Now()
@@ -79,7 +83,7 @@ func (s *Sweep) follow(ctx context.Context, options RunOptions, flags string, wo
 		}
 		// What was told last belongs to it, also where ctx has ended.
 		ctx := context.WithoutCancel(ctx)
-		if showErr := errors.Join(view.update(ctx), journal.update(ctx)); showErr != nil && working {
+		if showErr := errors.Join(view.update(ctx), journal.update(ctx), board.update(ctx)); showErr != nil && working {
 			fmt.Fprintf(options.Log, "%v\n", showErr)
 		}
 		if time.Since(page) > pageEvery && working {
