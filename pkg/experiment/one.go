@@ -51,6 +51,9 @@ func newRun(s *Session, e *config.Experiment) *run {
 // spend enters the time since start into the run's ledger.
 func (r *run) spend(what string, start time.Time) { r.ledger[what] += time.Since(start).Seconds() }
 
+// now is the time as records have it.
+func (r *run) now() time.Time { return r.session.options.Now().UTC().Truncate(time.Millisecond) }
+
 // restore puts the run where its checkpoint left it. Without one, it is at its first step, and draws the first picture.
 func (r *run) restore() error {
 	if r.checkpoint == nil {
@@ -128,7 +131,7 @@ func (r *run) diverge(err error) error {
 func (r *run) record(w train.Window) error {
 	defer r.spend("write", time.Now())
 	record := recordOf(w)
-	record.ImagesPerSecond = rundir.Number(float64(w.Images) / w.Duration.Seconds())
+	record.ImagesPerSecond, record.Time = rundir.Number(float64(w.Images)/w.Duration.Seconds()), r.now()
 	return cmp.Or(r.folder.AppendWindow(record), r.tracker.window(record))
 }
 
@@ -174,7 +177,7 @@ func (r *run) endEpoch(ctx context.Context, w train.Window) error {
 	if loss := epoch.ValLoss; loss != nil && (math.IsNaN(float64(*loss)) || math.IsInf(float64(*loss), 0)) {
 		return fmt.Errorf("epoch %d, on the validation images: %w", w.Epoch, train.ErrDiverged)
 	}
-	epoch.Seconds = rundir.Number(r.session.epochTime.Seconds())
+	epoch.Seconds, epoch.Time = rundir.Number(r.session.epochTime.Seconds()), r.now()
 	r.isBest = epoch.ValLoss != nil && (r.best.Epoch == 0 || float64(*epoch.ValLoss) < r.best.Loss)
 	if r.isBest {
 		r.best = best{Epoch: w.Epoch, Loss: float64(*epoch.ValLoss)}

@@ -36,6 +36,8 @@ type Manifest struct {
 
 	// Group holds the names of the folders of the runs that train together, this one among them; empty for a run alone.
 	Group []string `json:"group,omitempty"`
+	// Sweep is the name of the folder of the sweep that the run is a trial of; empty of others.
+	Sweep string `json:"sweep,omitempty"`
 
 	Started  time.Time   `json:"started"`
 	Resumed  []time.Time `json:"resumed,omitempty"`
@@ -151,6 +153,26 @@ type Result struct {
 	BestEpoch          int    `json:"best_epoch,omitempty"`
 	BestValidationLoss Number `json:"best_validation_loss,omitempty"`
 	TrainLoss          Number `json:"train_loss,omitempty"`
+}
+
+// Figures are those of the test images and of generated ones by the names that tracking tools show, such as test/psnr,
+// test/corrupted_psnr and generated/prior_frechet.
+func (r Result) Figures() map[string]Number {
+	figures := map[string]Number{}
+	for name, value := range r.Test {
+		figures["test/"+name] = value
+	}
+	for name, value := range r.Corrupted {
+		figures["test/corrupted_"+name] = value
+	}
+	if r.Generated != nil {
+		for sampler, values := range r.Generated.Samplers {
+			for name, value := range values {
+				figures["generated/"+sampler+"_"+name] = value
+			}
+		}
+	}
+	return figures
 }
 
 // Likelihood is what nll_dyn, elbo_dyn and the like of a result rest on.

@@ -14,6 +14,7 @@
 //	samples/         epoch-0000.png …, final.png; missing where none was drawn
 //	pictures/        of the model's codes: samples.png, map.png …; the same
 //	tensorboard/     event files, with tracking.tensorboard
+//	mlflow.json      what an MLflow server has of the run, with tracking.mlflow
 //	report.html      one self-contained page
 //
 // Promised: every file but metrics.jsonl is written whole or not at all, under a temporary name, synced and renamed;
@@ -61,6 +62,7 @@ const (
 	metricsFile  = "metrics.jsonl"
 	reportFile   = "report.html"
 	lockFile     = ".lock"
+	mlflowFile   = "mlflow.json"
 	samplesDir   = "samples"
 	picturesDir  = "pictures"
 
@@ -164,6 +166,30 @@ func Open(path string) (*Run, error) {
 	return &Run{Path: path}, nil
 }
 
+// Find returns the runs in a folder and in the folders below it, in the order of their paths. Links in it are not followed.
+func Find(path string) ([]*Run, error) {
+	var runs []*Run
+	path, err := filepath.EvalSymlinks(path) // but for this one
+	if err != nil {
+		return nil, fmt.Errorf("look for runs: %w", err)
+	}
+	err = filepath.WalkDir(path, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.IsDir() {
+			return err
+		}
+		info, err := os.Lstat(filepath.Join(path, manifestFile))
+		if err != nil || !info.Mode().IsRegular() {
+			return nil
+		}
+		runs = append(runs, &Run{Path: path})
+		return fs.SkipDir
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for runs: %w", err)
+	}
+	return runs, nil
+}
+
 // ErrLocked says that another process writes to the run.
 var ErrLocked = errors.New("another process is writing to this run; wait for it or end it")
 
@@ -226,6 +252,12 @@ func (r *Run) Config() ([]byte, error) { return readBounded(r.ConfigPath(), 1<<2
 
 // TensorBoardPath is the path of the folder for TensorBoard.
 func (r *Run) TensorBoardPath() string { return filepath.Join(r.Path, tensorBoardDir) }
+
+// WriteMLflow writes mlflow.json, whose contents are pkg/mlflow's.
+func (r *Run) WriteMLflow(data []byte) error { return r.write(mlflowFile, data) }
+
+// MLflow reads mlflow.json.
+func (r *Run) MLflow() ([]byte, error) { return readBounded(filepath.Join(r.Path, mlflowFile), 1<<16) }
 
 // WriteReport writes report.html.
 func (r *Run) WriteReport(html []byte) error { return r.write(reportFile, html) }
