@@ -99,6 +99,7 @@ func (s *Sender) Follow(uri string, folder *rundir.Run, params func() (map[strin
 	}
 	f := &Following{sender: s, line: to, run: to.server.Run(folder, params), path: folder.Path}
 	s.enqueue(f)
+	s.rouse()
 	return f, nil
 }
 
@@ -110,6 +111,7 @@ func (f *Following) News() {
 	f.sender.mu.Lock()
 	defer f.sender.mu.Unlock()
 	f.sender.enqueue(f)
+	f.sender.rouse()
 }
 
 // Over says that the run's folder is written no more, and its end is to be sent.
@@ -121,6 +123,7 @@ func (f *Following) Over() {
 	defer f.sender.mu.Unlock()
 	f.over, f.due = true, time.Time{}
 	f.sender.enqueue(f)
+	f.sender.rouse()
 }
 
 // Note returns what a person should know of the sending by now, once; "" mostly.
@@ -162,11 +165,13 @@ func (s *Sender) enqueue(f *Following) {
 	}
 	f.queued = true
 	s.queue = append(s.queue, f)
-	s.rouse()
 }
 
 // leave leaves a run to a later time. The lock must be held.
 func (s *Sender) leave(f *Following, err error) {
+	if f.lost {
+		return // news came while it failed
+	}
 	f.lost = true
 	s.unsent = append(s.unsent, Unsent{f.path, f.line.server.uri, err})
 }
@@ -183,6 +188,10 @@ func (s *Sender) rouse() {
 func (s *Sender) work(ctx context.Context) {
 	defer close(s.done)
 	for {
+		select {
+		case <-s.wake: // what it would tell, next sees
+		default:
+		}
 		f, wait, over := s.next(ctx)
 		switch {
 		case over:
@@ -248,9 +257,9 @@ func (s *Sender) send(ctx context.Context, f *Following) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	to, again := f.line, errors.Is(err, ErrUnreachable) || errors.Is(err, ErrBusy)
-	f.due = s.now().Add(pause)
 	switch {
 	case err == nil:
+		f.due = s.now().Add(pause)
 		to.backoff, to.retry, to.err = 0, time.Time{}, nil
 		s.note = cmp.Or(s.note, sent.Note)
 	case !again:
@@ -260,6 +269,7 @@ func (s *Sender) send(ctx context.Context, f *Following) {
 		to.gone = to.gone || errors.Is(err, ErrUnreachable)
 		s.leave(f, err)
 	case errors.Is(err, ErrBusy):
+		f.due = s.now().Add(pause)
 		s.enqueue(f)
 	default:
 		if to.backoff == 0 {

@@ -3,7 +3,7 @@
 //
 //	server := mlflowtest.New()
 //	defer server.Close()
-//	server.Break = func(r *http.Request) int { return http.StatusInternalServerError }
+//	server.Break(func(r *http.Request) int { return http.StatusInternalServerError })
 //	run := server.Runs()[0]
 package mlflowtest
 
@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -22,13 +23,11 @@ import (
 // Server is a server in memory.
 type Server struct {
 	*httptest.Server
-	// Break is asked before each request, and answers it where it returns a status that is not 0; a negative one drops the
-	// connection after the request was carried out.
-	Break func(r *http.Request) int
 	// ArtifactRoot begins the addresses of runs' files.
 	ArtifactRoot string
 
 	mu          sync.Mutex
+	broken      func(r *http.Request) int
 	experiments []string // their names; an id is the place in it, from 1
 	runs        []*Run
 	requests    []string
@@ -36,12 +35,12 @@ type Server struct {
 
 // Run is what the server has of a run.
 type Run struct {
-	ID, Experiment, Name, Status string
-	Lifecycle                    string
-	Start, End                   int64 // milliseconds since 1970
-	Params, Tags                 map[string]string
-	Metrics                      map[string][]Metric
-	Files                        map[string][]byte
+	ID, Experiment, Name, Status, Lifecycle string
+
+	Start, End   int64 // milliseconds since 1970
+	Params, Tags map[string]string
+	Metrics      map[string][]Metric // by their keys, as they came
+	Files        map[string][]byte
 }
 
 // Metric is one point.
@@ -57,13 +56,26 @@ func New() *Server {
 	return s
 }
 
+// Break asks broken before each request, from now on; nil ends that. Where it returns a status that is not 0, that is the answer;
+// with [Lost], the request is carried out and the connection dropped.
+func (s *Server) Break(broken func(r *http.Request) int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.broken = broken
+}
+
+// Lost is the status of an answer that gets lost.
+const Lost = -1
+
 // Runs are those that the server has.
 func (s *Server) Runs() []Run {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var runs []Run
 	for _, r := range s.runs {
-		runs = append(runs, *r)
+		one := *r
+		one.Params, one.Tags, one.Metrics, one.Files = maps.Clone(r.Params), maps.Clone(r.Tags), maps.Clone(r.Metrics), maps.Clone(r.Files)
+		runs = append(runs, one)
 	}
 	return runs
 }
@@ -97,9 +109,12 @@ type refusal struct {
 
 // ServeHTTP answers.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	broken := s.broken
+	s.mu.Unlock()
 	status := 0
-	if s.Break != nil {
-		status = s.Break(r)
+	if broken != nil {
+		status = broken(r) // it may take its time
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,7 +134,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	answer := s.answer(r)
-	if status < 0 {
+	if status == Lost {
 		panic(http.ErrAbortHandler)
 	}
 	json.NewEncoder(w).Encode(answer)
