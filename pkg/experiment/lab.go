@@ -11,6 +11,7 @@ import (
 	"latent/pkg/config"
 	"latent/pkg/dataset"
 	"latent/pkg/evaluate"
+	"latent/pkg/mlflow"
 	"latent/pkg/rundir"
 	"latent/pkg/train"
 )
@@ -31,6 +32,7 @@ type Lab struct {
 	options Options
 	git     func() rundir.Git
 
+	sender     *mlflow.Sender // nil where nothing is sent to MLflow
 	backend    *backend.Backend
 	opened     opened // how that was opened
 	splits     []namedSplit
@@ -76,8 +78,13 @@ func NewLab(options Options) *Lab {
 	return &Lab{options: options.withDefaults(), git: sync.OnceValue(gitState)}
 }
 
-// Close frees everything that the lab keeps.
+// Close frees everything that the lab keeps, and gives what is on its way to MLflow a few seconds.
 func (l *Lab) Close() {
+	l.endSending()
+	l.closeBackend()
+}
+
+func (l *Lab) closeBackend() {
 	l.forget()
 	if l.backend != nil {
 		l.backend.Close()
@@ -165,7 +172,7 @@ func (l *Lab) open(ctx context.Context, e *config.Experiment) (*backend.Backend,
 	if l.backend != nil && l.opened == want {
 		return l.backend, nil
 	}
-	l.Close()
+	l.closeBackend()
 	b, err := backend.Open(ctx, e.Backend, backend.Options{Log: l.options.Log, Devices: e.Train.Devices, Threads: e.Threads})
 	if err != nil {
 		return nil, InputError{err}

@@ -14,6 +14,7 @@ import (
 	"latent/pkg/config"
 	"latent/pkg/dataset"
 	"latent/pkg/evaluate"
+	"latent/pkg/mlflow"
 	"latent/pkg/model"
 	"latent/pkg/report"
 	"latent/pkg/rundir"
@@ -31,11 +32,12 @@ type run struct {
 	trainer    *train.Trainer
 	checkpoint *rundir.Checkpoint // to go on from; nil to start at the first step
 	best       best
-	epoch      *rundir.Epoch // the record of the last epoch
-	isBest     bool          // that epoch was the best so far
-	tracker    *tracker      // nil where nobody is told
-	divergence error         // why it diverged, in an epoch whose others did not
-	over       bool          // it is done or diverged, while others of the session may go on
+	epoch      *rundir.Epoch     // the record of the last epoch
+	isBest     bool              // that epoch was the best so far
+	tracker    *tracker          // nil where TensorBoard is not told
+	following  *mlflow.Following // nil where MLflow is not told
+	divergence error             // why it diverged, in an epoch whose others did not
+	over       bool              // it is done or diverged, while others of the session may go on
 }
 
 // best is the epoch with the lowest validation loss so far. It is kept in every checkpoint.
@@ -132,7 +134,9 @@ func (r *run) record(w train.Window) error {
 	defer r.spend("write", time.Now())
 	record := recordOf(w)
 	record.ImagesPerSecond, record.Time = rundir.Number(float64(w.Images)/w.Duration.Seconds()), r.now()
-	return cmp.Or(r.folder.AppendWindow(record), r.tracker.window(record))
+	err := cmp.Or(r.folder.AppendWindow(record), r.tracker.window(record))
+	r.following.News()
+	return err
 }
 
 // recordOf is the record of a window but for its speed.

@@ -39,7 +39,7 @@ func (r *run) describe() error {
 		return err
 	}
 	if old := r.manifest; old != nil {
-		m.Started, m.Command, m.Timings = old.Started, old.Command, old.Timings
+		m.Started, m.Command, m.Timings, m.Sweep = old.Started, old.Command, old.Timings, old.Sweep
 		m.ConfigSHA256, m.ConfigSections = old.ConfigSHA256, old.ConfigSections
 		m.Resumed = append(old.Resumed, now)
 		m.Result.TrainLoss = old.Result.TrainLoss
@@ -51,6 +51,9 @@ func (r *run) describe() error {
 		return err
 	}
 	m.Name, m.Seed = e.Name, e.Seed
+	if m.Sweep == "" {
+		m.Sweep = s.options.Sweep
+	}
 	m.Versions = versions()
 	m.Backend, m.Host = s.describeBackend(), describeHost()
 	m.Git = s.lab.git()

@@ -32,6 +32,10 @@ type Options struct {
 	// Brief leaves out what a trial among many does without: pictures and the report; the optimizer's slots in the checkpoint of
 	// the last step, two thirds of it with Adam; and waiting for the disk, while a run is short (see [rundir.Run]).
 	Brief bool
+	// Notices takes the few lines that even somebody who discards Log should read, such as what could not be sent to MLflow; nil is Log.
+	Notices io.Writer
+	// Sweep is the name of the folder of the sweep that the runs are trials of, for their manifests.
+	Sweep string
 	// Untested leaves out the figures of the test images.
 	Untested bool
 	// Classifiers is the folder of the classifiers that evaluate.generated needs; "" is one in the user's cache folder.
@@ -41,6 +45,9 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = io.Discard
+	}
+	if o.Notices == nil {
+		o.Notices = o.Log
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -193,6 +200,7 @@ func (s *Session) checkAgainstData(e *config.Experiment) error {
 func (s *Session) Close() {
 	for _, r := range s.runs {
 		r.tracker.close()
+		r.following.Over()
 		if r.folder != nil {
 			r.folder.Close()
 		}
@@ -382,6 +390,7 @@ func (s *Session) train(ctx context.Context, tell func([]Ended)) error {
 		}
 		if windows[0].EndsEpoch || windows[0].EndsRun {
 			s.progress.epoch()
+			s.tellSending()
 			s.epochTime = 0
 			tell(ended)
 		}

@@ -1,9 +1,11 @@
 package experiment
 
 import (
+	"fmt"
 	"path/filepath"
 	"time"
 
+	"latent/pkg/mlflow"
 	"latent/pkg/rundir"
 	"latent/pkg/tensorboard"
 	"latent/pkg/train"
@@ -20,6 +22,15 @@ type tracker struct {
 // track begins to tell of the run, which goes on after a step.
 func (r *run) track(step int) error {
 	options := r.experiment.Tracking
+	if options.MLflow != "" {
+		// Read on its own beside the writing: what is sent is what is in the folder.
+		folder := &rundir.Run{Path: r.folder.Path, Relaxed: r.session.options.Brief}
+		following, err := r.session.lab.sending().Follow(options.MLflow, folder, r.experiment.Values)
+		if err != nil {
+			return err
+		}
+		r.following = following
+	}
 	if !options.TensorBoard {
 		return nil
 	}
@@ -44,13 +55,21 @@ func (t *tracker) window(w rundir.Window) error {
 	if t == nil {
 		return nil
 	}
-	return t.events.Scalars(w.Step, t.now(), map[string]float64{
-		"train/loss": float64(w.Loss), "train/learning_rate": float64(w.LearningRate), "train/images_per_second": float64(w.ImagesPerSecond),
-	})
+	return t.events.Scalars(w.Step, t.now(), scalars(w.Figures()))
+}
+
+// scalars are figures as TensorBoard has them.
+func scalars(figures map[string]rundir.Number) map[string]float64 {
+	values := map[string]float64{}
+	for name, value := range figures {
+		values[name] = float64(value)
+	}
+	return values
 }
 
 // tell tells of an epoch.
 func (r *run) tell(epoch rundir.Epoch, state train.State) error {
+	r.following.News()
 	if r.tracker == nil {
 		return nil
 	}
@@ -77,18 +96,7 @@ func (r *run) tell(epoch rundir.Epoch, state train.State) error {
 
 // epoch tells of an epoch's validation.
 func (t *tracker) epoch(e rundir.Epoch) error {
-	figures := map[string]float64{"epoch/train_loss": float64(e.TrainLoss)}
-	for tag, value := range map[string]*rundir.Number{
-		"validation/loss": e.ValLoss, "validation/psnr": e.ValPSNR, "validation/ssim": e.ValSSIM, "validation/corrupted_psnr": e.CorruptedPSNR,
-	} {
-		if value != nil {
-			figures[tag] = float64(*value)
-		}
-	}
-	for name, value := range e.ValTerms {
-		figures["validation/"+name] = float64(value)
-	}
-	return t.events.Scalars(e.Step, t.now(), figures)
+	return t.events.Scalars(e.Step, t.now(), scalars(e.Figures()))
 }
 
 func (t *tracker) picture(step int, tag string, png []byte) error {
@@ -103,14 +111,7 @@ func (t *tracker) end(step int, m *rundir.Manifest) error {
 	if t == nil {
 		return nil
 	}
-	figures := map[string]float64{}
-	for name, value := range m.Result.Test {
-		figures["test/"+name] = float64(value)
-	}
-	for name, value := range m.Result.Corrupted {
-		figures["test/corrupted_"+name] = float64(value)
-	}
-	if len(figures) > 0 {
+	if figures := scalars(m.Result.Figures()); len(figures) > 0 {
 		if err := t.events.Scalars(step, t.now(), figures); err != nil {
 			return err
 		}
@@ -124,5 +125,55 @@ func (t *tracker) end(step int, m *rundir.Manifest) error {
 func (t *tracker) close() {
 	if t != nil {
 		t.events.Close()
+	}
+}
+
+// sending is what sends the lab's runs to MLflow. It begins with the first that asks for it.
+func (l *Lab) sending() *mlflow.Sender {
+	if l.sender == nil {
+		l.sender = mlflow.NewSender()
+	}
+	return l.sender
+}
+
+// sendingGrace is how long a process waits at its end for what is still to be sent.
+const sendingGrace = 5 * time.Second
+
+// endSending sends what is left, and says what could not be sent.
+func (l *Lab) endSending() {
+	if l.sender == nil {
+		return
+	}
+	unsent := l.sender.Close(sendingGrace)
+	l.sender = nil
+	if len(unsent) == 0 {
+		return
+	}
+	folder := unsent[0].Path
+	for _, other := range unsent[1:] {
+		for !within(folder, other.Path) {
+			folder = filepath.Dir(folder)
+		}
+	}
+	runs := "the run is"
+	if len(unsent) > 1 {
+		runs = fmt.Sprintf("%d runs are", len(unsent))
+	}
+	fmt.Fprintf(l.options.Notices, "MLflow: %v; %s whole in the folder, and this sends what is missing there: latent track sync %s\n", unsent[0].Err, runs, folder)
+}
+
+// within says whether a path is the folder's or below it.
+func within(folder, path string) bool {
+	below, err := filepath.Rel(folder, path)
+	return err != nil || filepath.IsLocal(below)
+}
+
+// tellSending says what a person should know of the sending by now.
+func (s *Session) tellSending() {
+	if s.lab.sender == nil {
+		return
+	}
+	if note := s.lab.sender.Note(); note != "" {
+		s.progress.line("MLflow: %s", note)
 	}
 }

@@ -26,6 +26,7 @@ package rundir
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -166,38 +167,24 @@ func Open(path string) (*Run, error) {
 	return &Run{Path: path}, nil
 }
 
-// Find returns the runs in a folder and in the folders below it, in the order of their paths. Links in it are not followed.
-func Find(path string) ([]*Run, error) {
-	var runs []*Run
-	path, err := filepath.EvalSymlinks(path) // but for this one
-	if err != nil {
-		return nil, fmt.Errorf("look for runs: %w", err)
-	}
-	err = filepath.WalkDir(path, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.IsDir() {
-			return err
-		}
-		info, err := os.Lstat(filepath.Join(path, manifestFile))
-		if err != nil || !info.Mode().IsRegular() {
-			return nil
-		}
-		runs = append(runs, &Run{Path: path})
-		return fs.SkipDir
-	})
-	if err != nil {
-		return nil, fmt.Errorf("look for runs: %w", err)
-	}
-	return runs, nil
-}
+// lockPatience is longer than a look at a lock takes.
+const lockPatience = 50 * time.Millisecond
 
 // ErrLocked says that another process writes to the run.
 var ErrLocked = errors.New("another process is writing to this run; wait for it or end it")
 
 // Lock takes the run for writing, until Close or the end of the process, and removes what a killed process left half-written.
 func (r *Run) Lock() error {
-	lock := flock.New(filepath.Join(r.Path, lockFile))
-	locked, err := lock.TryLock()
-	if err != nil {
+	path := filepath.Join(r.Path, lockFile)
+	if err := checkLockFile(path); err != nil {
+		return fmt.Errorf("lock %s: %w", r.Path, err)
+	}
+	lock := flock.New(path)
+	// Who asks whether the run is locked holds a lock of its own for that moment, see Locked.
+	ctx, cancel := context.WithTimeout(context.Background(), lockPatience)
+	defer cancel()
+	locked, err := lock.TryLockContext(ctx, lockPatience/10)
+	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("lock %s: %w", r.Path, err)
 	}
 	if !locked {
@@ -211,20 +198,32 @@ func (r *Run) Lock() error {
 // which still writes them.
 func (r *Run) removeTemporary() error {
 	for _, dir := range []string{r.Path, filepath.Join(r.Path, checkpointsDir), filepath.Join(r.Path, samplesDir), filepath.Join(r.Path, picturesDir)} {
-		entries, err := os.ReadDir(dir)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("look for half-written files: %w", err)
+		names, err := halfWritten(dir)
+		if err != nil {
+			return err
 		}
-		for _, entry := range entries {
-			if !strings.HasPrefix(entry.Name(), temporaryPrefix) || !entry.Type().IsRegular() {
-				continue
-			}
-			if err := os.Remove(filepath.Join(dir, entry.Name())); err != nil {
+		for _, name := range names {
+			if err := os.Remove(filepath.Join(dir, name)); err != nil {
 				return fmt.Errorf("remove a half-written file: %w", err)
 			}
 		}
 	}
 	return nil
+}
+
+// halfWritten lists the files of a folder that were being written.
+func halfWritten(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("look for half-written files: %w", err)
+	}
+	var names []string
+	for _, entry := range entries {
+		if strings.HasPrefix(entry.Name(), temporaryPrefix) && entry.Type().IsRegular() {
+			names = append(names, entry.Name())
+		}
+	}
+	return names, nil
 }
 
 // Close ends writing.
