@@ -135,7 +135,7 @@ func newRoot(c *console) *cobra.Command {
 		Args:          cobra.NoArgs,
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(c), newEval(c), newDenoise(c), newGenerate(c), newExport(c), newImport(c), newVerify(c), newSweep(c), newWorker(c), newConfig(c), newData(c), newBackend(c))
+	root.AddCommand(newRun(c), newEval(c), newDenoise(c), newGenerate(c), newExport(c), newImport(c), newVerify(c), newSweep(c), newWorker(c), newTrack(c), newConfig(c), newData(c), newBackend(c))
 	requireArgs(root)
 	return root
 }

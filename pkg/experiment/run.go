@@ -32,8 +32,6 @@ type Options struct {
 	// Brief leaves out what a trial among many does without: pictures and the report; the optimizer's slots in the checkpoint of
 	// the last step, two thirds of it with Adam; and waiting for the disk, while a run is short (see [rundir.Run]).
 	Brief bool
-	// Notices takes the few lines that even somebody who discards Log should read, such as what could not be sent to MLflow; nil is Log.
-	Notices io.Writer
 	// Sweep is the name of the folder of the sweep that the runs are trials of, for their manifests.
 	Sweep string
 	// Untested leaves out the figures of the test images.
@@ -45,9 +43,6 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = io.Discard
-	}
-	if o.Notices == nil {
-		o.Notices = o.Log
 	}
 	if o.Now == nil {
 		o.Now = time.Now

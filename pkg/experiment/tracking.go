@@ -155,11 +155,11 @@ func (l *Lab) endSending() {
 			folder = filepath.Dir(folder)
 		}
 	}
-	runs := "the run is"
+	them := "it"
 	if len(unsent) > 1 {
-		runs = fmt.Sprintf("%d runs are", len(unsent))
+		them = fmt.Sprintf("the %d runs", len(unsent))
 	}
-	fmt.Fprintf(l.options.Notices, "MLflow: %v; %s whole in the folder, and this sends what is missing there: latent track sync %s\n", unsent[0].Err, runs, folder)
+	fmt.Fprintf(l.options.Log, "MLflow: %v; nothing is lost, send %s later: latent track sync %s\n", unsent[0].Err, them, folder)
 }
 
 // within says whether a path is the folder's or below it.

@@ -103,7 +103,7 @@ func (r *Run) Send(ctx context.Context, live bool) (Sent, error) {
 	if err != nil {
 		return Sent{}, err
 	}
-	if kept := r.receipt(); !live && kept.Finished != nil && m.Finished != nil && kept.Finished.Equal(*m.Finished) {
+	if kept := r.receipt(); !live && kept.covers(m) {
 		return Sent{RunID: kept.RunID, URL: r.server.page(kept.ExperimentID, kept.RunID), Complete: true}, nil
 	}
 	if !r.found {
@@ -150,6 +150,16 @@ func (r *Run) receipt() (kept receipt) {
 		return receipt{}
 	}
 	return kept
+}
+
+// covers says whether the server has all of a run that is over.
+func (kept receipt) covers(m *rundir.Manifest) bool {
+	return kept.Finished != nil && m.Finished != nil && kept.Finished.Equal(*m.Finished)
+}
+
+// Has says whether the server has all of a run that is over, by what was kept in its folder.
+func (s *Server) Has(folder *rundir.Run, m *rundir.Manifest) bool {
+	return s.Run(folder, nil).receipt().covers(m)
 }
 
 // keep writes mlflow.json.

@@ -445,7 +445,7 @@ func TestCheckURI(t *testing.T) {
 		"http://ann@host":                "MLFLOW_TRACKING_PASSWORD",
 		"http://host:5000/?a=b":          "'?'",
 		"http://host:5000/#/experiments": "'#'",
-		"http://ann:sec%ret@host":        "no URI",
+		"http://ann:sec%ret@host":        "is no URI",
 		"":                               "such as http://127.0.0.1:5000",
 	} {
 		err := mlflow.CheckURI(uri)

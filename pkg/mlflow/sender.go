@@ -273,7 +273,7 @@ func (s *Sender) send(ctx context.Context, f *Following) {
 		s.enqueue(f)
 	default:
 		if to.backoff == 0 {
-			s.note = cmp.Or(s.note, fmt.Sprintf("%v; the run goes on without it, and is sent when it does", err))
+			s.note = cmp.Or(s.note, fmt.Sprintf("%v; the run goes on without it, and is sent when it answers", err))
 		}
 		to.err, to.backoff = err, min(max(firstBackoff, 2*to.backoff), mostBackoff)
 		to.retry = s.now().Add(to.backoff)

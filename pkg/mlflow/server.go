@@ -44,7 +44,7 @@ func CheckURI(uri string) error {
 	parsed, err := url.Parse(uri)
 	switch {
 	case err != nil:
-		return errors.New("no URI; write that of an MLflow server, " + example) // the error of Parse would quote a password
+		return errors.New("is no URI; write that of an MLflow server, " + example) // the error of Parse would quote a password
 	case parsed.User != nil:
 		return errors.New("has a user or a password, which would be written into every run's folder; " +
 			"leave them out, and set the environment variables MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD")
@@ -162,6 +162,10 @@ func plainly(err error) error {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
+	}
+	var network *net.OpError
+	if errors.As(err, &network) {
+		err = network.Err
 	}
 	if errors.Is(err, context.Canceled) {
 		return errNoTime

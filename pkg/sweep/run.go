@@ -101,6 +101,9 @@ func (s *Sweep) follow(ctx context.Context, options RunOptions, flags string, wo
 		return fmt.Errorf("%w; go on with: latent sweep resume %s%s", err, s.Path, flags)
 	}
 	view.end(ctx, best)
+	if err := s.tellUnsent(options.Log); err != nil {
+		return err
+	}
 	return errors.Join(err, s.verdict(ctx, err))
 }
 

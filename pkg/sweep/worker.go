@@ -59,7 +59,7 @@ func (s *Sweep) Work(ctx context.Context, options WorkerOptions) error {
 	}
 	w.proposer = newProposer(s, w.now)
 	w.lab = experiment.NewLab(experiment.Options{
-		Log: io.Discard, Notices: w.options.Log, Brief: true, Untested: !s.tests(), Sweep: filepath.Base(s.Path), Command: "latent sweep resume " + s.Path,
+		Log: io.Discard, Brief: true, Untested: !s.tests(), Sweep: filepath.Base(s.Path), Command: "latent sweep resume " + s.Path,
 	})
 	defer w.lab.Close()
 	for claimed := 0; w.options.Limit == 0 || claimed < w.options.Limit; {
