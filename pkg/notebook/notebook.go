@@ -20,12 +20,15 @@ import (
 	"image"
 	"image/png"
 	"slices"
+	"strconv"
 
 	"latent/pkg/chart"
+	"latent/pkg/config"
 	"latent/pkg/dataset"
 	"latent/pkg/evaluate"
 	"latent/pkg/report"
 	"latent/pkg/rundir"
+	"latent/pkg/runs"
 )
 
 // Show shows things one below the other:
@@ -38,11 +41,14 @@ import (
 //   - anything else as text, as fmt.Print has it
 func Show(things ...any) error { return show(here(), things...) }
 
-// mostImages is how many are shown of a dataset.
-const mostImages = 100
+// mostImages is how many are shown of a dataset, and oneRow how many of them stand in one row.
+const (
+	mostImages = 100
+	oneRow     = 12
+)
 
 // chartScale is the size of a chart in pixels of each of its units, for screens on which one alone is coarse.
-const chartScale = 2
+const chartScale = 1.5
 
 func show(p page, things ...any) error {
 	for _, thing := range things {
@@ -101,7 +107,11 @@ func showImages(p page, images *dataset.Images) error {
 		first.Pixels = first.Pixels[:mostImages*images.Size()]
 		images = &first
 	}
-	data, err := evaluate.DrawSheet(images, caption)
+	sheet := evaluate.Sheet{Images: images, Caption: caption}
+	if images.Len() <= oneRow {
+		sheet.Columns = images.Len()
+	}
+	data, err := sheet.Draw()
 	if err != nil {
 		return err
 	}
@@ -165,6 +175,51 @@ func Figures(r rundir.Result) Table {
 		t.Rows = append(t.Rows, cells)
 	}
 	return t
+}
+
+// Runs is a table of runs, such as [runs.List] returns. What a run does not have is —.
+func Runs(entries ...runs.Entry) Table {
+	t := Table{Head: []string{"run", "name", "state", "seed", "input", "PSNR, dB", "SSIM", "parameters"}}
+	for _, e := range entries {
+		figure := func(name string, digits int) string {
+			if value, found := e.Figure(name); found {
+				return strconv.FormatFloat(value, 'f', digits, 64)
+			}
+			return "—"
+		}
+		t.Rows = append(t.Rows, []string{e.ID(), e.Manifest.Name, string(e.State), fmt.Sprint(e.Manifest.Seed), input(e),
+			figure("psnr", 2), figure("ssim", 3), fmt.Sprint(e.Manifest.Model.Parameters)})
+	}
+	return t
+}
+
+// input says what the input of a run's model is.
+func input(e runs.Entry) string {
+	run, err := e.Open()
+	if err != nil {
+		return "—"
+	}
+	text, err := run.Config()
+	if err != nil {
+		return "—"
+	}
+	read, err := config.Parse(run.ConfigPath(), text)
+	switch {
+	case err != nil:
+		return "—"
+	case read.Measured().Identity():
+		return "clean"
+	}
+	return read.Measured().Caption()
+}
+
+// Open returns the newest run of a name in the folder runs, where the notebook's runs go; or any run by what [runs.Find] knows it by.
+func Open(name string) (*rundir.Run, error) {
+	entry, err := runs.Find("runs", name)
+	if err != nil {
+		return nil, err
+	}
+	return entry.Open()
 }
 
 // Curves draws a figure of the epochs of several runs: val_loss, val_psnr, val_ssim or train_loss.

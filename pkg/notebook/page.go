@@ -26,7 +26,12 @@ func here() page {
 	return standard
 }
 
-var standard = &plain{out: os.Stdout}
+var standard = &plain{out: stdout{}}
+
+// stdout is standard output, whatever it is at the moment: tests of examples change it.
+type stdout struct{}
+
+func (stdout) Write(text []byte) (int, error) { return os.Stdout.Write(text) }
 
 // cell is the output of a notebook's cell.
 type cell struct{}

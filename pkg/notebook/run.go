@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -140,4 +143,23 @@ func runSweep(ctx context.Context, p page, id string, s *sweep.Sweep) error {
 		showErr = fmt.Errorf("show the sweep: %w", showErr)
 	}
 	return errors.Join(err, showErr)
+}
+
+// OpenSweep opens the newest sweep of a name in the folder sweeps, where the notebook's sweeps go; or the one in a folder. The caller
+// closes it.
+func OpenSweep(ctx context.Context, name string) (*sweep.Sweep, error) {
+	folders, err := os.ReadDir(filepath.Join("sweeps", name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return sweep.Open(ctx, name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open sweep: %w", err)
+	}
+	// Their names begin with the time.
+	for _, folder := range slices.Backward(folders) {
+		if folder.IsDir() {
+			return sweep.Open(ctx, filepath.Join("sweeps", name, folder.Name()))
+		}
+	}
+	return nil, fmt.Errorf("open sweep: there is none in %s", filepath.Join("sweeps", name))
 }
