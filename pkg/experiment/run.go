@@ -434,7 +434,8 @@ func (s *Session) stopped(ctx context.Context, err error) error {
 			}
 		}
 		t := active[0].trainer
-		return fmt.Errorf("%w after step %d of %d; go on with: latent run --resume %s", ErrInterrupted, t.Step(), t.Steps(), active[0].folder.Path)
+		return fmt.Errorf("%w after step %d of %d; go on with: %s run --resume %s", ErrInterrupted, t.Step(), t.Steps(),
+			rundir.Program(s.options.Command), active[0].folder.Path)
 	}
 	return err
 }

@@ -94,7 +94,7 @@ func (s *Sweep) follow(ctx context.Context, options RunOptions, flags string, wo
 	best, bestErr := s.WriteBest(ctx, -1)
 	err = errors.Join(err, journal.Close(), pageErr, bestErr)
 	if errors.Is(err, experiment.ErrInterrupted) {
-		return fmt.Errorf("%w; go on with: latent sweep resume %s%s", err, s.Path, flags)
+		return fmt.Errorf("%w; go on with: %s sweep resume %s%s", err, s.program(), s.Path, flags)
 	}
 	view.end(ctx, best)
 	return errors.Join(err, s.verdict(ctx, err))

@@ -58,7 +58,7 @@ func (s *Sweep) Work(ctx context.Context, options WorkerOptions) error {
 		w.options.Log = io.Discard
 	}
 	w.proposer = newProposer(s, w.now)
-	w.lab = experiment.NewLab(experiment.Options{Log: io.Discard, Brief: true, Untested: !s.tests(), Command: "latent sweep resume " + s.Path})
+	w.lab = experiment.NewLab(experiment.Options{Log: io.Discard, Brief: true, Untested: !s.tests(), Command: s.program() + " sweep resume " + s.Path})
 	defer w.lab.Close()
 	for claimed := 0; w.options.Limit == 0 || claimed < w.options.Limit; {
 		trials, err := s.Study.Claim(ctx, w.options.Name, w.proposer.propose)
@@ -313,7 +313,7 @@ func (k *stack) fail(ctx context.Context, failure error) error {
 		}
 	}
 	if failed >= 3 {
-		return fmt.Errorf("the first %d trials failed, the last with: %w; mend it, and go on with: latent sweep resume %s", failed, failure, w.sweep.Path)
+		return fmt.Errorf("the first %d trials failed, the last with: %w; mend it, and go on with: %s sweep resume %s", failed, failure, w.sweep.program(), w.sweep.Path)
 	}
 	return nil
 }
