@@ -39,10 +39,11 @@ import (
 )
 
 // Main runs the command line of this process, and ends it.
-func Main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func Main() { os.Exit(Run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-// run executes a command line and returns its exit status.
-func run(args []string, stdout, stderr io.Writer) int {
+// Run executes a command line, without the program's name, and returns its exit status. SIGINT and SIGTERM of the process
+// interrupt it.
+func Run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// The first signal ends the run after its window; from then on signals have their usual effect, so that a second one

@@ -61,7 +61,7 @@ func (l convLayer) layer() Layer {
 			places = l.large
 		}
 	}
-	weight, bias := FirstValues(l.init, fanIn, fanOut)
+	weight, bias := InitOf(l.init, fanIn, fanOut)
 	if l.stride > 1 {
 		kind = fmt.Sprintf("%s /%d", kind, l.stride)
 	}

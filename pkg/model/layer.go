@@ -19,13 +19,13 @@ type DenseLayer struct {
 	In, Out int
 	// Activation is one of [Activate].
 	Activation string
-	// Init is one of [FirstValues].
+	// Init is one of [InitOf].
 	Init string
 }
 
 // Layer describes the layer.
 func (l DenseLayer) Layer() Layer {
-	weight, bias := FirstValues(l.Init, l.In, l.Out)
+	weight, bias := InitOf(l.Init, l.In, l.Out)
 	return Layer{
 		Name:        l.Name,
 		Description: fmt.Sprintf("dense %d → %d, %s", l.In, l.Out, l.Activation),
@@ -47,12 +47,12 @@ func (l DenseLayer) Apply(p *Pass, x *Node) *Node {
 	return Activate(l.Activation, Add(MatMul(x, weight), ExpandAxes(bias, 0)))
 }
 
-// FirstValues returns how weights and biases start that make each of so many values of so many others.
+// InitOf returns how weights and biases start that make each of so many values of so many others.
 //
 //   - pytorch: weights and biases uniform in ±1/√fan_in
 //   - glorot: weights uniform in ±√(6/(fan_in+fan_out)), biases zero
 //   - he: weights normal with variance 2/fan_in, biases zero
-func FirstValues(kind string, fanIn, fanOut int) (weight, bias Init) {
+func InitOf(kind string, fanIn, fanOut int) (weight, bias Init) {
 	in, out := float64(fanIn), float64(fanOut)
 	switch kind {
 	case "pytorch":

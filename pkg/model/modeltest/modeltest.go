@@ -93,9 +93,8 @@ func apply(t *testing.T, b *backend.Backend, built, given model.Model, image mod
 	t.Helper()
 	params := model.Params(built, image)
 	args := []any{tensors.FromFlatDataAndDimensions(random.NewSeed(9).Uniform(batch*image.Size()), batch, image.Height, image.Width, image.Channels)}
-	for i, param := range params {
-		values := param.Init.Values(random.NewSeed(5).Child(i), param.Size())
-		args = append(args, tensors.FromFlatDataAndDimensions(values, param.Dims...))
+	for _, weights := range model.FirstWeights(built, image, random.NewSeed(5)) {
+		args = append(args, weights)
 	}
 	for _, number := range model.Numbers(given) {
 		args = append(args, number)
