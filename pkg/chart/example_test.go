@@ -17,10 +17,10 @@ func Example() {
 	drawn, ok := chart.Lines("Loss", "epoch", true, train, held)
 	fmt.Println(ok, drawn.Label)
 
-	fmt.Println(bytes.Count(drawn.File(), []byte("<polyline")), "curves")
+	fmt.Println(drawn.Legend, bytes.HasPrefix(drawn.File(), []byte("<svg ")))
 	// Output:
 	// true Loss; training from 0.5 to 0.1; validation from 0.55 to 0.11
-	// 4 curves
+	// [{a training} {b validation}] true
 }
 
 func ExampleNumber() {

@@ -55,6 +55,7 @@ var ErrInterrupted = errors.New("interrupted")
 // damaged or not what they should be.
 type InputError struct{ Err error }
 
+// Error is that of the error itself.
 func (e InputError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the error itself.

@@ -141,7 +141,7 @@ func (s *Sweep) process(ctx context.Context, place int, options RunOptions) erro
 	defer log.Close()
 	deaths, told := 0, 0
 	for {
-		name := NewName()
+		name := newName()
 		err := s.live(ctx, options.Worker(name), log)
 		if err == nil {
 			return nil

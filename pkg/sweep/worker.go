@@ -52,7 +52,7 @@ const poll = 200 * time.Millisecond
 func (s *Sweep) Work(ctx context.Context, options WorkerOptions) error {
 	w := &worker{sweep: s, options: options, now: time.Now}
 	if w.options.Name == "" {
-		w.options.Name = NewName()
+		w.options.Name = newName()
 	}
 	if w.options.Log == nil {
 		w.options.Log = io.Discard
@@ -109,8 +109,8 @@ func (w *worker) allOver(ctx context.Context) (bool, error) {
 	return w.proposer.over && !slices.ContainsFunc(all, func(t *study.Trial) bool { return !isOver(t.State) }), nil
 }
 
-// NewName makes up a worker's name: of the host, this process and a random number.
-func NewName() string { return fmt.Sprintf("%s-%d-%s", hostName(), os.Getpid(), rundir.NewID()) }
+// newName makes up a worker's name: of the host, this process and a random number.
+func newName() string { return fmt.Sprintf("%s-%d-%s", hostName(), os.Getpid(), rundir.NewID()) }
 
 func hostName() string {
 	host, err := os.Hostname()
@@ -120,7 +120,7 @@ func hostName() string {
 	return host
 }
 
-// isDead says whether a worker's name is one of NewName, of a process of this machine that is no more.
+// isDead says whether a worker's name is one of newName, of a process of this machine that is no more.
 func isDead(name string) bool {
 	rest, ours := strings.CutPrefix(name, hostName()+"-")
 	digits, _, _ := strings.Cut(rest, "-")
