@@ -138,6 +138,21 @@ func TestOutside(t *testing.T) {
 		}
 		return string(text)
 	}
+	// The program of README.md, too.
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, found := strings.Cut(string(readme), "```go\n")
+	text, _, closed := strings.Cut(after, "```")
+	if err := os.Mkdir(filepath.Join(dir, "readme"), 0o755); err != nil || !found || !closed {
+		t.Fatalf("no Go program in README.md, or: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "readme/main.go"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	run("go", "vet", "./readme")
+
 	program := filepath.Join(dir, "restorer")
 	run("go", "build", "-o", program, ".")
 	run(program, "run", "scratches.yaml", "data.train=300", "data.validation=50", "data.test=50", "train.epochs=1", "--out", "runs")
