@@ -46,7 +46,7 @@ train.keep_checkpoints.`,
 		case resume != "":
 			runs, err = experiment.Resume(cmd.Context(), resume, options)
 		case len(args) == 0:
-			return usageError{errors.New("which config? for example: latent run configs/quickstart.yaml")}
+			return usageError{fmt.Errorf("which config? for example: %s run configs/quickstart.yaml", program())}
 		case seeds < 1 || seeds > maxSeeds:
 			return usageError{fmt.Errorf("--seeds=%d: want 1 to %d", seeds, maxSeeds)}
 		default:
@@ -79,7 +79,7 @@ const maxSeeds = 256
 
 // commandLine is how this process was called, for a shell.
 func commandLine() string {
-	words := []string{"latent"}
+	words := []string{program()}
 	for _, arg := range os.Args[1:] {
 		if strings.ContainsAny(arg, " \t\n'\"$&|;<>(){}[]*?!\\") {
 			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"

@@ -230,6 +230,6 @@ func (s source) nearest(key string) place {
 
 // DatasetName is the name of the dataset's kind.
 func (e *Experiment) DatasetName() string {
-	name, _ := kindTables[reflect.TypeFor[dataset.Source]()].kindOf(e.Data)
+	name, _ := kindsOf(reflect.TypeFor[dataset.Source]()).kindOf(e.Data)
 	return name
 }

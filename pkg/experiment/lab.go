@@ -149,7 +149,8 @@ func (l *Lab) Resume(ctx context.Context, path string) (*Session, error) {
 		}
 	}
 	if len(s.active()) == 0 {
-		fmt.Fprintf(s.options.Log, "nothing is left to train; to measure or draw anew: latent eval %[1]s, latent generate %[1]s\n", path)
+		fmt.Fprintf(s.options.Log, "nothing is left to train; to measure or draw anew: %[1]s eval %[2]s, %[1]s generate %[2]s\n",
+			rundir.Program(s.options.Command), path)
 		return s, nil
 	}
 	if err := s.readCheckpoints(); err != nil {

@@ -218,26 +218,57 @@ var modules = map[string]string{
 
 func versions() map[string]string {
 	v := map[string]string{"go": runtime.Version(), "latent": Version()}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, module := range info.Deps {
-			if name := modules[module.Path]; name != "" {
-				v[name] = module.Version
-			}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return v
+	}
+	for _, module := range info.Deps {
+		if name := modules[module.Path]; name != "" {
+			v[name] = versionOf(module)
 		}
+	}
+	if info.Main.Path != "" && info.Main.Path != self {
+		v[info.Main.Path] = versionOf(&info.Main) // a program with kinds of its own
 	}
 	return v
 }
 
-// Version is Latent's: that of the module, or of the commit it was built from, or "devel".
+// self is the path of Latent's module.
+const self = "latent"
+
+// Version is Latent's: that of the module, in whichever program, or of the commit it was built from, or "devel".
 func Version() string {
 	info, ok := debug.ReadBuildInfo()
-	if ok && strings.HasPrefix(info.Main.Version, "v") {
-		return info.Main.Version
+	if !ok {
+		return devel
 	}
-	return "devel"
+	for _, module := range info.Deps {
+		if module.Path == self {
+			return versionOf(module)
+		}
+	}
+	if info.Main.Path == self {
+		return versionOf(&info.Main)
+	}
+	return devel
 }
 
-// gitState is the state of the source: that of the build where it is recorded, else of the working folder.
+// devel is the version of what is built from a folder.
+const devel = "devel"
+
+// versionOf is a module's version, or that of what replaces it.
+func versionOf(module *debug.Module) string {
+	if module.Replace != nil {
+		module = module.Replace
+	}
+	if strings.HasPrefix(module.Version, "v") {
+		return module.Version
+	}
+	return devel
+}
+
+// gitState is the state of the source of the program, Latent or one that uses it: that of the build where it is recorded, else of
+// the working folder.
 func gitState() (git rundir.Git) {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, setting := range info.Settings {

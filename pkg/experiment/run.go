@@ -57,6 +57,7 @@ var ErrInterrupted = errors.New("interrupted")
 // damaged or not what they should be.
 type InputError struct{ Err error }
 
+// Error is that of the error itself.
 func (e InputError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the error itself.
@@ -438,7 +439,8 @@ func (s *Session) stopped(ctx context.Context, err error) error {
 			}
 		}
 		t := active[0].trainer
-		return fmt.Errorf("%w after step %d of %d; go on with: latent run --resume %s", ErrInterrupted, t.Step(), t.Steps(), active[0].folder.Path)
+		return fmt.Errorf("%w after step %d of %d; go on with: %s run --resume %s", ErrInterrupted, t.Step(), t.Steps(),
+			rundir.Program(s.options.Command), active[0].folder.Path)
 	}
 	return err
 }

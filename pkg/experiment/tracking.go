@@ -159,7 +159,7 @@ func (l *Lab) endSending() {
 	if len(unsent) > 1 {
 		them = fmt.Sprintf("the %d runs", len(unsent))
 	}
-	fmt.Fprintf(l.options.Log, "MLflow: %v; nothing is lost, send %s later: latent track sync %s\n", unsent[0].Err, them, folder)
+	fmt.Fprintf(l.options.Log, "MLflow: %v; nothing is lost, send %s later: %s track sync %s\n", unsent[0].Err, them, rundir.Program(l.options.Command), folder)
 }
 
 // within says whether a path is the folder's or below it.

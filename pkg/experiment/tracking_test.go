@@ -44,8 +44,7 @@ func steps(t *testing.T, of mlflowtest.Run, figure string) []int64 {
 // A run that is interrupted in the middle of an epoch and resumed is one run there, from its first step to its report.
 func TestMLflow(t *testing.T) {
 	b := stepwise(t)
-	server := mlflowtest.New()
-	defer server.Close()
+	server := mlflowtest.New(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	e := load(t, b, tiny, "tracking.mlflow="+server.URL, "train.learning_rate=0.004")
 	run, err := experiment.Run(ctx, e, experiment.Options{Log: &stopper{cancel: cancel, after: 15}, Terminal: true})
@@ -87,8 +86,7 @@ func TestMLflow(t *testing.T) {
 // server is sent all of it later.
 func TestMLflowAway(t *testing.T) {
 	b := stepwise(t)
-	server := mlflowtest.New()
-	defer server.Close()
+	server := mlflowtest.New(t)
 	server.Break(func(*http.Request) int { return http.StatusServiceUnavailable })
 	var log strings.Builder
 	run, err := experiment.Run(context.Background(), load(t, b, tiny, "tracking.mlflow="+server.URL), experiment.Options{Log: &log})

@@ -28,7 +28,7 @@ import (
 func TestReal(t *testing.T) {
 	python := pythontest.Interpreter(t, "testdata/requirements.txt")
 	uri := realServer(t, python)
-	server := fake(t)
+	server := mlflowtest.New(t)
 	killed, m := begun(t)
 	diverged, other := begun(t)
 	both := func(folder *rundir.Run, live bool) {

@@ -86,13 +86,6 @@ func send(t *testing.T, run *mlflow.Run, live bool) mlflow.Sent {
 	return sent
 }
 
-// fake returns a server that ends with the test.
-func fake(t *testing.T) *mlflowtest.Server {
-	server := mlflowtest.New()
-	t.Cleanup(server.Close)
-	return server
-}
-
 // only is the server's only run.
 func only(t *testing.T, server *mlflowtest.Server) mlflowtest.Run {
 	t.Helper()
@@ -104,7 +97,7 @@ func only(t *testing.T, server *mlflowtest.Server) mlflowtest.Run {
 }
 
 func TestSend(t *testing.T) {
-	server := fake(t)
+	server := mlflowtest.New(t)
 	folder, m := begun(t)
 	run := process(t, server.URL, folder)
 	send(t, run, true)
@@ -161,7 +154,7 @@ func TestSend(t *testing.T) {
 func TestOnce(t *testing.T) {
 	for _, status := range []int{http.StatusInternalServerError, mlflowtest.Lost} {
 		for nth := 1; ; nth++ {
-			server := fake(t)
+			server := mlflowtest.New(t)
 			left := nth
 			server.Break(func(*http.Request) int {
 				if left--; left == 0 {
@@ -221,7 +214,7 @@ func TestStatus(t *testing.T) {
 		rundir.Done: "FINISHED", rundir.Failed: "FAILED", rundir.Diverged: "FAILED", rundir.Interrupted: "KILLED", rundir.Pruned: "KILLED",
 		rundir.Running: "KILLED", // its process died
 	} {
-		server := fake(t)
+		server := mlflowtest.New(t)
 		folder, m := begun(t)
 		m.State = state
 		check(t, folder.WriteManifest(m))
@@ -238,7 +231,7 @@ func TestStatus(t *testing.T) {
 
 // More than one batch may hold, in the file and on the wire; the fake server refuses more, as MLflow does.
 func TestManyRecords(t *testing.T) {
-	server := fake(t)
+	server := mlflowtest.New(t)
 	folder, _ := begun(t)
 	const windows = 3000
 	for step := 1; step <= windows; step++ {
@@ -258,7 +251,7 @@ func TestManyRecords(t *testing.T) {
 
 // A loss that is no number is null in metrics.jsonl, and NaN there.
 func TestNaN(t *testing.T) {
-	server := fake(t)
+	server := mlflowtest.New(t)
 	folder, _ := begun(t)
 	check(t, os.WriteFile(filepath.Join(folder.Path, "metrics.jsonl"), []byte(`{"kind":"window","step":7,"loss":null}`+"\n"+`{"kind":"win`), 0o644))
 	send(t, process(t, server.URL, folder), false)
@@ -271,7 +264,7 @@ func TestNaN(t *testing.T) {
 // mlflow.json only saves a question: without it, or with nonsense in it, the same run goes on.
 func TestDamagedReceipt(t *testing.T) {
 	for name, text := range map[string]string{"cut off": `{"uri": "ht`, "empty": "", "another server's": `{"uri": "http://elsewhere", "run_id": "17"}`} {
-		server := fake(t)
+		server := mlflowtest.New(t)
 		folder, m := begun(t)
 		epoch(t, folder, 1, 50, noon)
 		send(t, process(t, server.URL, folder), true)
@@ -285,7 +278,7 @@ func TestDamagedReceipt(t *testing.T) {
 }
 
 func TestServerForgot(t *testing.T) {
-	server := fake(t)
+	server := mlflowtest.New(t)
 	folder, _ := begun(t)
 	epoch(t, folder, 1, 50, noon)
 	send(t, process(t, server.URL, folder), true)
@@ -297,7 +290,7 @@ func TestServerForgot(t *testing.T) {
 }
 
 func TestDeleted(t *testing.T) {
-	server := fake(t)
+	server := mlflowtest.New(t)
 	folder, _ := begun(t)
 	sent := send(t, process(t, server.URL, folder), true)
 	server.Delete(sent.RunID)
@@ -309,7 +302,7 @@ func TestDeleted(t *testing.T) {
 
 // MLflow refuses to change a parameter: what a run began with stays.
 func TestChangedParameter(t *testing.T) {
-	server := fake(t)
+	server := mlflowtest.New(t)
 	folder, _ := begun(t)
 	send(t, process(t, server.URL, folder), true)
 	s, err := mlflow.NewServer(server.URL)
@@ -323,7 +316,7 @@ func TestChangedParameter(t *testing.T) {
 // Where files do not go through the server, the rest does; and a server does not lead us to other addresses of it.
 func TestFilesElsewhere(t *testing.T) {
 	for _, root := range []string{"file:///tmp/mlruns/", "s3://bucket/", "mlflow-artifacts:/../../mlflow/runs/", "mlflow-artifacts://host/", "::", ""} {
-		server := fake(t)
+		server := mlflowtest.New(t)
 		server.ArtifactRoot = root
 		folder, m := begun(t)
 		end(t, folder, m)
@@ -335,7 +328,7 @@ func TestFilesElsewhere(t *testing.T) {
 }
 
 func TestLinkIsNotSent(t *testing.T) {
-	server := fake(t)
+	server := mlflowtest.New(t)
 	folder, m := begun(t)
 	end(t, folder, m)
 	secret := filepath.Join(t.TempDir(), "secret")
@@ -393,7 +386,7 @@ func endless(w http.ResponseWriter) {
 }
 
 func TestNobodyThere(t *testing.T) {
-	server := mlflowtest.New()
+	server := mlflowtest.New(t)
 	server.Close()
 	folder, _ := begun(t)
 	_, err := process(t, server.URL, folder).Send(context.Background(), true)

@@ -76,8 +76,7 @@ func follow(t *testing.T, s *Sender, uri string, folder *rundir.Run) *Following 
 // A server that is away is asked again after 1, 2, 4 … seconds and at most a minute apart, whatever the run writes meanwhile. When
 // it is back, it gets everything.
 func TestBackOff(t *testing.T) {
-	server := mlflowtest.New()
-	defer server.Close()
+	server := mlflowtest.New(t)
 	server.Break(func(*http.Request) int { return http.StatusServiceUnavailable })
 	h := newHands()
 	s := newSender(h.clock())
@@ -111,8 +110,7 @@ func TestBackOff(t *testing.T) {
 // A run with a hundred thousand windows beside a server that takes a request and never answers: nothing is waited for, one request
 // is made in all that time, and the end comes when its grace is over.
 func TestHangingServer(t *testing.T) {
-	server := mlflowtest.New()
-	defer server.Close()
+	server := mlflowtest.New(t)
 	asked := make(chan struct{})
 	server.Break(func(r *http.Request) int {
 		close(asked) // a second request would panic
@@ -135,8 +133,7 @@ func TestHangingServer(t *testing.T) {
 
 // At the end a server that is away is asked once, not once for each run.
 func TestCloseAsksOnce(t *testing.T) {
-	server := mlflowtest.New()
-	defer server.Close()
+	server := mlflowtest.New(t)
 	server.Break(func(*http.Request) int { return http.StatusInternalServerError })
 	h := newHands()
 	s := newSender(h.clock())
@@ -152,8 +149,7 @@ func TestCloseAsksOnce(t *testing.T) {
 
 // What no second try mends is told, and not tried a second time; other runs are sent.
 func TestRefused(t *testing.T) {
-	server := mlflowtest.New()
-	defer server.Close()
+	server := mlflowtest.New(t)
 	h := newHands()
 	s := newSender(h.clock())
 	bad, good := folderOf(t), folderOf(t)
@@ -173,8 +169,7 @@ func TestRefused(t *testing.T) {
 
 // The queue holds so many runs and no more; the others are left to a later time.
 func TestQueueIsBounded(t *testing.T) {
-	server := mlflowtest.New()
-	defer server.Close()
+	server := mlflowtest.New(t)
 	server.Break(func(*http.Request) int { return http.StatusInternalServerError })
 	h := newHands()
 	s := newSender(h.clock())

@@ -109,8 +109,8 @@ func (p *Pass) Weight(name string) *Node {
 	return ConvertDType(weight, p.Precision)
 }
 
-// shown shows a layer's output to whoever watches, and returns it.
-func (p *Pass) shown(layer string, y *Node) *Node {
+// Show shows a layer's output to whoever watches, and returns it. Layers do it with what they make.
+func (p *Pass) Show(layer string, y *Node) *Node {
 	if p.Watch != nil {
 		p.Watch(layer, y)
 	}

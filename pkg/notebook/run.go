@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"html"
 	"io"
 	"io/fs"
 	"os"
@@ -102,7 +101,7 @@ func runSweep(ctx context.Context, p page, id string, s *sweep.Sweep) error {
 			return err
 		}
 		table := survey.Table(state, tableWidth)
-		if err := p.text("table-"+id, table, "<pre>"+html.EscapeString(table)+"</pre>"); err != nil {
+		if err := p.text("table-"+id, table, ""); err != nil {
 			return err
 		}
 		over := 0

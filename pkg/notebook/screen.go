@@ -1,7 +1,6 @@
 package notebook
 
 import (
-	"html"
 	"strings"
 	"sync"
 	"time"
@@ -60,6 +59,6 @@ func (s *screen) show() {
 	text := strings.Join(append(s.lines[:len(s.lines):len(s.lines)], s.last), "\n")
 	text = strings.TrimRight(text, "\n") + "\n"
 	if s.err == nil {
-		s.err = s.page.text(s.id, text, "<pre>"+html.EscapeString(text)+"</pre>")
+		s.err = s.page.text(s.id, text, "")
 	}
 }

@@ -1,10 +1,12 @@
 package rundir
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -252,6 +254,13 @@ func NewManifest() *Manifest {
 	return &Manifest{Version: manifestVersion, State: Running, Timings: map[string]float64{}, Versions: map[string]string{}}
 }
 
+// Program is the name of the program in a command line, for the advice to go on with: latent, or one with kinds of its own that
+// latent does not know. Without a command line it is latent.
+func Program(command string) string {
+	name, _, _ := strings.Cut(command, " ")
+	return cmp.Or(name, "latent")
+}
+
 // Manifest reads manifest.json.
 func (r *Run) Manifest() (*Manifest, error) {
 	data, err := readBounded(r.ManifestPath(), 16<<20)
@@ -260,7 +269,7 @@ func (r *Run) Manifest() (*Manifest, error) {
 	}
 	m := NewManifest()
 	if err := json.Unmarshal(data, m); err != nil {
-		return nil, fmt.Errorf("read manifest: %s is damaged: %s; put a copy of it back, or train again: latent run %s", r.ManifestPath(), inJSON(data, err), r.ConfigPath())
+		return nil, fmt.Errorf("read manifest: %s is damaged: %s; put a copy of it back, or train again from %s", r.ManifestPath(), inJSON(data, err), r.ConfigPath())
 	}
 	if m.Version != manifestVersion {
 		return nil, fmt.Errorf("read manifest: %s has version %d, this program reads version %d", r.ManifestPath(), m.Version, manifestVersion)

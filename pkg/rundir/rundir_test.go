@@ -149,7 +149,7 @@ func TestManifest(t *testing.T) {
 
 	for contents, want := range map[string]string{
 		`{"version": 2}`:  "this program reads version 1",
-		`{"version": 1,`:  "damaged: cut off after 14 bytes; put a copy of it back, or train again: latent run " + run.ConfigPath(),
+		`{"version": 1,`:  "damaged: cut off after 14 bytes; put a copy of it back, or train again from " + run.ConfigPath(),
 		``:                "damaged: cut off after 0 bytes",
 		"{\n\"seed\": x}": "damaged: line 2: invalid character 'x'",
 	} {

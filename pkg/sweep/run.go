@@ -98,7 +98,7 @@ func (s *Sweep) follow(ctx context.Context, options RunOptions, flags string, wo
 	best, bestErr := s.WriteBest(ctx, -1)
 	err = errors.Join(err, journal.Close(), pageErr, bestErr)
 	if errors.Is(err, experiment.ErrInterrupted) {
-		return fmt.Errorf("%w; go on with: latent sweep resume %s%s", err, s.Path, flags)
+		return fmt.Errorf("%w; go on with: %s sweep resume %s%s", err, s.program(), s.Path, flags)
 	}
 	view.end(ctx, best)
 	if err := s.tellUnsent(options.Log); err != nil {
@@ -148,7 +148,7 @@ func (s *Sweep) process(ctx context.Context, place int, options RunOptions) erro
 	defer log.Close()
 	deaths, told := 0, 0
 	for {
-		name := NewName()
+		name := newName()
 		err := s.live(ctx, options.Worker(name), log)
 		if err == nil {
 			return nil

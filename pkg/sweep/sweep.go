@@ -272,3 +272,6 @@ func (s *Sweep) trials(all []*study.Trial) ([]Trial, error) {
 	}
 	return decoded, nil
 }
+
+// program is the name of the program that began the sweep, for the advice to go on with.
+func (s *Sweep) program() string { return rundir.Program(s.Record.Command) }

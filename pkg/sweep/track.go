@@ -31,7 +31,7 @@ func (s *Sweep) tellUnsent(log io.Writer) error {
 		}
 	}
 	if left > 0 {
-		fmt.Fprintf(log, "MLflow: %s has not all of %d runs; they are whole in their folders, and this sends them: latent track sync %s\n", server.URI(), left, s.Path)
+		fmt.Fprintf(log, "MLflow: %s has not all of %d runs; they are whole in their folders, and this sends them: %s track sync %s\n", server.URI(), left, s.program(), s.Path)
 	}
 	return nil
 }

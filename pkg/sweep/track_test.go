@@ -12,8 +12,7 @@ import (
 // Each trial is a run there, in the experiment named as the sweep, with the sweep's folder as a tag; and what a server has not got is
 // told once, at the end.
 func TestMLflow(t *testing.T) {
-	server := mlflowtest.New()
-	defer server.Close()
+	server := mlflowtest.New(t)
 	for name, broken := range map[string]func(*http.Request) int{"there": nil, "away": func(*http.Request) int { return http.StatusBadGateway }} {
 		server.Break(broken)
 		s := create(t, searched, "budget.trials=3", "set.tracking.mlflow="+server.URL)

@@ -1,8 +1,7 @@
 // Package mlflowtest is an MLflow server for tests: as much of the REST interface as pkg/mlflow uses, with the rules of the real
 // one, beside which TestReal of pkg/mlflow sets it.
 //
-//	server := mlflowtest.New()
-//	defer server.Close()
+//	server := mlflowtest.New(t)
 //	server.Break(func(r *http.Request) int { return http.StatusInternalServerError })
 //	run := server.Runs()[0]
 package mlflowtest
@@ -18,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"testing"
 )
 
 // Server is a server in memory.
@@ -49,10 +49,11 @@ type Metric struct {
 	Timestamp, Step int64
 }
 
-// New starts a server.
-func New() *Server {
+// New starts a server, which ends with the test.
+func New(t testing.TB) *Server {
 	s := &Server{ArtifactRoot: "mlflow-artifacts:/"}
 	s.Server = httptest.NewServer(s)
+	t.Cleanup(s.Close)
 	return s
 }
 
