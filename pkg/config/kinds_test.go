@@ -84,10 +84,6 @@ func TestAddKindMistakes(t *testing.T) {
 			streaks
 			Count int
 		}
-		hidden struct {
-			streaks
-			count int `yaml:"count"`
-		}
 		twice struct {
 			streaks
 			A int `yaml:"a"`
@@ -167,6 +163,15 @@ func TestSpacedTag(t *testing.T) {
 type streaksWithCheck struct{ streaks }
 
 func (streaksWithCheck) Check() error { return nil }
+
+// hidden has a key that nobody can set.
+type hidden struct {
+	streaks
+	count int `yaml:"count"`
+}
+
+// Caption reads the key.
+func (h *hidden) Caption() string { return fmt.Sprint(h.count) }
 
 // Latent's own kinds have none of these mistakes.
 func TestKindsWithoutMistakes(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 )
 
 // In a notebook this is a table of the cell; in a plain program, as here, it is text.
-func ExampleShow() {
+func Example() {
 	result := rundir.Result{
 		Test:      map[string]rundir.Number{"mse": 0.0356, "psnr": 21.18},
 		Corrupted: map[string]rundir.Number{"mse": 0.0483, "psnr": 19.2},

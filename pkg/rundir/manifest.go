@@ -1,11 +1,11 @@
 package rundir
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -255,11 +255,15 @@ func NewManifest() *Manifest {
 }
 
 // Program is the name of the program in a command line, for the advice to go on with: latent, or one with kinds of its own that
-// latent does not know. Without a command line it is latent.
+// latent does not know. Without a command line, or where it begins with anything but a plain name, it is latent.
 func Program(command string) string {
-	name, _, _ := strings.Cut(command, " ")
-	return cmp.Or(name, "latent")
+	if name, _, _ := strings.Cut(command, " "); plainName.MatchString(name) {
+		return name
+	}
+	return "latent"
 }
+
+var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
 // Manifest reads manifest.json.
 func (r *Run) Manifest() (*Manifest, error) {

@@ -490,3 +490,14 @@ func TestMetricsErrors(t *testing.T) {
 		t.Errorf("error is %v, want the file, the line and the kind", err)
 	}
 }
+
+// A manifest may come from anywhere: what it says the program was is shown only where it is a name.
+func TestProgram(t *testing.T) {
+	for command, want := range map[string]string{
+		"": "latent", "latent run a.yaml": "latent", "restorer-2 run": "restorer-2", "\x1b[2J run": "latent", "-x run": "latent", "a;b run": "latent",
+	} {
+		if got := Program(command); got != want {
+			t.Errorf("%q: got %q, want %q", command, got, want)
+		}
+	}
+}
