@@ -47,7 +47,11 @@ size. A picture that cannot be read is named, and the others go on; exit status 
 		if err != nil {
 			return experiment.InputError{Err: err}
 		}
-		trained, err := experiment.Open(cmd.Context(), args[0], nil, experiment.Options{Log: c.stderr})
+		run, err := pathOf(args[0])
+		if err != nil {
+			return err
+		}
+		trained, err := experiment.Open(cmd.Context(), run, nil, experiment.Options{Log: c.stderr})
 		if err != nil {
 			return err
 		}

@@ -81,7 +81,11 @@ makes a sampler of every autoencoder.`,
 			return experiment.InputError{Err: err}
 		}
 		options := experiment.Options{Log: c.stderr, Terminal: c.terminal()}
-		trained, err := experiment.Open(cmd.Context(), args[0], nil, options)
+		run, err := pathOf(args[0])
+		if err != nil {
+			return err
+		}
+		trained, err := experiment.Open(cmd.Context(), run, nil, options)
 		if err != nil {
 			return err
 		}
