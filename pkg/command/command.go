@@ -138,7 +138,7 @@ func newRoot(c *console) *cobra.Command {
 		Args:          cobra.NoArgs,
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(c), newEval(c), newDenoise(c), newGenerate(c), newExport(c), newImport(c), newVerify(c), newSweep(c), newWorker(c), newRuns(c), newDiff(c), newInit(c), newConfig(c), newData(c), newBackend(c), newCompletion(c))
+	root.AddCommand(newRun(c), newEval(c), newDenoise(c), newGenerate(c), newExport(c), newImport(c), newVerify(c), newSweep(c), newWorker(c), newRuns(c), newDiff(c), newInit(c), newConfig(c), newData(c), newBackend(c), newCompletion(c), newMan(c))
 	complete(root)
 	requireArgs(root)
 	return root

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"reflect"
 	"slices"
 	"strconv"
@@ -142,10 +141,8 @@ func knownOf(f field, value reflect.Value) known {
 	case f.isMapping():
 		k.below = func() []known { return nil }
 	case f.isKind():
-		k.options = wholeKinds(f)
 		k.below = func() []known { return levelOfKind(f, value) }
 	case f.isChain():
-		k.options = wholeKinds(f.element())
 		k.below = func() []known {
 			switch value.Len() {
 			case 0:
@@ -204,15 +201,6 @@ func kindsOf(f field) []Completion {
 	return kinds
 }
 
-// wholeKinds lists the kinds as values of a whole section, which take the place of what a file has there.
-func wholeKinds(f field) []Completion {
-	kinds := kindsOf(f)
-	for i := range kinds {
-		kinds[i].Text = fmt.Sprintf("{%s: %s}", f.kindKey, kinds[i].Text)
-	}
-	return kinds
-}
-
 // optionsOf lists the values of a key, or the one that it has, to be changed.
 func optionsOf(f field, value reflect.Value) []Completion {
 	var options []Completion
@@ -228,7 +216,11 @@ func optionsOf(f field, value reflect.Value) []Completion {
 			options = append(options, Completion{"[" + word + "]", ""})
 		}
 	default:
-		if now := strings.Trim(defaultText(f, value), "`"); now != "" {
+		now := strings.Trim(defaultText(f, value), "`")
+		if f.typ.Kind() == reflect.Slice || f.isRange() {
+			now = strings.ReplaceAll(now, ", ", ",") // a shell ends words at spaces
+		}
+		if now != "" {
 			return []Completion{{now, "as it is; " + f.want()}}
 		}
 	}
