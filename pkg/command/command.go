@@ -114,9 +114,12 @@ func (c *console) terminal() bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
+// answers says whether there is somebody to ask.
+func (c *console) answers() bool { return term.IsTerminal(int(os.Stdin.Fd())) }
+
 // confirm asks a question on a terminal. Where nobody can answer, the answer is no.
 func (c *console) confirm(question string) bool {
-	if !term.IsTerminal(int(os.Stdin.Fd())) {
+	if !c.answers() {
 		return false
 	}
 	fmt.Fprintf(c.stderr, "\n%s [y/N] ", question)
@@ -148,7 +151,9 @@ func newRoot(c *console) *cobra.Command {
 		Args:          cobra.NoArgs,
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(c), newEval(c), newDenoise(c), newGenerate(c), newExport(c), newImport(c), newVerify(c), newSweep(c), newWorker(c), newTrack(c), newConfig(c), newData(c), newBackend(c))
+	root.AddCommand(newRun(c), newEval(c), newDenoise(c), newGenerate(c), newExport(c), newImport(c), newVerify(c), newSweep(c), newWorker(c),
+		newRuns(c), newDiff(c), newTrack(c), newInit(c), newConfig(c), newData(c), newBackend(c), newCompletion(c), newMan(c))
+	complete(root)
 	requireArgs(root)
 	rename(root)
 	return root

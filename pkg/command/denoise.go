@@ -21,7 +21,7 @@ import (
 
 func newDenoise(c *console) *cobra.Command {
 	var out, fit string
-	var compare bool
+	var compare, asJSON bool
 	options := restore.Options{}
 	cmd := &cobra.Command{
 		Use:   "denoise RUN IMAGE…",
@@ -34,6 +34,7 @@ size. A picture that cannot be read is named, and the others go on; exit status 
 	cmd.Flags().StringVarP(&out, "out", "o", "denoised", "folder for the pictures")
 	cmd.Flags().StringVar(&fit, "fit", "tile", "how other sizes than the model's are treated: tile, in tiles that overlap; or resize, scaled there and back")
 	cmd.Flags().Float64Var(&options.Overlap, "overlap", 0.5, "part of a tile's side that it shares with the next")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print what was written, and what could not be used, as JSON instead of a path a line")
 	cmd.Flags().BoolVar(&compare, "compare", false, "write before and after side by side")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
@@ -47,7 +48,11 @@ size. A picture that cannot be read is named, and the others go on; exit status 
 		if err != nil {
 			return experiment.InputError{Err: err}
 		}
-		trained, err := experiment.Open(cmd.Context(), args[0], nil, experiment.Options{Log: c.stderr})
+		run, err := pathOf(args[0])
+		if err != nil {
+			return err
+		}
+		trained, err := experiment.Open(cmd.Context(), run, nil, experiment.Options{Log: c.stderr})
 		if err != nil {
 			return err
 		}
@@ -60,6 +65,7 @@ size. A picture that cannot be read is named, and the others go on; exit status 
 			return experiment.InputError{Err: err}
 		}
 
+		done := denoisedJSON{Run: run, Pictures: []pictureJSON{}}
 		start, pixels, failed := time.Now(), 0, 0
 		for _, job := range jobs {
 			if err := cmd.Context().Err(); err != nil {
@@ -68,15 +74,24 @@ size. A picture that cannot be read is named, and the others go on; exit status 
 			size, err := job.do(restorer, options, compare)
 			if err != nil {
 				failed++
+				done.Failed = append(done.Failed, pictureJSON{From: job.from, Error: err.Error()})
 				fmt.Fprintf(c.stderr, "%v\n", err)
 				continue
 			}
 			pixels += size
-			fmt.Fprintln(c.stdout, job.to)
+			done.Pictures = append(done.Pictures, pictureJSON{From: job.from, To: job.to})
+			if !asJSON {
+				fmt.Fprintln(c.stdout, job.to)
+			}
 		}
 		seconds := time.Since(start).Seconds()
 		fmt.Fprintf(c.stderr, "%d of %d pictures, %.2f megapixels in %.1f s: %.0f images of %v a second\n", len(jobs)-failed, len(jobs),
 			float64(pixels)/1e6, seconds, float64(restorer.Tiles)/seconds, trained.Image)
+		if asJSON {
+			if err := printJSON(c, done); err != nil {
+				return err
+			}
+		}
 		if failed == len(jobs) {
 			return experiment.InputError{Err: fmt.Errorf("none of %d pictures could be used", failed)}
 		}
@@ -86,6 +101,20 @@ size. A picture that cannot be read is named, and the others go on; exit status 
 		return nil
 	}
 	return cmd
+}
+
+// denoisedJSON is what was made of pictures, for programs.
+type denoisedJSON struct {
+	Run      string        `json:"run"`
+	Pictures []pictureJSON `json:"pictures"`
+	Failed   []pictureJSON `json:"failed,omitempty"`
+}
+
+// pictureJSON is a picture that was read and written, or could not be.
+type pictureJSON struct {
+	From  string `json:"from"`
+	To    string `json:"to,omitempty"`
+	Error string `json:"error,omitempty"`
 }
 
 // canWrite makes a folder, and says whether files can be made in it.

@@ -23,7 +23,11 @@ what the model generates, evaluate.probe=true what a linear classifier reads fro
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the figures as JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		options := experiment.Options{Log: c.stderr, Terminal: c.terminal()}
-		trained, err := experiment.Open(cmd.Context(), args[0], args[1:], options)
+		run, err := pathOf(args[0])
+		if err != nil {
+			return err
+		}
+		trained, err := experiment.Open(cmd.Context(), run, args[1:], options)
 		if err != nil {
 			return err
 		}

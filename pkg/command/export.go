@@ -64,7 +64,11 @@ func newExport(c *console) *cobra.Command {
 		if !found {
 			return usageError{fmt.Errorf("--format=%s: want one of %s", format, formats)}
 		}
-		trained, err := experiment.Read(args[0], nil, experiment.Options{Log: c.stderr})
+		run, err := pathOf(args[0])
+		if err != nil {
+			return err
+		}
+		trained, err := experiment.Read(run, nil, experiment.Options{Log: c.stderr})
 		if err != nil {
 			return err
 		}

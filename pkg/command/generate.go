@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,7 +22,7 @@ import (
 func newGenerate(c *console) *cobra.Command {
 	d := experiment.DefaultDrawing()
 	var show, ends, out string
-	var force bool
+	var force, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "generate RUN",
 		Short: "Draw what a trained run makes of codes",
@@ -53,6 +54,7 @@ makes a sampler of every autoencoder.`,
 	cmd.Flags().StringVar(&d.Class, "class", "", "label of the images, by name or number, for a model that is given labels; samples have all in turn without it")
 	cmd.Flags().StringVar(&ends, "between", "", "two test images, such as 3,18: ends of the interpolation; the traversal starts from the first")
 	cmd.Flags().StringVarP(&out, "output", "o", "", "file for the picture, instead of the run's folder")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the paths of the pictures as JSON")
 	cmd.Flags().BoolVar(&force, "force", false, "write over the file of --output where there is one")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var err error
@@ -81,7 +83,11 @@ makes a sampler of every autoencoder.`,
 			return experiment.InputError{Err: err}
 		}
 		options := experiment.Options{Log: c.stderr, Terminal: c.terminal()}
-		trained, err := experiment.Open(cmd.Context(), args[0], nil, options)
+		run, err := pathOf(args[0])
+		if err != nil {
+			return err
+		}
+		trained, err := experiment.Open(cmd.Context(), run, nil, options)
 		if err != nil {
 			return err
 		}
@@ -98,11 +104,33 @@ makes a sampler of every autoencoder.`,
 		case out != "" && len(names) > 1:
 			return usageError{fmt.Errorf("--output takes one picture, not %s; leave it out, and they go to the run's folder", strings.Join(names, ", "))}
 		case out != "":
-			return drawTo(cmd.Context(), c, trained, names[0], d, options, out, force)
+			err = drawTo(cmd.Context(), c, trained, names[0], d, options, out, force)
+		default:
+			err = drawInto(cmd.Context(), c, trained, names, d, options)
 		}
-		return drawInto(cmd.Context(), c, trained, names, d, options)
+		if err != nil || !asJSON {
+			return err
+		}
+		drawn := generatedJSON{Run: run}
+		for _, name := range names {
+			path := cmp.Or(out, trained.Run.PicturePath(name))
+			drawn.Pictures = append(drawn.Pictures, drawnJSON{Show: name, Path: path})
+		}
+		return printJSON(c, drawn)
 	}
 	return cmd
+}
+
+// generatedJSON is what was drawn, for programs.
+type generatedJSON struct {
+	Run      string      `json:"run"`
+	Pictures []drawnJSON `json:"pictures"`
+}
+
+// drawnJSON is a picture: what it shows, as --show names it, and where it is.
+type drawnJSON struct {
+	Show string `json:"show"`
+	Path string `json:"path"`
 }
 
 // picturesNamed returns the pictures that --show names, in the order of a report.

@@ -336,6 +336,7 @@ A trial that failed, of which the cause is mended, is brought in so. What was pr
 
 func newSweepExport(c *console) *cobra.Command {
 	var optuna string
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "export DIR --optuna FILE",
 		Short: "Write a sweep's trials as Optuna's journal, for optuna-dashboard and optuna.visualization",
@@ -345,6 +346,7 @@ journal: FILE writes one while it runs.`,
 		Args:    cobra.ExactArgs(1),
 	}
 	cmd.Flags().StringVar(&optuna, "optuna", "", "the journal's file")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the file and the study's name as JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if optuna == "" {
 			return usageError{errors.New("to which file? --optuna FILE")}
@@ -358,6 +360,12 @@ journal: FILE writes one while it runs.`,
 			return experiment.InputError{Err: err}
 		}
 		fmt.Fprintf(c.stderr, "wrote %s, study %s\n", optuna, s.Record.Study)
+		if asJSON {
+			return printJSON(c, struct {
+				File  string `json:"file"`
+				Study string `json:"study"`
+			}{optuna, s.Record.Study})
+		}
 		return nil
 	}
 	return cmd

@@ -26,7 +26,11 @@ weights comes out the same, to the bit. Exit status 1 says that something does n
 			return usageError{errors.New("--epochs: want 0 or more")}
 		}
 		options := experiment.Options{Log: c.stderr, Terminal: c.terminal()}
-		found, err := experiment.Verify(cmd.Context(), args[0], epochs, options)
+		run, err := pathOf(args[0])
+		if err != nil {
+			return err
+		}
+		found, err := experiment.Verify(cmd.Context(), run, epochs, options)
 		if asJSON && found != nil {
 			err = errors.Join(err, printJSON(c, found))
 		}

@@ -57,32 +57,16 @@ func (e *Experiment) Values() (map[string]any, error) {
 		return nil, fmt.Errorf("list the experiment's values: %w", err)
 	}
 	values := map[string]any{}
-	if err := collect(values, "", node); err != nil {
+	err = eachValue("", node, func(key string, value any) {
+		section, _, _ := strings.Cut(key, ".")
+		if section != "name" && section != "output" && section != "tracking" {
+			values[key] = value
+		}
+	})
+	if err != nil {
 		return nil, fmt.Errorf("list the experiment's values: %w", err)
 	}
 	return values, nil
-}
-
-func collect(values map[string]any, section string, node *yaml.Node) error {
-	for i := 0; i < len(node.Content); i += 2 {
-		key, value := join(section, node.Content[i].Value), node.Content[i+1]
-		switch {
-		case key == "name" || key == "output" || key == "tracking":
-		case value.Kind == yaml.MappingNode:
-			if err := collect(values, key, value); err != nil {
-				return err
-			}
-		case value.Kind == yaml.SequenceNode:
-			values[key] = flow(value)
-		default:
-			var x any
-			if err := value.Decode(&x); err != nil {
-				return err
-			}
-			values[key] = x
-		}
-	}
-	return nil
 }
 
 func encodeStruct(v reflect.Value) (*yaml.Node, error) {

@@ -259,10 +259,7 @@ func (s *Sweep) check(d *decoder, path string) {
 		d.contradiction("missing: the experiment's file, such as base: ../quickstart.yaml", "base")
 		return
 	}
-	s.baseName = s.Base
-	if !filepath.IsAbs(s.baseName) {
-		s.baseName = filepath.Join(filepath.Dir(path), s.baseName)
-	}
+	s.baseName = basePath(path, s.Base)
 	if s.base == nil {
 		var err error
 		if s.base, err = read(s.baseName); err != nil {
@@ -422,6 +419,14 @@ func (s *Sweep) YAML(base string) ([]byte, error) {
 		return nil, fmt.Errorf("write the sweep as YAML: %w", err)
 	}
 	return text.Bytes(), nil
+}
+
+// basePath is where a sweep's base is: its path is seen from the sweep's file.
+func basePath(sweep, base string) string {
+	if filepath.IsAbs(base) {
+		return base
+	}
+	return filepath.Join(filepath.Dir(sweep), base)
 }
 
 // BaseExperiment returns the experiment that the trials vary.

@@ -121,11 +121,9 @@ func (r *Run) SpareCheckpoints() ([]File, error) {
 		if err != nil {
 			return nil, fmt.Errorf("list checkpoints: %w", err)
 		}
-		size := info.Size()
-		if os.SameFile(info, needed) { // a second name of it takes no room
-			size = 0
+		if !os.SameFile(info, needed) { // a second name of it takes no room
+			spare = append(spare, File{Path: filepath.Join(checkpointsDir, stepName(step)), Size: info.Size()})
 		}
-		spare = append(spare, File{Path: filepath.Join(checkpointsDir, stepName(step)), Size: size})
 	}
 	return spare, nil
 }
@@ -155,7 +153,7 @@ func (r *Run) HalfWritten() ([]File, error) {
 	}
 	var files []File
 	for _, dir := range []string{"", checkpointsDir, samplesDir, picturesDir} {
-		names, err := halfWritten(filepath.Join(r.Path, dir))
+		names, err := halfWrittenIn(filepath.Join(r.Path, dir))
 		if err != nil {
 			return nil, err
 		}
@@ -170,10 +168,21 @@ func (r *Run) HalfWritten() ([]File, error) {
 	return files, nil
 }
 
+// RemoveHalfWritten removes it.
+func (r *Run) RemoveHalfWritten() error {
+	if err := r.Lock(); err != nil { // which does that
+		return err
+	}
+	return r.Close()
+}
+
 // Remove removes the folder of a run, which nobody may be writing, with all that is in it. Links in it are removed, not what they
 // lead to; the folder itself must not be one.
 func (r *Run) Remove() error {
-	path := filepath.Clean(r.Path) // a slash at its end would follow a link
+	path, err := filepath.Abs(r.Path) // which has no slash at its end, that would follow a link
+	if err != nil {
+		return fmt.Errorf("remove run: %w", err)
+	}
 	info, err := os.Lstat(path)
 	if err != nil {
 		return fmt.Errorf("remove run: %w", err)

@@ -25,6 +25,7 @@
 package rundir
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -198,7 +199,7 @@ func (r *Run) Lock() error {
 // which still writes them.
 func (r *Run) removeTemporary() error {
 	for _, dir := range []string{r.Path, filepath.Join(r.Path, checkpointsDir), filepath.Join(r.Path, samplesDir), filepath.Join(r.Path, picturesDir)} {
-		names, err := halfWritten(dir)
+		names, err := halfWrittenIn(dir)
 		if err != nil {
 			return err
 		}
@@ -211,8 +212,8 @@ func (r *Run) removeTemporary() error {
 	return nil
 }
 
-// halfWritten lists the files of a folder that were being written.
-func halfWritten(dir string) ([]string, error) {
+// halfWrittenIn lists the files of a folder that were being written.
+func halfWrittenIn(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("look for half-written files: %w", err)
@@ -421,17 +422,18 @@ func openRegular(path string) (*os.File, int64, error) {
 
 // readBounded reads a regular file of at most limit bytes.
 func readBounded(path string, limit int64) ([]byte, error) {
-	file, _, err := openRegular(path)
+	file, size, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, limit+1))
-	if err != nil {
+	var data bytes.Buffer
+	data.Grow(int(min(size, limit)) + bytes.MinRead) // one call reads it all, and one finds the end
+	if _, err := data.ReadFrom(io.LimitReader(file, limit+1)); err != nil {
 		return nil, err
 	}
-	if int64(len(data)) > limit {
+	if int64(data.Len()) > limit {
 		return nil, fmt.Errorf("%s: more than %d bytes", path, limit)
 	}
-	return data, nil
+	return data.Bytes(), nil
 }

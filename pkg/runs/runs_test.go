@@ -17,12 +17,19 @@ import (
 
 var begin = time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
 
-// manifestOf is one of a usual size: a run's on MNIST has 5 KB.
+// manifestOf is one of a usual size: 5 KB.
 func manifestOf(name string, minute int, state rundir.State) *rundir.Manifest {
 	m := rundir.NewManifest()
 	m.Name, m.State, m.Started, m.ConfigSHA256 = name, state, begin.Add(time.Duration(minute)*time.Minute), strings.Repeat("0", 64)
-	for i := range 30 {
-		m.Model.Layers = append(m.Model.Layers, rundir.Layer{Name: fmt.Sprintf("encoder.layer_%d", i), Description: "784 → 256, relu, the weights' first values by He", Parameters: 200960})
+	m.ConfigSections = map[string]string{}
+	for i := range 11 {
+		m.ConfigSections[fmt.Sprint("section-", i)] = strings.Repeat("0", 64)
+	}
+	for i := range 47 {
+		m.Data.Classes = append(m.Data.Classes, fmt.Sprint(i))
+	}
+	for i := range 7 {
+		m.Model.Layers = append(m.Model.Layers, rundir.Layer{Name: fmt.Sprint("encoder.layer_", i), Description: "dense 784 → 256, relu", Parameters: 200960})
 	}
 	m.Timings = map[string]float64{"train": 20, "compile": 2}
 	m.Result.Test = map[string]rundir.Number{"psnr": rundir.Number(minute), "mse": 0.03}
