@@ -26,7 +26,7 @@ func newRun(c *console) *cobra.Command {
 Overrides change values of the config: train.epochs=3 model.encoder=[256,64] corrupt.noise_factor=0.5
 
 With --resume, a run that was stopped goes on under the config.yaml in its folder. Changed since, it is refused, but for what
-does not change the training: name, output, evaluate but for its seed and corrupt, and
+does not change the training: name, output, tracking, evaluate but for its seed and corrupt, and
 train.keep_checkpoints.`,
 		Example: "  latent run configs/mnist/denoise.yaml seed=7\n  latent run --resume runs/denoise/2026-11-24T10-15-30-7f3a",
 		Args:    cobra.ArbitraryArgs,

@@ -134,7 +134,7 @@ func (l *Lab) Start(ctx context.Context, experiments []*config.Experiment, paths
 // of them have, under their own config. Of runs that are done, it writes the report again.
 //
 // A config, an image or a watermark that was changed after the run began is refused, but for what cannot change the bits of
-// training: the name, output, evaluate but for its seed and corrupt, and train.keep_checkpoints.
+// training: the name, output, tracking, evaluate but for its seed and corrupt, and train.keep_checkpoints.
 func (l *Lab) Resume(ctx context.Context, path string) (*Session, error) {
 	s := l.session()
 	if err := s.reopen(path); err != nil {

@@ -355,7 +355,7 @@ func TestNonsense(t *testing.T) {
 		"login":       {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, "set MLFLOW_TRACKING_USERNAME", false},
 		"without end": {func(w http.ResponseWriter, _ *http.Request) { endless(w) }, "more than 8388608 bytes", false},
 		"busy":        {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(429) }, "429", true},
-		"ill":         {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "database is locked", 503) }, "database is locked", true},
+		"ill":         {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "database is locked", http.StatusServiceUnavailable) }, "database is locked", true},
 		"cut off": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			fmt.Fprint(w, "{")
