@@ -225,8 +225,14 @@ func versions() map[string]string {
 	return v
 }
 
-// Version is Latent's: that of the module, or of the commit it was built from, or "devel".
+// release is the version of a released program, which the linker sets (.goreleaser.yaml).
+var release string
+
+// Version is Latent's: that of the release or of the module, or of the commit it was built from, or "devel".
 func Version() string {
+	if release != "" {
+		return release
+	}
 	info, ok := debug.ReadBuildInfo()
 	if ok && strings.HasPrefix(info.Main.Version, "v") {
 		return info.Main.Version
