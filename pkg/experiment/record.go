@@ -236,8 +236,14 @@ func versions() map[string]string {
 // self is the path of Latent's module.
 const self = "latent"
 
-// Version is Latent's: that of the module, in whichever program, or of the commit it was built from, or "devel".
+// release is the version of a released program, which the linker sets (.goreleaser.yaml).
+var release string
+
+// Version is Latent's: that of the release or of the module, in whichever program, or of the commit it was built from, or "devel".
 func Version() string {
+	if release != "" {
+		return release
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return devel
