@@ -36,7 +36,7 @@ func newBackendList(c *console) *cobra.Command {
 			}
 			fmt.Fprintf(c.stdout, "%-9s always there, about 25 times slower\n", "go")
 			if len(plugins) == 0 {
-				fmt.Fprintln(c.stderr, "no XLA plugin is installed; the first run installs one, or: latent backend install")
+				fmt.Fprintf(c.stderr, "no XLA plugin is installed; the first run installs one, or: %s backend install\n", program())
 			}
 			return nil
 		},

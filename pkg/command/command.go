@@ -7,7 +7,7 @@
 // kinds first has every command for them too:
 //
 //	func main() {
-//		corrupt.Kinds["scratches"] = func() corrupt.Corruption { return &Scratches{Count: 3} }
+//		config.AddKind(corrupt.Kinds, "scratches", func() corrupt.Corruption { return &Scratches{Count: 3} })
 //		command.Main()
 //	}
 //
@@ -27,6 +27,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -38,10 +39,11 @@ import (
 )
 
 // Main runs the command line of this process, and ends it.
-func Main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func Main() { os.Exit(Run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-// run executes a command line and returns its exit status.
-func run(args []string, stdout, stderr io.Writer) int {
+// Run executes a command line, without the program's name, and returns its exit status. SIGINT and SIGTERM of the process
+// interrupt it.
+func Run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// The first signal ends the run after its window; from then on signals have their usual effect, so that a second one
@@ -90,9 +92,9 @@ func errorText(err error) string {
 		return problems.Error()
 	}
 	if errors.Is(err, context.Canceled) && !errors.Is(err, experiment.ErrInterrupted) {
-		return "latent: interrupted, with nothing new to save"
+		return program() + ": interrupted, with nothing new to save"
 	}
-	return "latent: " + err.Error()
+	return program() + ": " + err.Error()
 }
 
 // console is where the commands write.
@@ -126,9 +128,20 @@ func (c *console) confirm(question string) bool {
 	return strings.HasPrefix(strings.ToLower(answer), "y")
 }
 
+// program is the name that this program was called by: latent, or that of one with kinds of its own.
+func program() string { return filepath.Base(os.Args[0]) }
+
+// rename puts the program's name into the examples of all commands.
+func rename(cmd *cobra.Command) {
+	cmd.Example = strings.ReplaceAll(cmd.Example, "  latent ", "  "+program()+" ")
+	for _, child := range cmd.Commands() {
+		rename(child)
+	}
+}
+
 func newRoot(c *console) *cobra.Command {
 	root := &cobra.Command{
-		Use:           "latent",
+		Use:           program(),
 		Short:         "Run autoencoder experiments, compiled through XLA",
 		Long:          "Latent trains, measures and draws autoencoders that YAML files declare, compiled through XLA.",
 		Example:       "  latent run configs/quickstart.yaml\n  latent run configs/mnist/denoise.yaml seed=7 train.epochs=3",
@@ -138,8 +151,10 @@ func newRoot(c *console) *cobra.Command {
 		Args:          cobra.NoArgs,
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(c), newEval(c), newDenoise(c), newGenerate(c), newExport(c), newImport(c), newVerify(c), newSweep(c), newWorker(c), newRuns(c), newDiff(c), newInit(c), newConfig(c), newData(c), newBackend(c), newCompletion(c), newMan(c))
+	root.AddCommand(newRun(c), newEval(c), newDenoise(c), newGenerate(c), newExport(c), newImport(c), newVerify(c), newSweep(c), newWorker(c),
+		newRuns(c), newDiff(c), newTrack(c), newInit(c), newConfig(c), newData(c), newBackend(c), newCompletion(c), newMan(c))
 	complete(root)
 	requireArgs(root)
+	rename(root)
 	return root
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"latent/pkg/mlflow/mlflowtest"
 )
 
 func TestMain(m *testing.M) {
@@ -23,7 +25,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("GOMLX_BACKEND", "go")
 			return nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"exits": exits},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"exits": exits, "mlflow": mlflowServer(t)},
 	})
 }
 
@@ -44,5 +46,23 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("exit status %d, want %d", got, want)
+	}
+}
+
+// mlflowServer is a command that starts a server of pkg/mlflow/mlflowtest, whose address is in $MLFLOW_URI, or ends it: mlflow start [ARTIFACTS], and
+// mlflow stop. What was there before is gone.
+func mlflowServer(t *testing.T) func(ts *testscript.TestScript, neg bool, args []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || len(args) == 0 {
+			ts.Fatalf("usage: mlflow start [ARTIFACTS], or mlflow stop")
+		}
+		server := mlflowtest.New(t)
+		ts.Setenv("MLFLOW_URI", server.URL)
+		switch {
+		case args[0] == "stop":
+			server.Close()
+		case len(args) > 1:
+			server.ArtifactRoot = args[1]
+		}
 	}
 }

@@ -116,7 +116,7 @@ func epochs(t *testing.T, run string) string {
 	var lines []byte
 	for line := range bytes.Lines(contents(t, run, "metrics.jsonl")) {
 		if bytes.Contains(line, []byte(`"kind":"epoch"`)) {
-			lines = append(lines, regexp.MustCompile(`"seconds":[^,]*,`).ReplaceAll(line, nil)...)
+			lines = append(lines, regexp.MustCompile(`"seconds":[^,]*,|,"time":"[^"]*"`).ReplaceAll(line, nil)...)
 		}
 	}
 	return string(lines)

@@ -26,7 +26,7 @@ func newRun(c *console) *cobra.Command {
 Overrides change values of the config: train.epochs=3 model.encoder=[256,64] corrupt.noise_factor=0.5
 
 With --resume, a run that was stopped goes on under the config.yaml in its folder. Changed since, it is refused, but for what
-does not change the training: name, output, evaluate but for its seed and corrupt, and
+does not change the training: name, output, tracking, evaluate but for its seed and corrupt, and
 train.keep_checkpoints.`,
 		Example: "  latent run configs/mnist/denoise.yaml seed=7\n  latent run --resume runs/denoise/2026-11-24T10-15-30-7f3a",
 		Args:    cobra.ArbitraryArgs,
@@ -49,7 +49,7 @@ train.keep_checkpoints.`,
 			}
 			runs, err = experiment.Resume(cmd.Context(), resume, options)
 		case len(args) == 0:
-			return usageError{errors.New("which config? for example: latent run configs/quickstart.yaml")}
+			return usageError{fmt.Errorf("which config? for example: %s run configs/quickstart.yaml", program())}
 		case seeds < 1 || seeds > maxSeeds:
 			return usageError{fmt.Errorf("--seeds=%d: want 1 to %d", seeds, maxSeeds)}
 		default:
@@ -82,7 +82,7 @@ const maxSeeds = 256
 
 // commandLine is how this process was called, for a shell.
 func commandLine() string {
-	words := []string{"latent"}
+	words := []string{program()}
 	for _, arg := range os.Args[1:] {
 		if strings.ContainsAny(arg, " \t\n'\"$&|;<>(){}[]*?!\\") {
 			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"

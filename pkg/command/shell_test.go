@@ -25,6 +25,7 @@ func leaves(cmd *cobra.Command, yield func(*cobra.Command)) {
 }
 
 func testRoot() *cobra.Command {
+	os.Args[0] = "latent" // by which the commands are named
 	return newRoot(&console{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}})
 }
 
@@ -71,15 +72,16 @@ func TestHelp(t *testing.T) {
 // The man pages are roff that a renderer takes, one for each command, the same each time.
 func TestManPages(t *testing.T) {
 	t.Setenv("SOURCE_DATE_EPOCH", "1800000000")
+	root := testRoot()
 	write := func() string {
 		dir := filepath.Join(t.TempDir(), "man1")
-		if status := run([]string{"man", dir}, &bytes.Buffer{}, &bytes.Buffer{}); status != 0 {
+		if status := Run([]string{"man", dir}, &bytes.Buffer{}, &bytes.Buffer{}); status != 0 {
 			t.Fatalf("exit status %d", status)
 		}
 		return dir
 	}
 	dir, again := write(), write()
-	leaves(testRoot(), func(cmd *cobra.Command) {
+	leaves(root, func(cmd *cobra.Command) {
 		if cmd.Hidden {
 			return
 		}

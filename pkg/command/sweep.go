@@ -34,7 +34,7 @@ of them as a config.
 
 Overrides change values of the sweep: budget.trials=20 strategy={kind: random} set.train.epochs=2
 
-Ctrl-C saves what runs; "latent sweep resume DIR" goes on, and tries what an undisturbed sweep would have tried.`,
+Ctrl-C saves what runs; "sweep resume DIR" goes on, and tries what an undisturbed sweep would have tried.`,
 		Example: "  latent sweep configs/sweeps/noise-lr.yaml\n  latent sweep status sweeps/noise-lr/2026-11-24T10-15-30-7f3a --json",
 		Args:    cobra.ArbitraryArgs,
 	}
@@ -42,7 +42,7 @@ Ctrl-C saves what runs; "latent sweep resume DIR" goes on, and tries what an und
 	cmd.Flags().IntVar(&workers, "workers", 1, "run trials in so many processes, instead of workers")
 	cmd.Flags().IntVar(&stack, "stack", 1, "train so many trials together, instead of stack")
 	cmd.Flags().StringVar(&launcher, "launcher", "local", "where workers run: local or slurm")
-	cmd.Flags().StringVar(&resume, "resume", "", "go on with the sweep in this folder, as latent sweep resume does")
+	cmd.Flags().StringVar(&resume, "resume", "", "go on with the sweep in this folder, as sweep resume does")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the first trials and how long the sweep may take, without running it")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the sweep's status as JSON at the end")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -53,7 +53,7 @@ Ctrl-C saves what runs; "latent sweep resume DIR" goes on, and tries what an und
 			return resumeSweep(cmd, c, resume, args, workersOf(cmd, workers), launcher, asJSON)
 		}
 		if len(args) == 0 {
-			return usageError{errors.New("which sweep? for example: latent sweep configs/sweeps/noise-lr.yaml")}
+			return usageError{fmt.Errorf("which sweep? for example: %s sweep configs/sweeps/noise-lr.yaml", program())}
 		}
 		overrides := args[1:]
 		if cmd.Flags().Changed("workers") && workers < 1 {

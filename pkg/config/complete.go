@@ -178,24 +178,24 @@ func levelOfKind(f field, value reflect.Value) []known {
 	if value.IsNil() || value.Elem().Kind() != reflect.Pointer || value.Elem().IsNil() {
 		return []known{kindKeyOf(f, "")}
 	}
-	kind, _ := kindTables[f.typ].kindOf(value.Interface())
+	kind, _ := kindsOf(f.typ).kindOf(value.Interface())
 	return append([]known{kindKeyOf(f, kind)}, levelOf(value.Elem().Elem())...)
 }
 
 // kindKeyOf is the key that chooses a kind.
 func kindKeyOf(f field, now string) known {
-	k := known{name: f.kindKey, help: "which kind", options: kindsOf(f)}
+	k := known{name: f.kindKey, help: "which kind", options: kindCompletions(f)}
 	if now != "" {
 		k.help += "; it is " + now
 	}
 	return k
 }
 
-// kindsOf lists the kinds of a table.
-func kindsOf(f field) []Completion {
+// kindCompletions lists the kinds of a table.
+func kindCompletions(f field) []Completion {
 	var kinds []Completion
-	for _, kind := range kindTables[f.typ].names() {
-		t := reflect.TypeOf(kindTables[f.typ][kind]()).Elem()
+	for _, kind := range kindsOf(f.typ).names() {
+		t := reflect.TypeOf(kindsOf(f.typ)[kind]()).Elem()
 		kinds = append(kinds, Completion{kind, brief(docOf(t.String(), t.Name(), kind))})
 	}
 	return kinds

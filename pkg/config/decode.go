@@ -187,7 +187,7 @@ func (d *decoder) kind(key string, at place, node *yaml.Node, f field, into refl
 		d.report(key, at, "found %s, want %s%s", found(node), f.want(), kindCure(node, f))
 		return
 	}
-	chosen := choice{table: kindTables[f.typ], key: f.kindKey}
+	chosen := choice{table: kindsOf(f.typ), key: f.kindKey}
 	kinds := chosen.table.names()
 	if i := indexOf(node, f.kindKey); i >= 0 {
 		value := node.Content[i+1]
@@ -340,7 +340,7 @@ func cure(node *yaml.Node, f field) string {
 
 // kindCure says how to write a kind that was given by its name alone.
 func kindCure(node *yaml.Node, f field) string {
-	if name := closest(node.Value, kindTables[f.typ].names()); node.Kind == yaml.ScalarNode && name != "" {
+	if name := closest(node.Value, kindsOf(f.typ).names()); node.Kind == yaml.ScalarNode && name != "" {
 		return fmt.Sprintf("; write {%s: %s}", f.kindKey, name)
 	}
 	return ""

@@ -100,11 +100,11 @@ func (e *Experiment) Changes() ([]Difference, error) {
 
 // defaultOf is a new value of the kind that a value has; of a kind in no table, the value.
 func defaultOf(f field, value reflect.Value) reflect.Value {
-	kind, ok := kindTables[f.typ].kindOf(value.Interface())
+	kind, ok := kindsOf(f.typ).kindOf(value.Interface())
 	if !ok {
 		return value
 	}
-	return reflect.ValueOf(kindTables[f.typ][kind]())
+	return reflect.ValueOf(kindsOf(f.typ)[kind]())
 }
 
 // namesKind says whether a key of the experiment chooses a kind, or several in a list.

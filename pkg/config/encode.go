@@ -119,9 +119,9 @@ func encode(f field, v reflect.Value) (*yaml.Node, error) {
 
 // encodeKind writes the key that chooses the kind, then the kind's own.
 func encodeKind(f field, v reflect.Value) (*yaml.Node, error) {
-	kind, ok := kindTables[f.typ].kindOf(v.Interface())
+	kind, ok := kindsOf(f.typ).kindOf(v.Interface())
 	if !ok {
-		return nil, fmt.Errorf("%T is not one of the kinds %s", v.Interface(), strings.Join(kindTables[f.typ].names(), ", "))
+		return nil, fmt.Errorf("%T is not one of the kinds %s", v.Interface(), strings.Join(kindsOf(f.typ).names(), ", "))
 	}
 	node, err := encodeStruct(v.Elem().Elem())
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"latent/pkg/corrupt"
 	"latent/pkg/dataset"
 	"latent/pkg/evaluate"
+	"latent/pkg/mlflow"
 	"latent/pkg/model"
 	"latent/pkg/train"
 )
@@ -76,11 +77,18 @@ type Output struct {
 // Tracking is which other tools are told of a run.
 type Tracking struct {
 	// TensorBoard writes event files into the run's folder, for tensorboard --logdir runs: losses, learning rate, figures of
-	// validation and test, sample pictures, and the config's values for the HParams plugin.
+	// validation and test, sample pictures, and the config's values for the HParams plugin. A sweep over the experiment has its
+	// parameters, objectives and trials for that plugin, in its own folder.
 	TensorBoard bool `yaml:"tensorboard"`
 
-	// Histograms adds the distribution of every parameter's values after each epoch.
+	// Histograms adds to TensorBoard's events, after each epoch, the distributions of every parameter's values, and of every
+	// layer's activations for the first 100 held-out images. The program for these takes about a second to compile.
 	Histograms bool `yaml:"histograms"`
+
+	// MLflow is the URI of an MLflow server, such as http://127.0.0.1:5000, which is sent figures, values of the config and files
+	// while the run goes on. One that does not answer costs nothing, and `latent track sync` sends what it missed. A user and a
+	// password come from the environment variables MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD; empty for none.
+	MLflow string `yaml:"mlflow"`
 }
 
 // Default returns an autoencoder on MNIST with the seed's model and training, and no corruption.
@@ -100,6 +108,11 @@ func Default() *Experiment {
 // check reports values that contradict each other, though each is allowed. keys are those that a problem rests on: the
 // first is the one to blame.
 func (e *Experiment) check(report func(problem string, keys ...string)) {
+	if uri := e.Tracking.MLflow; uri != "" {
+		if err := mlflow.CheckURI(uri); err != nil {
+			report(err.Error(), "tracking.mlflow")
+		}
+	}
 	t := e.Train
 	if output := e.Model.OutputActivation(); t.Loss == "bce" && output != "sigmoid" {
 		report(fmt.Sprintf("bce needs model.output sigmoid, which is %s; change one of them", output), "train.loss", "model.output")
@@ -217,6 +230,6 @@ func (s source) nearest(key string) place {
 
 // DatasetName is the name of the dataset's kind.
 func (e *Experiment) DatasetName() string {
-	name, _ := kindTables[reflect.TypeFor[dataset.Source]()].kindOf(e.Data)
+	name, _ := kindsOf(reflect.TypeFor[dataset.Source]()).kindOf(e.Data)
 	return name
 }

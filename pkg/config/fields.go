@@ -2,33 +2,24 @@ package config
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"reflect"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
-
-	"latent/pkg/corrupt"
-	"latent/pkg/dataset"
-	"latent/pkg/model"
-	"latent/pkg/search"
 )
 
-// field is a key of a config, or the elements of a list, as a struct's tags describe it.
-//
-// The tags are yaml:"name", with ",flow" for a list on one line and ",inline" for an embedded struct; min and max for
-// numbers; above and below for bounds that are themselves not allowed; enum and pattern for text; minitems and maxitems
-// for lists. The bounds of a list's field are those of its elements, and so are those of an array of two numbers, which is
-// a range: it is written as one number, or as the lowest and the highest in a list. A field of an interface type, or a list
-// of them, has kind:"name", the key that chooses among the interface's kinds.
+// field is a key of a config, or the elements of a list, as a struct's tags describe it; see [AddKind]. The bounds of a list's
+// field are those of its elements, and so are those of an array of two numbers, which is a range: it is written as one number,
+// or as the lowest and the highest in a list. A field of an interface type, or a list of them, has kind:"name", the key that
+// chooses among the interface's kinds.
 type field struct {
 	name    string // "" for an element
 	typ     reflect.Type
 	index   []int  // of the field in its struct
 	doc     string // its name in docs
+	said    string // what it means, where a tag says it
 	flow    bool
 	kindKey string
 
@@ -82,7 +73,7 @@ func newField(name string, flow bool, owner reflect.Type, f reflect.StructField)
 		return value
 	}
 	described := field{
-		name: name, typ: f.Type, index: f.Index, doc: fmt.Sprintf("%v.%s", owner, f.Name), flow: flow,
+		name: name, typ: f.Type, index: f.Index, doc: fmt.Sprintf("%v.%s", owner, f.Name), said: f.Tag.Get("doc"), flow: flow,
 		kindKey: f.Tag.Get("kind"),
 		minimum: number("min", math.Inf(-1)), maximum: number("max", math.Inf(1)),
 		above: number("above", math.Inf(-1)), below: number("below", math.Inf(1)),
@@ -136,7 +127,7 @@ func (f field) want() string {
 	case f.isSections():
 		return f.element().want() + "; or a list of them"
 	case f.isKind():
-		return fmt.Sprintf("a mapping with %s: %s", f.kindKey, oneOf(kindTables[f.typ].names()))
+		return fmt.Sprintf("a mapping with %s: %s", f.kindKey, oneOf(kindsOf(f.typ).names()))
 	case f.isChain():
 		return f.element().want() + "; or a list of them"
 	case f.isRange():
@@ -214,59 +205,4 @@ func names(fields []field) []string {
 		names[i] = f.name
 	}
 	return names
-}
-
-// kindTable holds the kinds of an interface: each makes a pointer to a struct with its defaults.
-type kindTable map[string]func() any
-
-// kindTables holds the tables of all interfaces that a config can choose from.
-var kindTables = map[reflect.Type]kindTable{
-	reflect.TypeFor[dataset.Source]():     tableOf(dataset.Kinds),
-	reflect.TypeFor[corrupt.Corruption](): tableOf(corrupt.Kinds),
-	reflect.TypeFor[model.Model]():        tableOf(model.Kinds),
-	reflect.TypeFor[search.Method]():      tableOf(search.Strategies),
-	reflect.TypeFor[search.Pruner]():      tableOf(search.Pruners),
-}
-
-func tableOf[T any](kinds map[string]func() T) kindTable {
-	table := kindTable{}
-	for name, make := range kinds {
-		table[name] = func() any { return make() }
-	}
-	return table
-}
-
-// names lists the kinds in alphabetical order.
-func (t kindTable) names() []string { return slices.Sorted(maps.Keys(t)) }
-
-// fields lists the keys of a kind, without the one that chooses it.
-func (t kindTable) fields(kind string) []field {
-	return fieldsOf(reflect.TypeOf(t[kind]()).Elem())
-}
-
-// kindOf returns the kind of a value: the one whose constructor makes the same type with the same unexported fields.
-func (t kindTable) kindOf(value any) (kind string, ok bool) {
-	hidden := hiddenState(value)
-	for _, kind := range t.names() {
-		if reflect.DeepEqual(hiddenState(t[kind]()), hidden) {
-			return kind, true
-		}
-	}
-	return "", false
-}
-
-// hiddenState returns a copy of the struct behind a pointer with its exported fields zeroed.
-func hiddenState(pointer any) any {
-	original := reflect.ValueOf(pointer)
-	if original.Kind() != reflect.Pointer || original.IsNil() {
-		return nil
-	}
-	state := reflect.New(original.Type().Elem()).Elem()
-	state.Set(original.Elem())
-	for i := range state.NumField() {
-		if f := state.Field(i); f.CanSet() {
-			f.SetZero()
-		}
-	}
-	return state.Interface()
 }

@@ -137,7 +137,7 @@ func usedDocs(t *testing.T, comments map[string]string) []string {
 			if f.isSections() {
 				walk(f.typ.Elem())
 			}
-			table := kindTables[f.elementType()]
+			table := kindsOf(f.elementType())
 			for _, kind := range table.names() {
 				walk(reflect.TypeOf(table[kind]()).Elem())
 			}

@@ -8,7 +8,7 @@
 // the structs, their tags and their comments.
 //
 // What is not here: the kinds of datasets, corruptions and models and their keys, which are the structs in the tables
-// named Kinds of pkg/dataset, pkg/corrupt and pkg/model; the keys of `train:` and `evaluate:`, which pkg/train and
+// named Kinds of pkg/dataset, pkg/corrupt and pkg/model, which [AddKind] adds to; the keys of `train:` and `evaluate:`, which pkg/train and
 // pkg/evaluate own; and checks that need the data, which report through [Experiment.Problem].
 package config
 

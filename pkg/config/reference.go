@@ -77,7 +77,7 @@ func writeSection(text *strings.Builder, section string, defaults reflect.Value)
 			fmt.Fprintf(text, "\n## %s\n\n%s\n", key, f.description())
 			writeSection(text, key, value)
 		case f.isKind():
-			kind, _ := kindTables[f.typ].kindOf(value.Interface())
+			kind, _ := kindsOf(f.typ).kindOf(value.Interface())
 			fmt.Fprintf(text, "\n## %s\n\n%s\n\nWithout `%s`, it is `%s`.\n", key, f.description(), f.kindKey, kind)
 			writeKinds(text, key, f)
 		case f.isChain():
@@ -89,7 +89,7 @@ func writeSection(text *strings.Builder, section string, defaults reflect.Value)
 
 // writeKinds writes a section for each kind; those of one type share theirs.
 func writeKinds(text *strings.Builder, section string, f field) {
-	table := kindTables[f.typ]
+	table := kindsOf(f.typ)
 	done := map[reflect.Type]bool{}
 	for _, kind := range table.names() {
 		value := reflect.ValueOf(table[kind]()).Elem()
@@ -105,7 +105,7 @@ func writeKinds(text *strings.Builder, section string, f field) {
 			subject = "each"
 		}
 		fmt.Fprintf(text, "\n### %s: `%s: %s`\n\n%s\n", section, f.kindKey, strings.Join(same, "`, `"),
-			docOf(value.Type().String(), value.Type().Name(), subject))
+			docOfKind(value.Type(), subject))
 		writeTable(text, section, fieldsOf(value.Type()), value)
 	}
 }

@@ -99,7 +99,7 @@ func (f field) schema(defaults reflect.Value) object {
 		list := object{"type": "array", "items": one, "minItems": f.minItems, "maxItems": f.maxItems}
 		return object{"oneOf": []object{one, list}}
 	case f.isKind():
-		kind, _ := kindTables[f.typ].kindOf(defaults.Interface())
+		kind, _ := kindsOf(f.typ).kindOf(defaults.Interface())
 		return kindSchema(f, kind)
 	case f.isChain():
 		list := object{"type": "array", "items": kindSchema(f.element(), "")}
@@ -166,13 +166,15 @@ func (f field) scalarSchema() object {
 //
 // Each kind is an if and a then, not one of a oneOf: then an editor's message is about the kind that was chosen.
 func kindSchema(f field, defaultKind string) object {
-	table := kindTables[f.typ]
+	table := kindsOf(f.typ)
 	var rules []object
 	var documented []string
 	for _, kind := range table.names() {
 		value := reflect.ValueOf(table[kind]()).Elem()
-		doc := docOf(value.Type().String(), value.Type().Name(), kind)
-		documented = append(documented, firstSentence(doc))
+		doc := docOfKind(value.Type(), kind)
+		if doc != "" {
+			documented = append(documented, firstSentence(doc))
+		}
 		chosen := object{"properties": object{f.kindKey: object{"const": kind}}}
 		if kind != defaultKind {
 			chosen["required"] = []string{f.kindKey}
@@ -192,8 +194,11 @@ func kindSchema(f field, defaultKind string) object {
 	return schema
 }
 
-// description is the field's comment, about the key.
+// description is what the field's tag says, or its comment, about the key.
 func (f field) description() string {
+	if f.said != "" {
+		return f.said
+	}
 	return docOf(f.doc, f.doc[strings.LastIndexByte(f.doc, '.')+1:], f.name)
 }
 
@@ -204,6 +209,14 @@ func docOf(key, goName, yamlName string) string {
 		return yamlName + " " + rest
 	}
 	return doc
+}
+
+// docOfKind is the comment of a kind's struct or, of a kind that was added, the tag of its blank field.
+func docOfKind(t reflect.Type, subject string) string {
+	if blank, found := t.FieldByName("_"); found {
+		return blank.Tag.Get("doc")
+	}
+	return docOf(t.String(), t.Name(), subject)
 }
 
 func firstSentence(doc string) string {

@@ -22,7 +22,7 @@ var starterKeys = map[string][]string{
 func Starter(kind string) ([]byte, error) {
 	made, found := model.Kinds[kind]
 	if !found {
-		names := kindTables[reflect.TypeFor[model.Model]()].names()
+		names := kindsOf(reflect.TypeFor[model.Model]()).names()
 		cure := ""
 		if near := closest(kind, names); near != "" {
 			cure = "did you mean " + near + "? "
@@ -66,15 +66,15 @@ func (s *starter) key(section string, depth int, f field, value reflect.Value) {
 	switch {
 	case f.isKind():
 		s.comment(indent, doc)
-		kind, _ := kindTables[f.typ].kindOf(value.Interface())
+		kind, _ := kindsOf(f.typ).kindOf(value.Interface())
 		fmt.Fprintf(s, "%s%s:\n", indent, f.name)
 		t := value.Elem().Elem().Type()
 		s.comment(indent+"  ", firstSentence(strings.Join(strings.Fields(docOf(t.String(), t.Name(), kind)), " "))+
-			" There are also "+strings.Join(slices.DeleteFunc(kindTables[f.typ].names(), func(name string) bool { return name == kind }), ", ")+".")
+			" There are also "+strings.Join(slices.DeleteFunc(kindsOf(f.typ).names(), func(name string) bool { return name == kind }), ", ")+".")
 		fmt.Fprintf(s, "%s  %s: %s\n", indent, f.kindKey, kind)
 		s.section(join(section, f.name), depth+1, fieldsOf(t), value.Elem().Elem())
 	case f.isChain():
-		s.comment(indent, doc+" There are "+strings.Join(kindTables[f.typ.Elem()].names(), ", ")+".")
+		s.comment(indent, doc+" There are "+strings.Join(kindsOf(f.typ.Elem()).names(), ", ")+".")
 		fmt.Fprintf(s, "%s# %s: {%s: gaussian, noise_factor: 0.3}\n", indent, f.name, f.kindKey)
 	case f.typ.Kind() == reflect.Struct:
 		s.comment(indent, doc)

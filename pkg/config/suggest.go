@@ -87,7 +87,7 @@ func pathsOf(t reflect.Type) []string {
 	for _, f := range fieldsOf(t) {
 		add(f.name)
 		var inner []string
-		switch table := kindTables[f.elementType()]; {
+		switch table := kindsOf(f.elementType()); {
 		case f.typ.Kind() == reflect.Struct:
 			inner = pathsOf(f.typ)
 		case table != nil:

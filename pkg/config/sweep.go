@@ -185,7 +185,7 @@ func ParseSweep(name string, data, base []byte, overrides ...string) (*Sweep, er
 
 // NameOf is the kind of a strategy, as a config names it.
 func NameOf(m search.Method) string {
-	name, _ := kindTables[reflect.TypeFor[search.Method]()].kindOf(m)
+	name, _ := kindsOf(reflect.TypeFor[search.Method]()).kindOf(m)
 	return name
 }
 

@@ -16,7 +16,7 @@ type Blur struct {
 }
 
 // Strengths returns sigma.
-func (c *Blur) Strengths() []float32 { return strengthsOf(c.Sigma) }
+func (c *Blur) Strengths() []float32 { return Ends(c.Sigma) }
 
 // Caption returns for example "blur 1.5".
 func (c *Blur) Caption() string { return "blur " + c.Sigma.String() }
@@ -25,7 +25,7 @@ func (c *Blur) Caption() string { return "blur " + c.Sigma.String() }
 //
 // The Gaussian is a product of one for rows and one for columns, each a matrix product.
 func (c *Blur) Apply(x *Node, strengths []*Node, key random.Key) *Node {
-	sigma := between(strengths, 0, key.Child(0).Uniform(x.Shape().Dim(0), 1, 1)) // [batch, 1, 1]
+	sigma := Between(strengths, 0, key.Child(0).Uniform(x.Shape().Dim(0), 1, 1)) // [batch, 1, 1]
 	x = Einsum("bhwc,bih->biwc", x, blurWeights(sigma, x.Shape().Dim(1)))
 	return Einsum("biwc,bjw->bijc", x, blurWeights(sigma, x.Shape().Dim(2)))
 }

@@ -59,7 +59,7 @@ func (c Chain) Apply(x *Node, strengths []*Node, key random.Key) *Node {
 func (c Chain) HeldOut() Chain {
 	other := slices.Clone(c)
 	for i, corruption := range c {
-		if varied, ok := corruption.(heldOut); ok {
+		if varied, ok := corruption.(HeldOut); ok {
 			other[i] = varied.HeldOut()
 		}
 	}
@@ -70,7 +70,7 @@ func (c Chain) HeldOut() Chain {
 func (c Chain) Local() bool {
 	for _, corruption := range c {
 		_, none := corruption.(*None)
-		if _, ok := corruption.(local); !ok && !none {
+		if _, ok := corruption.(Local); !ok && !none {
 			return false
 		}
 	}
@@ -97,7 +97,7 @@ func (c Chain) Mask(x *Node, strengths []*Node, key random.Key) *Node {
 func (c Chain) Checksums() (map[string]string, error) {
 	var sums map[string]string
 	for _, corruption := range c {
-		reader, ok := corruption.(file)
+		reader, ok := corruption.(FromFile)
 		if !ok {
 			continue
 		}

@@ -43,19 +43,24 @@ type Corruption interface {
 	Caption() string
 }
 
-// local is a corruption that changes some pixels and leaves the others as they are. Chain.Local asks for it.
-type local interface{ Local() }
+// Local is a corruption that changes some pixels and leaves the others as they are, so that a loss or a figure may be taken of
+// those alone. [Chain.Local] asks for it.
+type Local interface{ Local() }
 
-// heldOut is a corruption that keeps some of its variation from training. HeldOut returns the one for held-out images, with
-// the same strengths. Chain.HeldOut calls it.
-type heldOut interface{ HeldOut() Corruption }
+// HeldOut is a corruption that keeps some of its variation from training, such as the words of some watermarks.
+// [Chain.HeldOut] calls it.
+type HeldOut interface {
+	// HeldOut returns the corruption for held-out images, with the same strengths.
+	HeldOut() Corruption
+}
 
-// file is a corruption that may read a file. File returns its path and contents, "" where it reads none. Chain.Checksums calls it.
-type file interface {
+// FromFile is a corruption that may read a file. [Chain.Checksums] calls it.
+type FromFile interface {
+	// File returns the file's path and contents; "" where there is none.
 	File() (path string, data []byte, err error)
 }
 
-// Kinds holds every corruption that a config can name, with its defaults.
+// Kinds holds every corruption that a config can name, with its defaults. A program adds its own by config.AddKind.
 var Kinds = map[string]func() Corruption{
 	"none":            func() Corruption { return &None{} },
 	"gaussian":        func() Corruption { return &Gaussian{NoiseFactor: Fixed(0.3), Clip: true} },

@@ -25,7 +25,7 @@ type Erase struct {
 }
 
 // Strengths returns the side and the value.
-func (c *Erase) Strengths() []float32 { return append(strengthsOf(c.Side), float32(c.Value)) }
+func (c *Erase) Strengths() []float32 { return append(Ends(c.Side), float32(c.Value)) }
 
 // Caption returns for example "erase 1 × 0.3…0.5".
 func (c *Erase) Caption() string { return fmt.Sprintf("erase %d × %v", c.Count, c.Side) }
@@ -44,13 +44,13 @@ func (c *Erase) Apply(x *Node, strengths []*Node, key random.Key) *Node {
 		dims := []int{1, 1, 1, 1}
 		dims[axis] = x.Shape().Dim(axis)
 		place := Iota(x.Graph(), shapes.Make(dtypes.Float32, dims...), axis)
-		length := Floor(AddScalar(MulScalar(between(strengths, 0, side), dims[axis]), 0.5))
+		length := Floor(AddScalar(MulScalar(Between(strengths, 0, side), dims[axis]), 0.5))
 		first = Floor(Mul(first, AddScalar(Neg(length), dims[axis]+1))) // 0 … n - length
 		return LogicalAnd(GreaterOrEqual(place, first), LessThan(place, Add(first, length)))
 	}
 	for k := range c.Count {
 		inside := LogicalAnd(span(1, draw(k, 0), draw(k, 1)), span(2, draw(k, 2), draw(k, 3))) // [batch, height, width, 1]
-		x = replace(x, inside, strengths[2])
+		x = Replace(x, inside, strengths[2])
 	}
 	return x
 }

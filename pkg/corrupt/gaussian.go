@@ -18,14 +18,14 @@ type Gaussian struct {
 }
 
 // Strengths returns the noise factor.
-func (c *Gaussian) Strengths() []float32 { return strengthsOf(c.NoiseFactor) }
+func (c *Gaussian) Strengths() []float32 { return Ends(c.NoiseFactor) }
 
 // Caption returns for example "gaussian 0.3".
 func (c *Gaussian) Caption() string { return "gaussian " + c.NoiseFactor.String() }
 
 // Apply adds the noise. x: [batch, height, width, channels].
 func (c *Gaussian) Apply(x *Node, strengths []*Node, key random.Key) *Node {
-	factor := between(strengths, 0, key.Child(0).Uniform(x.Shape().Dim(0), 1, 1, 1)) // [batch, 1, 1, 1]
+	factor := Between(strengths, 0, key.Child(0).Uniform(x.Shape().Dim(0), 1, 1, 1)) // [batch, 1, 1, 1]
 	damaged := Add(x, Mul(factor, key.Normal(x.Shape().Dimensions...)))
 	if c.Clip {
 		damaged = ClipScalar(damaged, -1, 1)

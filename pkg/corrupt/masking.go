@@ -27,7 +27,7 @@ type Masking struct {
 }
 
 // Strengths returns the probability and the value.
-func (c *Masking) Strengths() []float32 { return append(strengthsOf(c.Probability), float32(c.Value)) }
+func (c *Masking) Strengths() []float32 { return append(Ends(c.Probability), float32(c.Value)) }
 
 // Caption returns for example "masking 0.5", or "masking 0.75 of 4×4".
 func (c *Masking) Caption() string {
@@ -44,10 +44,10 @@ func (*Masking) Local() {}
 func (c *Masking) Apply(x *Node, strengths []*Node, key random.Key) *Node {
 	batch, height, width := x.Shape().Dim(0), x.Shape().Dim(1), x.Shape().Dim(2)
 	rows, columns := (height+c.Patch-1)/c.Patch, (width+c.Patch-1)/c.Patch
-	probability := between(strengths, 0, key.Child(0).Uniform(batch, 1, 1, 1)) // [batch, 1, 1, 1]
+	probability := Between(strengths, 0, key.Child(0).Uniform(batch, 1, 1, 1)) // [batch, 1, 1, 1]
 	chosen := LessThan(key.Child(1).Uniform(batch, rows, columns, 1), probability)
 	squares := BroadcastToDims(Reshape(chosen, batch, rows, 1, columns, 1, 1), batch, rows, c.Patch, columns, c.Patch, 1)
 	pixels := Reshape(squares, batch, rows*c.Patch, columns*c.Patch, 1)
 	inside := Slice(pixels, AxisRange(), AxisRange(0, height), AxisRange(0, width)) // [batch, height, width, 1]
-	return replace(x, inside, strengths[2])
+	return Replace(x, inside, strengths[2])
 }

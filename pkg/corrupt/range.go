@@ -23,8 +23,8 @@ func (r Range) String() string {
 	return fmt.Sprintf("%g…%g", r[0], r[1])
 }
 
-// strengthsOf lists the ends of ranges, as [Corruption.Strengths] returns them.
-func strengthsOf(ranges ...Range) []float32 {
+// Ends lists the ends of ranges, as [Corruption.Strengths] returns them.
+func Ends(ranges ...Range) []float32 {
 	var ends []float32
 	for _, r := range ranges {
 		ends = append(ends, float32(r[0]), float32(r[1]))
@@ -32,8 +32,8 @@ func strengthsOf(ranges ...Range) []float32 {
 	return ends
 }
 
-// between maps u in (0, 1) to the i-th of the ranges that strengths hold. Fixed ranges give their number exactly.
-func between(strengths []*Node, i int, u *Node) *Node {
+// Between maps u in (0, 1) to the i-th of the ranges that strengths hold. Fixed ranges give their number exactly.
+func Between(strengths []*Node, i int, u *Node) *Node {
 	low, high := strengths[2*i], strengths[2*i+1]
 	return Add(low, Mul(Sub(high, low), u))
 }

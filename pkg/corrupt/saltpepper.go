@@ -18,7 +18,7 @@ type SaltAndPepper struct {
 }
 
 // Strengths returns the amount and the share of salt.
-func (c *SaltAndPepper) Strengths() []float32 { return append(strengthsOf(c.Amount), float32(c.Salt)) }
+func (c *SaltAndPepper) Strengths() []float32 { return append(Ends(c.Amount), float32(c.Salt)) }
 
 // Caption returns for example "salt and pepper 0.1".
 func (c *SaltAndPepper) Caption() string { return fmt.Sprintf("salt and pepper %v", c.Amount) }
@@ -29,15 +29,15 @@ func (*SaltAndPepper) Local() {}
 // Apply sets the pixels. x: [batch, height, width, channels].
 func (c *SaltAndPepper) Apply(x *Node, strengths []*Node, key random.Key) *Node {
 	batch, height, width := x.Shape().Dim(0), x.Shape().Dim(1), x.Shape().Dim(2)
-	amount := between(strengths, 0, key.Child(0).Uniform(batch, 1, 1, 1)) // [batch, 1, 1, 1]
+	amount := Between(strengths, 0, key.Child(0).Uniform(batch, 1, 1, 1)) // [batch, 1, 1, 1]
 	u := key.Child(1).Uniform(batch, height, width, 1)
 	grain := Where(LessThan(u, Mul(amount, strengths[2])), OnesLike(u), MulScalar(OnesLike(u), -1))
-	return replace(x, LessThan(u, amount), grain)
+	return Replace(x, LessThan(u, amount), grain)
 }
 
-// replace returns x with value at the places where chosen says so. x: [batch, height, width, channels]; chosen: [batch,
+// Replace returns x with value at the places where chosen says so. x: [batch, height, width, channels]; chosen: [batch,
 // height, width, 1]; value: the same, or a scalar.
-func replace(x, chosen, value *Node) *Node {
+func Replace(x, chosen, value *Node) *Node {
 	dims := x.Shape().Dimensions
 	return Where(BroadcastToDims(chosen, dims...), BroadcastToDims(value, dims...), x)
 }

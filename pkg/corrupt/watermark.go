@@ -59,7 +59,7 @@ const (
 
 // Strengths returns scale, rotation, opacity and brightness.
 func (c *Watermark) Strengths() []float32 {
-	return strengthsOf(c.Scale, c.Rotation, c.Opacity, c.Brightness)
+	return Ends(c.Scale, c.Rotation, c.Opacity, c.Brightness)
 }
 
 // Caption returns for example "watermark 0.3…0.7", with the opacity.
@@ -131,7 +131,7 @@ func (c *Watermark) Apply(x *Node, strengths []*Node, key random.Key) *Node {
 	// What is drawn for each image: [batch, 1, 1].
 	u := key.Child(0).Uniform(batch, markDraws)
 	draw := func(i int) *Node { return Reshape(Slice(u, AxisRange(), AxisElem(i)), batch, 1, 1) }
-	strength := func(i int) *Node { return between(strengths, i, draw(i)) }
+	strength := func(i int) *Node { return Between(strengths, i, draw(i)) }
 	long := MulScalar(strength(markScale), width) // the longer side, in pixels of the image
 	angle := MulScalar(strength(markRotation), math.Pi/180)
 	opacity := ExpandAxes(strength(markOpacity), -1)

@@ -92,6 +92,7 @@ type Evaluator struct {
 // later are the programs that are compiled when they are first called.
 type later struct {
 	encoder    *Exec
+	watcher    watcher
 	likelihood likelihood
 }
 
@@ -156,7 +157,7 @@ func (e *Evaluator) With(spec Spec) (*Evaluator, error) {
 
 // Close frees the compiled programs, also of those that share them.
 func (e *Evaluator) Close() {
-	for _, exec := range []*Exec{e.exec, e.later.encoder, e.later.likelihood.evidence, e.later.likelihood.weights} {
+	for _, exec := range []*Exec{e.exec, e.later.encoder, e.later.watcher.exec, e.later.likelihood.evidence, e.later.likelihood.weights} {
 		if exec != nil {
 			exec.Finalize()
 		}

@@ -65,8 +65,8 @@ func (r *run) checkConfig() error {
 	if r.manifest.ConfigSections == nil {
 		where = "" // an older run: its manifest does not tell
 	}
-	return fmt.Errorf("%s was changed%s after the run began, which would end as another; undo the change, or start a new run: latent run %s",
-		r.folder.ConfigPath(), where, r.folder.ConfigPath())
+	return fmt.Errorf("%s was changed%s after the run began, which would end as another; undo the change, or start a new run: %s run %s",
+		r.folder.ConfigPath(), where, rundir.Program(r.session.options.Command), r.folder.ConfigPath())
 }
 
 // checkFiles refuses to go on with a run whose images or watermarks are others than it began with.
@@ -82,8 +82,8 @@ func (r *run) checkFiles() error {
 	if len(names) == 0 {
 		return nil
 	}
-	return InputError{fmt.Errorf("resume %s: not what the run began with, by its SHA-256 in the manifest: %s; put it back as it was, or start a new run: latent run %s",
-		r.folder.Path, strings.Join(names, ", "), r.folder.ConfigPath())}
+	return InputError{fmt.Errorf("resume %s: not what the run began with, by its SHA-256 in the manifest: %s; put it back as it was, or start a new run: %s run %s",
+		r.folder.Path, strings.Join(names, ", "), rundir.Program(r.session.options.Command), r.folder.ConfigPath())}
 }
 
 // differing lists the keys whose values are not the same in both.

@@ -5,11 +5,11 @@
 //	manifest, err := run.Manifest()
 //	fmt.Println(manifest.Result.Test["psnr"])
 //
-// The data's way is [session.train]: windows from the compiled program, their records, and at the end of each epoch the
+// The data's way is [Session.Epochs]: windows from the compiled program, their records, and at the end of each epoch the
 // validation, the checkpoint and the picture.
 //
 // Promised: a run killed at any moment and resumed ends with the weights and the figures of a run left alone; nothing is
 // written outside the run's folder.
 //
-// What is not here: parsing the config (pkg/config), the files' formats (pkg/rundir), and exit statuses (the command).
+// What is not here: parsing the config (pkg/config), the files' formats (pkg/rundir), and exit statuses (pkg/command).
 package experiment

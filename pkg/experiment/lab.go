@@ -11,6 +11,7 @@ import (
 	"latent/pkg/config"
 	"latent/pkg/dataset"
 	"latent/pkg/evaluate"
+	"latent/pkg/mlflow"
 	"latent/pkg/rundir"
 	"latent/pkg/train"
 )
@@ -31,6 +32,7 @@ type Lab struct {
 	options Options
 	git     func() rundir.Git
 
+	sender     *mlflow.Sender // nil where nothing is sent to MLflow
 	backend    *backend.Backend
 	opened     opened // how that was opened
 	splits     []namedSplit
@@ -76,8 +78,13 @@ func NewLab(options Options) *Lab {
 	return &Lab{options: options.withDefaults(), git: sync.OnceValue(gitState)}
 }
 
-// Close frees everything that the lab keeps.
+// Close frees everything that the lab keeps, and gives what is on its way to MLflow a few seconds.
 func (l *Lab) Close() {
+	l.endSending()
+	l.closeBackend()
+}
+
+func (l *Lab) closeBackend() {
 	l.forget()
 	if l.backend != nil {
 		l.backend.Close()
@@ -127,7 +134,7 @@ func (l *Lab) Start(ctx context.Context, experiments []*config.Experiment, paths
 // of them have, under their own config. Of runs that are done, it writes the report again.
 //
 // A config, an image or a watermark that was changed after the run began is refused, but for what cannot change the bits of
-// training: the name, output, evaluate but for its seed and corrupt, and train.keep_checkpoints.
+// training: the name, output, tracking, evaluate but for its seed and corrupt, and train.keep_checkpoints.
 func (l *Lab) Resume(ctx context.Context, path string) (*Session, error) {
 	s := l.session()
 	if err := s.reopen(path); err != nil {
@@ -142,7 +149,8 @@ func (l *Lab) Resume(ctx context.Context, path string) (*Session, error) {
 		}
 	}
 	if len(s.active()) == 0 {
-		fmt.Fprintf(s.options.Log, "nothing is left to train; to measure or draw anew: latent eval %[1]s, latent generate %[1]s\n", path)
+		fmt.Fprintf(s.options.Log, "nothing is left to train; to measure or draw anew: %[1]s eval %[2]s, %[1]s generate %[2]s\n",
+			rundir.Program(s.options.Command), path)
 		return s, nil
 	}
 	if err := s.readCheckpoints(); err != nil {
@@ -165,7 +173,7 @@ func (l *Lab) open(ctx context.Context, e *config.Experiment) (*backend.Backend,
 	if l.backend != nil && l.opened == want {
 		return l.backend, nil
 	}
-	l.Close()
+	l.closeBackend()
 	b, err := backend.Open(ctx, e.Backend, backend.Options{Log: l.options.Log, Devices: e.Train.Devices, Threads: e.Threads})
 	if err != nil {
 		return nil, InputError{err}

@@ -14,6 +14,7 @@ import (
 	"latent/pkg/config"
 	"latent/pkg/dataset"
 	"latent/pkg/evaluate"
+	"latent/pkg/mlflow"
 	"latent/pkg/model"
 	"latent/pkg/report"
 	"latent/pkg/rundir"
@@ -31,11 +32,12 @@ type run struct {
 	trainer    *train.Trainer
 	checkpoint *rundir.Checkpoint // to go on from; nil to start at the first step
 	best       best
-	epoch      *rundir.Epoch // the record of the last epoch
-	isBest     bool          // that epoch was the best so far
-	tracker    *tracker      // nil where nobody is told
-	divergence error         // why it diverged, in an epoch whose others did not
-	over       bool          // it is done or diverged, while others of the session may go on
+	epoch      *rundir.Epoch     // the record of the last epoch
+	isBest     bool              // that epoch was the best so far
+	tracker    *tracker          // nil where TensorBoard is not told
+	following  *mlflow.Following // nil where MLflow is not told
+	divergence error             // why it diverged, in an epoch whose others did not
+	over       bool              // it is done or diverged, while others of the session may go on
 }
 
 // best is the epoch with the lowest validation loss so far. It is kept in every checkpoint.
@@ -50,6 +52,9 @@ func newRun(s *Session, e *config.Experiment) *run {
 
 // spend enters the time since start into the run's ledger.
 func (r *run) spend(what string, start time.Time) { r.ledger[what] += time.Since(start).Seconds() }
+
+// now is the time as records have it.
+func (r *run) now() time.Time { return r.session.options.Now().UTC().Truncate(time.Millisecond) }
 
 // restore puts the run where its checkpoint left it. Without one, it is at its first step, and draws the first picture.
 func (r *run) restore() error {
@@ -128,8 +133,10 @@ func (r *run) diverge(err error) error {
 func (r *run) record(w train.Window) error {
 	defer r.spend("write", time.Now())
 	record := recordOf(w)
-	record.ImagesPerSecond = rundir.Number(float64(w.Images) / w.Duration.Seconds())
-	return cmp.Or(r.folder.AppendWindow(record), r.tracker.window(record))
+	record.ImagesPerSecond, record.Time = rundir.Number(float64(w.Images)/w.Duration.Seconds()), r.now()
+	err := cmp.Or(r.folder.AppendWindow(record), r.tracker.window(record))
+	r.following.News()
+	return err
 }
 
 // recordOf is the record of a window but for its speed.
@@ -174,7 +181,7 @@ func (r *run) endEpoch(ctx context.Context, w train.Window) error {
 	if loss := epoch.ValLoss; loss != nil && (math.IsNaN(float64(*loss)) || math.IsInf(float64(*loss), 0)) {
 		return fmt.Errorf("epoch %d, on the validation images: %w", w.Epoch, train.ErrDiverged)
 	}
-	epoch.Seconds = rundir.Number(r.session.epochTime.Seconds())
+	epoch.Seconds, epoch.Time = rundir.Number(r.session.epochTime.Seconds()), r.now()
 	r.isBest = epoch.ValLoss != nil && (r.best.Epoch == 0 || float64(*epoch.ValLoss) < r.best.Loss)
 	if r.isBest {
 		r.best = best{Epoch: w.Epoch, Loss: float64(*epoch.ValLoss)}
@@ -185,7 +192,7 @@ func (r *run) endEpoch(ctx context.Context, w train.Window) error {
 		}
 	}
 	defer r.spend("write", time.Now())
-	if err := cmp.Or(r.folder.AppendEpoch(epoch), r.tracker.epoch(epoch, state, len(r.trainer.Weights()))); err != nil {
+	if err := cmp.Or(r.folder.AppendEpoch(epoch), r.tell(epoch, state)); err != nil {
 		return err
 	}
 	r.epoch = &epoch

@@ -39,7 +39,7 @@ func (r *run) describe() error {
 		return err
 	}
 	if old := r.manifest; old != nil {
-		m.Started, m.Command, m.Timings = old.Started, old.Command, old.Timings
+		m.Started, m.Command, m.Timings, m.Sweep = old.Started, old.Command, old.Timings, old.Sweep
 		m.ConfigSHA256, m.ConfigSections = old.ConfigSHA256, old.ConfigSections
 		m.Resumed = append(old.Resumed, now)
 		m.Result.TrainLoss = old.Result.TrainLoss
@@ -51,6 +51,9 @@ func (r *run) describe() error {
 		return err
 	}
 	m.Name, m.Seed = e.Name, e.Seed
+	if m.Sweep == "" {
+		m.Sweep = s.options.Sweep
+	}
 	m.Versions = versions()
 	m.Backend, m.Host = s.describeBackend(), describeHost()
 	m.Git = s.lab.git()
@@ -215,32 +218,63 @@ var modules = map[string]string{
 
 func versions() map[string]string {
 	v := map[string]string{"go": runtime.Version(), "latent": Version()}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, module := range info.Deps {
-			if name := modules[module.Path]; name != "" {
-				v[name] = module.Version
-			}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return v
+	}
+	for _, module := range info.Deps {
+		if name := modules[module.Path]; name != "" {
+			v[name] = versionOf(module)
 		}
+	}
+	if info.Main.Path != "" && info.Main.Path != self {
+		v[info.Main.Path] = versionOf(&info.Main) // a program with kinds of its own
 	}
 	return v
 }
 
+// self is the path of Latent's module.
+const self = "latent"
+
 // release is the version of a released program, which the linker sets (.goreleaser.yaml).
 var release string
 
-// Version is Latent's: that of the release or of the module, or of the commit it was built from, or "devel".
+// Version is Latent's: that of the release or of the module, in whichever program, or of the commit it was built from, or "devel".
 func Version() string {
 	if release != "" {
 		return release
 	}
 	info, ok := debug.ReadBuildInfo()
-	if ok && strings.HasPrefix(info.Main.Version, "v") {
-		return info.Main.Version
+	if !ok {
+		return devel
 	}
-	return "devel"
+	for _, module := range info.Deps {
+		if module.Path == self {
+			return versionOf(module)
+		}
+	}
+	if info.Main.Path == self {
+		return versionOf(&info.Main)
+	}
+	return devel
 }
 
-// gitState is the state of the source: that of the build where it is recorded, else of the working folder.
+// devel is the version of what is built from a folder.
+const devel = "devel"
+
+// versionOf is a module's version, or that of what replaces it.
+func versionOf(module *debug.Module) string {
+	if module.Replace != nil {
+		module = module.Replace
+	}
+	if strings.HasPrefix(module.Version, "v") {
+		return module.Version
+	}
+	return devel
+}
+
+// gitState is the state of the source of the program, Latent or one that uses it: that of the build where it is recorded, else of
+// the working folder.
 func gitState() (git rundir.Git) {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, setting := range info.Settings {

@@ -32,6 +32,8 @@ type Options struct {
 	// Brief leaves out what a trial among many does without: pictures and the report; the optimizer's slots in the checkpoint of
 	// the last step, two thirds of it with Adam; and waiting for the disk, while a run is short (see [rundir.Run]).
 	Brief bool
+	// Sweep is the name of the folder of the sweep that the runs are trials of, for their manifests.
+	Sweep string
 	// Untested leaves out the figures of the test images.
 	Untested bool
 	// Classifiers is the folder of the classifiers that evaluate.generated needs; "" is one in the user's cache folder.
@@ -55,6 +57,7 @@ var ErrInterrupted = errors.New("interrupted")
 // damaged or not what they should be.
 type InputError struct{ Err error }
 
+// Error is that of the error itself.
 func (e InputError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the error itself.
@@ -193,6 +196,7 @@ func (s *Session) checkAgainstData(e *config.Experiment) error {
 func (s *Session) Close() {
 	for _, r := range s.runs {
 		r.tracker.close()
+		r.following.Over()
 		if r.folder != nil {
 			r.folder.Close()
 		}
@@ -382,6 +386,7 @@ func (s *Session) train(ctx context.Context, tell func([]Ended)) error {
 		}
 		if windows[0].EndsEpoch || windows[0].EndsRun {
 			s.progress.epoch()
+			s.tellSending()
 			s.epochTime = 0
 			tell(ended)
 		}
@@ -434,7 +439,8 @@ func (s *Session) stopped(ctx context.Context, err error) error {
 			}
 		}
 		t := active[0].trainer
-		return fmt.Errorf("%w after step %d of %d; go on with: latent run --resume %s", ErrInterrupted, t.Step(), t.Steps(), active[0].folder.Path)
+		return fmt.Errorf("%w after step %d of %d; go on with: %s run --resume %s", ErrInterrupted, t.Step(), t.Steps(),
+			rundir.Program(s.options.Command), active[0].folder.Path)
 	}
 	return err
 }

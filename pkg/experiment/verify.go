@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"latent/pkg/model"
 	"latent/pkg/rundir"
@@ -237,7 +238,7 @@ func (c *check) missing(epochs int) {
 
 // take compares a window, and the epoch that it ends.
 func (c *check) take(ctx context.Context, recorded rundir.Window, w train.Window) error {
-	recorded.Kind, recorded.ImagesPerSecond = "", 0
+	recorded.Kind, recorded.ImagesPerSecond, recorded.Time = "", 0, time.Time{}
 	c.compare(fmt.Sprintf("steps to %d", w.Step), recorded, recordOf(w))
 	c.Windows++
 	epoch, found := c.epochs[w.Epoch]
@@ -251,7 +252,7 @@ func (c *check) take(ctx context.Context, recorded rundir.Window, w train.Window
 	if c.run.manifest.Result.Epoch == w.Epoch {
 		c.measure = state
 	}
-	epoch.Kind, epoch.Seconds = "", 0
+	epoch.Kind, epoch.Seconds, epoch.Time = "", 0, time.Time{}
 	c.compare(fmt.Sprintf("epoch %d", w.Epoch), epoch, now)
 	c.Epochs++
 	verdict := "the same"

@@ -6,7 +6,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
-// activate applies the named function to every value of x.
+// Activate applies the named function to every value of x.
 //
 //   - relu: max(x, 0)
 //   - leaky_relu: x, and 0.01 x below 0
@@ -14,7 +14,7 @@ import (
 //   - silu: x σ(x)
 //   - elu: x, and eˣ − 1 below 0
 //   - tanh, sigmoid, linear
-func activate(name string, x *Node) *Node {
+func Activate(name string, x *Node) *Node {
 	switch name {
 	case "relu":
 		return MaxScalar(x, 0)
@@ -38,9 +38,10 @@ func activate(name string, x *Node) *Node {
 	panic(fmt.Errorf("unknown activation %q", name))
 }
 
-// pixels maps logits to pixels in [-1, 1].
-func pixels(output string, logits *Node) *Node {
-	y := activate(output, logits)
+// ToPixels maps the values of a last layer to pixels in [-1, 1], by the name that OutputActivation returns: tanh; sigmoid, whose
+// (0, 1) is stretched; or linear.
+func ToPixels(output string, logits *Node) *Node {
+	y := Activate(output, logits)
 	if output == "sigmoid" {
 		y = AddScalar(MulScalar(y, 2), -1)
 	}

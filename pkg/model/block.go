@@ -30,7 +30,7 @@ func layersOf(blocks ...[]block) []Layer {
 func shown(last block, output string) Layer {
 	switch last := last.(type) {
 	case denseBlock:
-		last.activation = output
+		last.Activation = output
 		return last.layer()
 	case convLayer:
 		last.activation = output
@@ -119,7 +119,7 @@ func (l normLayer) apply(p *Pass, x *Node) *Node {
 	mean, variance := l.moments(p, x)
 	y := Div(Sub(x, mean), Sqrt(AddScalar(variance, normEpsilon)))
 	y = Add(Mul(y, l.along(x, p.Weights[l.name+".scale"])), l.along(x, p.Weights[l.name+".shift"]))
-	return activate(l.activation, ConvertDType(y, dtype))
+	return p.Show(l.name, Activate(l.activation, ConvertDType(y, dtype)))
 }
 
 // along puts a value for each channel beside x.

@@ -15,6 +15,7 @@ import (
 	"latent/pkg/backend"
 	"latent/pkg/backend/backendtest"
 	"latent/pkg/model"
+	"latent/pkg/model/modeltest"
 	"latent/pkg/random"
 )
 
@@ -178,43 +179,10 @@ func near(a, b []float32, tolerance float64) bool {
 	return slices.EqualFunc(a, b, func(a, b float32) bool { return math.Abs(float64(a-b)) <= tolerance })
 }
 
-// Every kind takes every size of image from 8×8 on, grey and in colour; its output is finite, the same again, and the same on
-// both backends; and it tells of the work it does.
+// TestKinds holds what is promised of every model.
 func TestKinds(t *testing.T) {
-	for _, image := range []model.Image{{Height: 8, Width: 8, Channels: 1}, {Height: 9, Width: 11, Channels: 3}} {
-		found := map[string][][]float32{}
-		backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
-			for name, kind := range model.Kinds {
-				m := kind()
-				products := 0
-				for _, layer := range m.Layers(image) {
-					products += layer.Products
-					if layer.Values <= 0 || layer.Name == "" || layer.Description == "" {
-						t.Errorf("%s: layer %+v", name, layer)
-					}
-				}
-				if products == 0 {
-					t.Errorf("%s: no products", name)
-				}
-				x := images(2, image.Height, image.Width, image.Channels)
-				first := apply(t, b, m, x, nil)
-				if len(first[1]) != 2*image.Size() || len(first[0]) == 0 {
-					t.Errorf("%s, %v: %d values of codes and %d of images", name, image, len(first[0]), len(first[1]))
-				}
-				for _, v := range first[1] {
-					if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-						t.Fatalf("%s, %v: a pixel is %g", name, image, v)
-					}
-				}
-				if second := apply(t, b, m, x, nil); !slices.Equal(first[1], second[1]) {
-					t.Errorf("%s, %v: the same again gives another image", name, image)
-				}
-				if before, ok := found[name]; ok && (!near(before[0], first[0], 1e-4) || !near(before[1], first[1], 1e-4)) {
-					t.Errorf("%s, %v: the backends differ", name, image)
-				}
-				found[name] = first
-			}
-		})
+	for name, kind := range model.Kinds {
+		t.Run(name, func(t *testing.T) { modeltest.Run(t, kind()) })
 	}
 }
 

@@ -40,12 +40,12 @@ func (c *Classifier) blocks(image Image) []block {
 		at, in = l.to(), out
 	}
 	return append(blocks,
-		denseBlock{denseLayer: denseLayer{"classifier.features", at.area() * in, c.Features, "relu"}, init: "pytorch"},
-		denseBlock{denseLayer: denseLayer{"classifier.classes", c.Features, c.Classes, "linear"}, init: "pytorch"})
+		denseBlock{DenseLayer: DenseLayer{"classifier.features", at.area() * in, c.Features, "relu", "pytorch"}},
+		denseBlock{DenseLayer: DenseLayer{"classifier.classes", c.Features, c.Classes, "linear", "pytorch"}})
 }
 
 // Apply returns the features of x as Latent, [batch, features], and the classes' logits as Logits, [batch, classes]; there is
-// no Image. x: [batch, height, width, channels]. No gradient flows to x; see withGradient.
+// no Image. x: [batch, height, width, channels]. No gradient flows to x; see [Convolution].
 func (c *Classifier) Apply(p *Pass, x *Node) Output {
 	blocks := c.blocks(imageOf(x))
 	last := len(blocks) - 1

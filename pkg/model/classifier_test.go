@@ -35,8 +35,8 @@ func TestClassifierObjective(t *testing.T) {
 					pass.Weights[param.Name] = nodes[2+i]
 				}
 				out, terms := m.Objective(pass, nodes[0], nodes[0])
-				last := denseLayer{"classifier.classes", 4, classes, "linear"}
-				return []*Node{Sum(terms), out.Logits, Sub(out.Logits, last.apply(pass, out.Latent))}
+				last := DenseLayer{"classifier.classes", 4, classes, "linear", "pytorch"}
+				return []*Node{Sum(terms), out.Logits, Sub(out.Logits, last.Apply(pass, out.Latent))}
 			}, args...)
 			if err != nil {
 				t.Fatal(err)

@@ -81,10 +81,10 @@ func (m *Conv) blocks(image Image) (encoder, decoder []block) {
 	}
 	last := len(m.Channels)
 	values := sizes[last].area() * channels[last]
-	encoder = append(encoder, denseBlock{denseLayer: denseLayer{"encoder.code", values, m.Latent, m.LatentActivation}, init: m.Init})
+	encoder = append(encoder, denseBlock{DenseLayer: DenseLayer{"encoder.code", values, m.Latent, m.LatentActivation, m.Init}})
 	decoder = append(decoder, denseBlock{
-		denseLayer: denseLayer{"decoder.code", m.Latent, values, first}, init: m.Init,
-		to: []int{sizes[last][0], sizes[last][1], channels[last]},
+		DenseLayer: DenseLayer{"decoder.code", m.Latent, values, first, m.Init},
+		to:         []int{sizes[last][0], sizes[last][1], channels[last]},
 	})
 	decoder = append(decoder, after("decoder.code", channels[last], sizes[last])...)
 	for i := last - 1; i >= 0; i-- {
@@ -102,12 +102,12 @@ func (m *Conv) blocks(image Image) (encoder, decoder []block) {
 	return encoder, decoder
 }
 
-// Apply encodes and decodes x: [batch, height, width, channels]. No gradient flows to x; see withGradient.
+// Apply encodes and decodes x: [batch, height, width, channels]. No gradient flows to x; see [Convolution].
 func (m *Conv) Apply(p *Pass, x *Node) Output {
 	encoder, decoder := m.blocks(imageOf(x))
 	z := through(encoder, p, StopGradient(x))
 	logits := through(decoder, p, z)
-	return Output{Latent: z, Logits: logits, Image: pixels(m.Output, logits)}
+	return Output{Latent: z, Logits: logits, Image: ToPixels(m.Output, logits)}
 }
 
 // CodeSize returns Latent.

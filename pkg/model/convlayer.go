@@ -19,7 +19,7 @@ func (s size) down(stride int) size {
 	return size{(s[0] + stride - 1) / stride, (s[1] + stride - 1) / stride}
 }
 
-// convLayer is activation(conv(x, W) + b), W: [kernel, kernel, in, out], b: [out]; see [convolve] and [convolveTransposed].
+// convLayer is activation(conv(x, W) + b), W: [kernel, kernel, in, out], b: [out]; see [Convolution] and [TransposedConvolution].
 //
 // It lies between a large size and a small one, the large divided by the stride and rounded up.
 type convLayer struct {
@@ -61,7 +61,7 @@ func (l convLayer) layer() Layer {
 			places = l.large
 		}
 	}
-	weight, bias := denseInit(l.init, fanIn, fanOut)
+	weight, bias := InitOf(l.init, fanIn, fanOut)
 	if l.stride > 1 {
 		kind = fmt.Sprintf("%s /%d", kind, l.stride)
 	}
@@ -86,15 +86,15 @@ func (l convLayer) apply(p *Pass, x *Node) *Node {
 	var y *Node
 	switch {
 	case l.kind == "down":
-		y = convolve(x, weight, l.stride)
+		y = Convolution(x, weight, l.stride)
 	case l.kind == "transposed":
-		y = convolveTransposed(x, weight, l.stride, l.large[0], l.large[1])
+		y = TransposedConvolution(x, weight, l.stride, l.large[0], l.large[1])
 	case l.kernel == 1: // the same in either order, and cheaper in this
-		y = nearest(convolve(x, weight, 1), l.stride, l.large)
+		y = nearest(Convolution(x, weight, 1), l.stride, l.large)
 	default:
-		y = convolve(nearest(x, l.stride, l.large), weight, 1)
+		y = Convolution(nearest(x, l.stride, l.large), weight, 1)
 	}
-	return activate(l.activation, Add(y, ExpandAxes(bias, 0, 1, 2)))
+	return p.Show(l.name, Activate(l.activation, Add(y, ExpandAxes(bias, 0, 1, 2))))
 }
 
 // poolLayer makes one place of each window of 2×2, its largest value or its mean. Where height or width is odd, the last row

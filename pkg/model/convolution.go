@@ -37,14 +37,16 @@ func frame(size, kernel, stride int) (places, before, after int) {
 	return places, zeros / 2, zeros - zeros/2
 }
 
-// convolve returns, at each place p along both axes, the sum over the kernel's taps t of
+// Convolution returns, at each place p along both axes, the sum over the kernel's taps t of
 //
 //	x[s p + t − before] w[t]
 //
-// with s the stride, zeros outside of x, and frame's places and zeros before.
+// with s the stride, zeros outside of x, and as many of them before as after, or one fewer. Its gradients are faster than those
+// of GoMLX's Convolve, and right for kernels of every size. They go through x to everything that x comes from: an image that
+// comes from operations without gradients, as a damaged one may, must be behind StopGradient.
 //
 // x: [batch, height, width, in], w: [kernel, kernel, in, out] → [batch, ⌈height/s⌉, ⌈width/s⌉, out]
-func convolve(x, w *Node, stride int) *Node {
+func Convolution(x, w *Node, stride int) *Node {
 	kernel := w.Shape().Dim(0)
 	if stride == 1 {
 		var zeros [2][2]int
@@ -64,12 +66,12 @@ func convolve(x, w *Node, stride int) *Node {
 	return correlate(spaceToDepth(x, stride), Reshape(w, taps, taps, stride*stride*in, out), [2][2]int{})
 }
 
-// convolveTransposed is the adjoint of convolve from height × width: each x[p] adds to the taps that convolve reads for it,
+// TransposedConvolution is the adjoint of Convolution from height × width: each x[p] adds to the taps that Convolution reads for it,
 //
 //	y[s p + t − before] += x[p] w[t]
 //
 // x: [batch, ⌈height/s⌉, ⌈width/s⌉, in], w: [kernel, kernel, in, out] → [batch, height, width, out]
-func convolveTransposed(x, w *Node, stride, height, width int) *Node {
+func TransposedConvolution(x, w *Node, stride, height, width int) *Node {
 	kernel, in, out := w.Shape().Dim(0), w.Shape().Dim(2), w.Shape().Dim(3)
 	taps := blocks(kernel, stride)
 	w = TransposeAllAxes(inBlocks(w, stride), 0, 2, 4, 1, 3, 5)

@@ -24,7 +24,7 @@ func BenchmarkConvolution(b *testing.B) {
 			b.Run(fmt.Sprintf("%dx%d/kernel=%d/stride=%d/%d-%d/%s", c.size, c.size, c.kernel, c.stride, c.in, c.out, who), func(b *testing.B) {
 				exec, err := NewExec(xla.Compute, loop(func(x, w, dy *Node) (dx, dw, y *Node) {
 					if who == "here" {
-						y = convolve(x, w, c.stride)
+						y = Convolution(x, w, c.stride)
 					} else {
 						_, before, after := frame(c.size, c.kernel, c.stride)
 						y = Convolve(x, w).StridePerAxis(c.stride, c.stride).PaddingPerDim([][2]int{{before, after}, {before, after}}).Done()

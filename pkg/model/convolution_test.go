@@ -59,16 +59,16 @@ func TestConvolution(t *testing.T) {
 				x, w := uniform(1, 1, height, width, in), uniform(2, kernel, kernel, in, out)
 				y, other := uniform(3, 1, rows, columns, out), uniform(4, kernel, kernel, in, out)
 				got, err := ExecOnceN(b.Compute, func(x, w, y, other *Node) []*Node {
-					conv := convolve(x, w, stride)
+					conv := Convolution(x, w, stride)
 					swapped := TransposeAllAxes(w, 0, 1, 3, 2)
-					back := convolveTransposed(y, swapped, stride, height, width)
+					back := TransposedConvolution(y, swapped, stride, height, width)
 					inner := ReduceAllSum(Mul(y, conv))
 					gradients := Gradient(inner, x, w)
 					transposed := Gradient(ReduceAllSum(Mul(back, x)), y, swapped)
 					return []*Node{
 						conv, back, gradients[0], transposed[0],
 						inner, ReduceAllSum(Mul(back, x)),
-						ReduceAllSum(Mul(gradients[1], other)), ReduceAllSum(Mul(y, convolve(x, other, stride))),
+						ReduceAllSum(Mul(gradients[1], other)), ReduceAllSum(Mul(y, Convolution(x, other, stride))),
 						ReduceAllSum(Mul(TransposeAllAxes(transposed[1], 0, 1, 3, 2), other)),
 					}
 				}, x, w, y, other)
@@ -109,7 +109,7 @@ func TestConvolutionGradientsOfXLA(t *testing.T) {
 				_, before, after := frame(8, c.kernel, c.stride)
 				theirs := Convolve(x, w).StridePerAxis(c.stride, c.stride).PaddingPerDim([][2]int{{before, after}, {before, after}}).Done()
 				g1 := Gradient(ReduceAllSum(Mul(dy, theirs)), x, w)
-				g2 := Gradient(ReduceAllSum(Mul(dy, convolve(x, w, c.stride))), x, w)
+				g2 := Gradient(ReduceAllSum(Mul(dy, Convolution(x, w, c.stride))), x, w)
 				return append(g1, g2...)
 			}, uniform(1, 2, 8, 8, c.in), uniform(2, c.kernel, c.kernel, c.in, c.out), uniform(3, 2, size, size, c.out))
 			if err != nil {

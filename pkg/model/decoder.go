@@ -30,5 +30,5 @@ type Prior interface {
 func Generate(m Decoder, p *Pass, z *Node, image Image) *Node {
 	p.Image = image
 	logits := m.Decode(p, z)
-	return pixels(m.OutputActivation(), Reshape(logits, z.Shape().Dim(0), image.Height, image.Width, image.Channels))
+	return ToPixels(m.OutputActivation(), Reshape(logits, z.Shape().Dim(0), image.Height, image.Width, image.Channels))
 }

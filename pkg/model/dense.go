@@ -3,7 +3,6 @@ package model
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -103,18 +102,11 @@ func (d *Dense) AcrossBatch() string {
 	return acrossBatch(d.Norm)
 }
 
-// denseLayer is one layer y = activation(x W + b), W: [in, out], b: [out].
-type denseLayer struct {
-	name       string
-	in, out    int
-	activation string
-}
-
 // stack lists the layers for flattened images of size values; the first len(d.Encoder) are the encoder.
-func (d *Dense) stack(size int) []denseLayer {
-	var layers []denseLayer
+func (d *Dense) stack(size int) []DenseLayer {
+	var layers []DenseLayer
 	add := func(part string, number, in, out int, activation string) {
-		layers = append(layers, denseLayer{fmt.Sprintf("%s.layer_%d", part, number), in, out, activation})
+		layers = append(layers, DenseLayer{fmt.Sprintf("%s.layer_%d", part, number), in, out, activation, d.Init})
 	}
 	in := size
 	for i, out := range d.Encoder {
@@ -151,43 +143,27 @@ func (d *Dense) blocks(size int) (encoder, decoder []block) {
 	for i, l := range stack {
 		var after []block
 		if code, last := len(d.Encoder)-1, len(stack)-1; i != code && i != last {
-			after = hidden(l.name, d.Norm, l.out, l.out, l.activation, d.Dropout)
-			l.activation = before(d.Norm, l.activation)
+			after = hidden(l.Name, d.Norm, l.Out, l.Out, l.Activation, d.Dropout)
+			l.Activation = before(d.Norm, l.Activation)
 		}
 		if i < len(d.Encoder) {
-			encoder = append(append(encoder, denseBlock{denseLayer: l, init: d.Init}), after...)
+			encoder = append(append(encoder, denseBlock{DenseLayer: l}), after...)
 			continue
 		}
-		b := denseBlock{denseLayer: l, init: d.Init}
+		b := denseBlock{DenseLayer: l}
 		if d.Tied {
-			b.tiedTo = stack[len(stack)-1-i].name
+			b.tiedTo = stack[len(stack)-1-i].Name
 		}
 		decoder = append(append(decoder, b), after...)
 	}
 	return encoder, decoder
 }
 
-// denseInit returns how a layer's weights and biases start.
-func denseInit(kind string, in, out int) (weight, bias Init) {
-	fanIn, fanOut := float64(in), float64(out)
-	switch kind {
-	case "pytorch":
-		// PyTorch's Linear.reset_parameters: kaiming_uniform with a = √5, which is ±1/√fan_in.
-		limit := Init{Limit: 1 / math.Sqrt(fanIn)}
-		return limit, limit
-	case "glorot":
-		return Init{Limit: math.Sqrt(6 / (fanIn + fanOut))}, Init{}
-	case "he":
-		return Init{Limit: math.Sqrt(6 / fanIn), Normal: true}, Init{}
-	}
-	panic(fmt.Errorf("model.init: unknown kind %q", kind))
-}
-
 // Apply encodes and decodes x: [batch, height, width, channels].
 func (d *Dense) Apply(p *Pass, x *Node) Output {
 	z := d.Encode(p, x)
 	logits := Reshape(d.Decode(p, z), x.Shape().Dimensions...)
-	return Output{Latent: z, Logits: logits, Image: pixels(d.Output, logits), Penalties: d.penalties(p, x, z)}
+	return Output{Latent: z, Logits: logits, Image: ToPixels(d.Output, logits), Penalties: d.penalties(p, x, z)}
 }
 
 // CodeSize returns the size of the encoder's last layer.
@@ -207,19 +183,9 @@ func (d *Dense) Decode(p *Pass, z *Node) *Node {
 	return through(decoder, p, z)
 }
 
-// apply returns activation(x W + b). x: [batch, in] → [batch, out].
-func (l denseLayer) apply(p *Pass, x *Node) *Node {
-	weight, bias := p.Weight(l.name+".weight"), p.Weight(l.name+".bias")
-	if x.Rank() != 2 || x.Shape().Dim(1) != weight.Shape().Dim(0) {
-		panic(fmt.Errorf("build %s: input %v does not fit weights %v", l.name, x.Shape().Dimensions, weight.Shape().Dimensions))
-	}
-	return activate(l.activation, Add(MatMul(x, weight), ExpandAxes(bias, 0)))
-}
-
 // denseBlock is a dense layer as a block of a model. It flattens what it gets.
 type denseBlock struct {
-	denseLayer
-	init string
+	DenseLayer
 	// to is the shape of an image's values at its end, where they are not left in a row.
 	to []int
 	// tiedTo names the layer whose weights, transposed, it uses, where it has none of its own.
@@ -227,17 +193,7 @@ type denseBlock struct {
 }
 
 func (b denseBlock) layer() Layer {
-	weight, bias := denseInit(b.init, b.in, b.out)
-	layer := Layer{
-		Name:        b.name,
-		Description: fmt.Sprintf("dense %d → %d, %s", b.in, b.out, b.activation),
-		Values:      b.out,
-		Products:    b.in * b.out,
-		Params: []Param{
-			{Name: b.name + ".weight", Dims: []int{b.in, b.out}, Init: weight, Decays: true},
-			{Name: b.name + ".bias", Dims: []int{b.out}, Init: bias},
-		},
-	}
+	layer := b.Layer()
 	if b.tiedTo != "" {
 		layer.Description += ", tied"
 		layer.Params = layer.Params[1:]
@@ -251,12 +207,12 @@ func (b denseBlock) apply(p *Pass, x *Node) *Node {
 	x = Reshape(x, batch, -1)
 	if b.tiedTo != "" {
 		weights := Weights{
-			b.name + ".weight": Transpose(p.Weights[b.tiedTo+".weight"], 0, 1),
-			b.name + ".bias":   p.Weights[b.name+".bias"],
+			b.Name + ".weight": Transpose(p.Weights[b.tiedTo+".weight"], 0, 1),
+			b.Name + ".bias":   p.Weights[b.Name+".bias"],
 		}
-		p = &Pass{Weights: weights, Precision: p.Precision}
+		p = &Pass{Weights: weights, Precision: p.Precision, Watch: p.Watch}
 	}
-	y := b.denseLayer.apply(p, x)
+	y := b.DenseLayer.Apply(p, x)
 	if b.to != nil {
 		y = Reshape(y, append([]int{batch}, b.to...)...)
 	}

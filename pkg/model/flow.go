@@ -53,16 +53,16 @@ const (
 )
 
 // velocity lists the layers of the network: from a point and its time to a velocity.
-func (f *Flow) velocity() []denseLayer {
-	hidden, in := chain("velocity", f.Latent+timeValues, f.Hidden, "silu")
-	return append(hidden, denseLayer{"velocity.out", in, f.Latent, "linear"})
+func (f *Flow) velocity() []DenseLayer {
+	hidden, in := chain("velocity", f.Latent+timeValues, f.Hidden, "silu", f.Init)
+	return append(hidden, DenseLayer{"velocity.out", in, f.Latent, "linear", f.Init})
 }
 
 // Layers lists the layers for images of this size, the flow's after the autoencoder's.
 func (f *Flow) Layers(image Image) []Layer {
 	layers := f.RAE.Layers(image)
 	for _, l := range f.velocity() {
-		layers = append(layers, l.described(f.Init))
+		layers = append(layers, l.Layer())
 	}
 	return append(layers, Layer{
 		Name: "flow", Description: "mean and deviation of the codes", Values: f.Latent,
@@ -138,7 +138,7 @@ func (f *Flow) FieldSteps() int { return f.Steps }
 func (f *Flow) Velocity(p *Pass, z, t *Node, _ Image) *Node {
 	h := p.narrow(Concatenate([]*Node{z, timeFeatures(t)}, 1))
 	for _, l := range f.velocity() {
-		h = l.apply(p, h)
+		h = l.Apply(p, h)
 	}
 	return ConvertDType(h, z.DType())
 }

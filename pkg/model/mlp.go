@@ -30,25 +30,25 @@ const pixelLayer = "decoder.pixels"
 
 // encoder lists the layers for flattened images of size values: the hidden ones, and after them, side by side, one for each of
 // these names, which give as many values as the code has.
-func (m *MLP) encoder(size int, names []string) (hidden, ends []denseLayer) {
-	hidden, in := chain("encoder", size, m.Encoder, m.Activation)
+func (m *MLP) encoder(size int, names []string) (hidden, ends []DenseLayer) {
+	hidden, in := chain("encoder", size, m.Encoder, m.Activation, m.Init)
 	for _, name := range names {
-		ends = append(ends, denseLayer{name, in, m.Latent, "linear"})
+		ends = append(ends, DenseLayer{name, in, m.Latent, "linear", m.Init})
 	}
 	return hidden, ends
 }
 
 // decoder lists the layers from the code, and so many values beside it, to flattened images of size values.
-func (m *MLP) decoder(beside, size int) []denseLayer {
-	hidden, in := chain("decoder", m.Latent+beside, m.Decoder, m.Activation)
-	return append(hidden, denseLayer{pixelLayer, in, size, "linear"})
+func (m *MLP) decoder(beside, size int) []DenseLayer {
+	hidden, in := chain("decoder", m.Latent+beside, m.Decoder, m.Activation, m.Init)
+	return append(hidden, DenseLayer{pixelLayer, in, size, "linear", m.Init})
 }
 
 // chain lists layers of these sizes, one after another, and the size of the last.
-func chain(part string, in int, sizes []int, activation string) ([]denseLayer, int) {
-	var layers []denseLayer
+func chain(part string, in int, sizes []int, activation, init string) ([]DenseLayer, int) {
+	var layers []DenseLayer
 	for i, out := range sizes {
-		layers = append(layers, denseLayer{fmt.Sprintf("%s.layer_%d", part, i+1), in, out, activation})
+		layers = append(layers, DenseLayer{fmt.Sprintf("%s.layer_%d", part, i+1), in, out, activation, init})
 		in = out
 	}
 	return layers, in
@@ -60,24 +60,9 @@ func (m *MLP) layers(size, beside int, ends ...string) []Layer {
 	hidden, last := m.encoder(size+beside, ends)
 	var layers []Layer
 	for _, l := range append(append(hidden, last...), m.decoder(beside, size)...) {
-		layers = append(layers, l.described(m.Init))
+		layers = append(layers, l.Layer())
 	}
 	return layers
-}
-
-// described is the layer with weights that start as a kind of init says.
-func (l denseLayer) described(init string) Layer {
-	weight, bias := denseInit(init, l.in, l.out)
-	return Layer{
-		Name:        l.name,
-		Description: fmt.Sprintf("dense %d → %d, %s", l.in, l.out, l.activation),
-		Values:      l.out,
-		Products:    l.in * l.out,
-		Params: []Param{
-			{Name: l.name + ".weight", Dims: []int{l.in, l.out}, Init: weight, Decays: true},
-			{Name: l.name + ".bias", Dims: []int{l.out}, Init: bias},
-		},
-	}
 }
 
 // encode returns what the encoder's ends give: [batch, values] → [batch, latent] each.
@@ -85,11 +70,11 @@ func (m *MLP) encode(p *Pass, x *Node, names ...string) []*Node {
 	hidden, ends := m.encoder(x.Shape().Dim(1), names)
 	h := p.narrow(x)
 	for _, layer := range hidden {
-		h = layer.apply(p, h)
+		h = layer.Apply(p, h)
 	}
 	var outputs []*Node
 	for _, layer := range ends {
-		outputs = append(outputs, ConvertDType(layer.apply(p, h), x.DType()))
+		outputs = append(outputs, ConvertDType(layer.Apply(p, h), x.DType()))
 	}
 	return outputs
 }
@@ -102,7 +87,7 @@ func (m *MLP) CodeSize() int { return m.Latent }
 func (m *MLP) Decode(p *Pass, z *Node) *Node {
 	h := p.narrow(z)
 	for _, layer := range m.decoder(z.Shape().Dim(1)-m.Latent, p.Weights[pixelLayer+".bias"].Shape().Size()) {
-		h = layer.apply(p, h)
+		h = layer.Apply(p, h)
 	}
 	return ConvertDType(h, z.DType())
 }
@@ -142,7 +127,7 @@ func (c *Coder) code(p *Pass, x *Node) *Node { return c.encode(p, flat(x), codeL
 // decoded is the output of codes z for images of the shape of x.
 func (c *Coder) decoded(p *Pass, z, x *Node) Output {
 	logits := Reshape(c.Decode(p, z), x.Shape().Dimensions...)
-	return Output{Latent: z, Logits: logits, Image: pixels(c.Output, logits)}
+	return Output{Latent: z, Logits: logits, Image: ToPixels(c.Output, logits)}
 }
 
 // flat puts the values of each image in a row: [batch, height, width, channels] → [batch, values].

@@ -20,6 +20,7 @@ import (
 
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
 
 	"latent/pkg/random"
 )
@@ -48,7 +49,7 @@ type Model interface {
 	OutputActivation() string
 }
 
-// Kinds holds every model that a config can name, with its defaults: the seed's.
+// Kinds holds every model that a config can name, with its defaults: the seed's. A program adds its own by config.AddKind.
 var Kinds = map[string]func() Model{
 	"dense": func() Model {
 		return &Dense{
@@ -164,6 +165,15 @@ func Params(m Model, image Image) []Param {
 	var all []Param
 	for _, layer := range m.Layers(image) {
 		all = append(all, layer.Params...)
+	}
+	return all
+}
+
+// FirstWeights draws the first values of all parameters, in the order of [Params].
+func FirstWeights(m Model, image Image, seed random.Seed) []*tensors.Tensor {
+	var all []*tensors.Tensor
+	for i, param := range Params(m, image) {
+		all = append(all, tensors.FromFlatDataAndDimensions(param.Init.Values(seed.Child(i), param.Size()), param.Dims...))
 	}
 	return all
 }

@@ -47,6 +47,10 @@ type Pass struct {
 	// training it is nil, and models behave as at the end.
 	Epoch *Node
 
+	// Watch, where it is not nil, is called with what each dense, convolutional and norm layer makes of the batch, after its activation:
+	// [batch, …]. Names are those of Layers; where a layer is applied again, its name comes again.
+	Watch func(layer string, y *Node)
+
 	draws      int
 	statistics Weights
 }
@@ -103,6 +107,14 @@ func (p *Pass) Weight(name string) *Node {
 		return weight
 	}
 	return ConvertDType(weight, p.Precision)
+}
+
+// Show shows a layer's output to whoever watches, and returns it. Layers do it with what they make.
+func (p *Pass) Show(layer string, y *Node) *Node {
+	if p.Watch != nil {
+		p.Watch(layer, y)
+	}
+	return y
 }
 
 // wide converts to float32 where the model computes in less: sums over many values need it.

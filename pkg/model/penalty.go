@@ -77,11 +77,11 @@ func (d *Dense) contraction(p *Pass, x, z *Node) *Node {
 	if len(d.Encoder) == 1 {
 		flat := Reshape(x, x.Shape().Dim(0), -1)
 		l := d.stack(flat.Shape().Dim(1))[0]
-		activation := l.activation
-		l.activation = "linear"
-		s := l.apply(p, flat)
-		slope := Gradient(ReduceAllSum(activate(activation, s)), s)[0] // [batch, latent]
-		norms := ReduceSum(Square(p.Weight(l.name+".weight")), 0)      // [latent]
+		activation := l.Activation
+		l.Activation = "linear"
+		s := l.Apply(p, flat)
+		slope := Gradient(ReduceAllSum(Activate(activation, s)), s)[0] // [batch, latent]
+		norms := ReduceSum(Square(p.Weight(l.Name+".weight")), 0)      // [latent]
 		return ReduceSum(Mul(Square(slope), ExpandAxes(norms, 0)), 1)
 	}
 	sign := AddScalar(MulScalar(ConvertDType(BitwiseShiftRightLogicalScalar(

@@ -26,7 +26,7 @@ func (r *RAE) Objective(p *Pass, clean, damaged *Node) (Output, []Term) {
 	batch := clean.Shape().Dim(0)
 	parameters := ScalarZero(clean.Graph(), clean.DType())
 	for _, layer := range r.decoder(0, clean.Shape().Size()/batch) {
-		for _, name := range []string{layer.name + ".weight", layer.name + ".bias"} {
+		for _, name := range []string{layer.Name + ".weight", layer.Name + ".bias"} {
 			parameters = Add(parameters, ReduceAllSum(Square(p.Weights[name])))
 		}
 	}

@@ -26,13 +26,13 @@ func (m *UNet) OutputActivation() string { return m.Output }
 // Layers lists the layers for images of this size.
 func (m *UNet) Layers(image Image) []Layer { return m.layers(image, 0, m.Output) }
 
-// Apply cleans x: [batch, height, width, channels]. The code is the bottom's values. No gradient flows to x; see withGradient.
+// Apply cleans x: [batch, height, width, channels]. The code is the bottom's values. No gradient flows to x; see [Convolution].
 func (m *UNet) Apply(p *Pass, x *Node) Output {
 	z, logits := m.through(p, x, imageOf(x))
 	if m.Residual {
 		logits = Add(logits, StopGradient(x))
 	}
-	return Output{Latent: z, Logits: logits, Image: pixels(m.Output, logits)}
+	return Output{Latent: z, Logits: logits, Image: ToPixels(m.Output, logits)}
 }
 
 // U is the layers of a U-Net.

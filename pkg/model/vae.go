@@ -106,7 +106,7 @@ func (v *VAE) OutputActivation() string {
 func (v *VAE) Apply(p *Pass, x *Node) Output {
 	mean, _ := v.Posterior(p, x)
 	logits := Reshape(v.Decode(p, mean), x.Shape().Dimensions...)
-	return Output{Latent: mean, Logits: logits, Image: pixels(v.OutputActivation(), logits)}
+	return Output{Latent: mean, Logits: logits, Image: ToPixels(v.OutputActivation(), logits)}
 }
 
 // Posterior returns the mean and the log variance of q(z | x): [batch, latent] each.

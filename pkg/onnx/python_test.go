@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -13,14 +14,17 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"latent/pkg/backend"
 	"latent/pkg/backend/backendtest"
+	"latent/pkg/config"
 	"latent/pkg/dataset"
+	"latent/pkg/experiment"
 	"latent/pkg/model"
 	"latent/pkg/pythontest"
 	"latent/pkg/random"
 )
 
-// tolerance is how far onnxruntime may be from Latent.
+// tolerance is how far onnxruntime may be from Latent, of values up to 1; of larger ones, such as codes may be, it is that part.
 const tolerance = 1e-5
 
 // images is how many the outputs are compared of.
@@ -31,45 +35,69 @@ const images = 1000
 func TestRuntime(t *testing.T) {
 	python := pythontest.Interpreter(t, "testdata/requirements.txt")
 	xla := backendtest.XLA(t)
+	var checks []check
+	for _, c := range cases() {
+		checks = append(checks, check{c.name, c.source(), glyphs(t)})
+	}
+	compare(t, python, xla, checks)
+}
+
+// The same of models that were trained for some steps by the configs of MNIST, for 1,000 of its test images.
+func TestTrained(t *testing.T) {
+	python := pythontest.Interpreter(t, "testdata/requirements.txt")
+	xla := backendtest.XLA(t)
+	if os.Getenv("LATENT_DATA_DIR") == "" {
+		t.Skip("SKIPPED: MNIST's files are not there; set LATENT_DATA_DIR")
+	}
+	seen := map[reflect.Type]bool{}
+	var checks []check
+	for _, name := range []string{"denoise", "denoise-conv", "denoise-unet", "vae", "cvae", "rae", "vqvae", "wae", "flow"} {
+		file := "../../configs/mnist/" + name + ".yaml"
+		e, err := config.Load(file, "backend=xla:cpu", "data.limit=2000", "data.validation=100", "train.max_steps=30", "output.dir="+t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[reflect.TypeOf(e.Model)] = true
+		run, err := experiment.Run(t.Context(), e, experiment.Options{Brief: true, Untested: true})
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		trained, err := experiment.Read(run.Path, nil, experiment.Options{})
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		split, err := e.Data.Load(t.Context(), dataset.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		checks = append(checks, check{e.Name, Source{Model: e.Model, Image: trained.Image, Weights: trained.Weights}, split.Test.Pixels})
+	}
+	for kind, make := range model.Kinds {
+		if _, err := Export(modelCase{kind, make(), model.Image{Height: 28, Width: 28, Channels: 1}}.source()); err == nil && !seen[reflect.TypeOf(make())] {
+			t.Errorf("no trained %s is exported here", kind)
+		}
+	}
+	compare(t, python, xla, checks)
+}
+
+// check is a model to be compared, for images of these pixels.
+type check struct {
+	name   string
+	source Source
+	pixels []uint8
+}
+
+// compare exports models, and has onnxruntime do what they do.
+func compare(t *testing.T, python string, xla *backend.Backend, checks []check) {
 	root := t.TempDir()
 	var folders []string
-	for _, c := range cases() {
+	for _, c := range checks {
 		folder := filepath.Join(root, strings.ReplaceAll(c.name, " ", "-"))
 		if err := os.Mkdir(folder, 0o755); err != nil {
 			t.Fatal(err)
 		}
 		folders = append(folders, folder)
-		s := c.source()
-		exported, err := Export(s)
-		if err != nil {
-			t.Fatalf("%s: %v", c.name, err)
-		}
-		list, _, err := parts(s.Model, s.Image)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, file := range exported.Files {
-			if err := os.WriteFile(filepath.Join(folder, file.Name), file.Data, 0o644); err != nil {
-				t.Fatal(err)
-			}
-			inputs := s.inputs(t, list[i])
-			build := func(inputs []*Node) []*Node {
-				outputs := s.build(list[i], inputs)
-				for i := range outputs {
-					outputs[i] = Identity(outputs[i])
-				}
-				return outputs
-			}
-			var args []any
-			for _, input := range append(inputs, s.Weights...) {
-				args = append(args, input)
-			}
-			outputs, err := CallOnceN(xla.Compute, build, args...)
-			if err != nil {
-				t.Fatalf("%s, %s: %v", c.name, file.Name, err)
-			}
-			save(t, folder, strings.TrimSuffix(file.Name, ".onnx"), file, inputs, outputs)
-		}
+		c.write(t, xla, folder)
 	}
 	output, err := exec.Command(python, append([]string{"testdata/check.py"}, folders...)...).Output()
 	if err != nil {
@@ -92,14 +120,48 @@ func TestRuntime(t *testing.T) {
 	}
 }
 
-// inputs are generated images with their labels, or drawn codes.
-func (s Source) inputs(t *testing.T, p part) []*tensors.Tensor {
+// write exports the model into a folder, with inputs and what Latent makes of them.
+func (c check) write(t *testing.T, xla *backend.Backend, folder string) {
 	t.Helper()
+	s := c.source
+	exported, err := Export(s)
+	if err != nil {
+		t.Fatalf("%s: %v", c.name, err)
+	}
+	list, _, err := parts(s.Model, s.Image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, file := range exported.Files {
+		if err := os.WriteFile(filepath.Join(folder, file.Name), file.Data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		inputs := s.inputs(list[i], c.pixels)
+		build := func(inputs []*Node) []*Node {
+			outputs := s.build(list[i], inputs)
+			for i := range outputs {
+				outputs[i] = Identity(outputs[i])
+			}
+			return outputs
+		}
+		var args []any
+		for _, input := range append(inputs, s.Weights...) {
+			args = append(args, input)
+		}
+		outputs, err := CallOnceN(xla.Compute, build, args...)
+		if err != nil {
+			t.Fatalf("%s, %s: %v", c.name, file.Name, err)
+		}
+		save(t, folder, strings.TrimSuffix(file.Name, ".onnx"), file, inputs, outputs)
+	}
+}
+
+// inputs are images of these pixels with their labels, or drawn codes.
+func (s Source) inputs(p part, pixels []uint8) []*tensors.Tensor {
 	list := s.shapes(p, images)
 	values := random.NewSeed(3).Normal(list[0].Size(), 1)
 	if p.input == imageName {
 		// Of images of other sizes than the glyphs', the pixels are those of some glyphs in a row.
-		pixels := glyphs(t)
 		for i := range values {
 			values[i] = float32(pixels[i%len(pixels)])/127.5 - 1
 		}

@@ -5,8 +5,9 @@ import (
 	"latent/pkg/rundir"
 )
 
-// curves draws what the records hold: the loss, the PSNR, and the learning rate where it changes.
-func curves(windows []rundir.Window, epochs []rundir.Epoch) []chart.Chart {
+// Curves draws what a run's records hold, over epochs: the loss, the PSNR, and the learning rate where it changes. Of what there is
+// no record yet, there is no chart.
+func Curves(windows []rundir.Window, epochs []rundir.Epoch) []chart.Chart {
 	steps := stepsPerEpoch(windows, epochs)
 	loss := chart.Series{Class: "faint", Name: "training, each window"}
 	rate := chart.Series{Class: "a", Name: "learning rate"}

@@ -69,8 +69,8 @@ func Render(w io.Writer, run *rundir.Run) error {
 	data := content{
 		Manifest: manifest, Path: run.Path, Config: string(config),
 		Figures: Figures(manifest.Result), Generated: CompareGenerated(manifest.Result), Shown: shown,
-		Curves: curves(windows, epochs), Times: times(manifest.Timings),
-		Facts: facts(manifest), Resume: "latent run --resume " + run.Path, Style: chart.Style,
+		Curves: Curves(windows, epochs), Times: times(manifest.Timings),
+		Facts: facts(manifest), Resume: rundir.Program(manifest.Command) + " run --resume " + run.Path, Style: chart.Style,
 	}
 	if likelihood := manifest.Result.Likelihood; likelihood != nil {
 		data.Curves = appendDivergence(data.Curves, likelihood.Divergence)

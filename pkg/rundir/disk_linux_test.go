@@ -163,7 +163,7 @@ func wantSaved(t *testing.T, run *Run, newest, best Checkpoint) {
 	if _, _, err := run.Metrics(); err != nil {
 		t.Error(err)
 	}
-	if halves := halfWritten(t, run); len(halves) > 0 {
+	if halves := halvesLeft(t, run); len(halves) > 0 {
 		t.Errorf("left %q", halves)
 	}
 }

@@ -83,12 +83,12 @@ func TestKilledWhileSaving(t *testing.T) {
 			!slices.EqualFunc(best.Tensors, killState(best.Step).Tensors, sameTensor) {
 			t.Errorf("kill %d: the newest is of step %d, the best %+v, %v", kill, latest.Step, best, err)
 		}
-		halves += len(halfWritten(t, run))
+		halves += len(halvesLeft(t, run))
 		if kill%2 == 0 { // else the next process does it
 			if err := run.Lock(); err != nil {
 				t.Fatal(err)
 			}
-			if left := halfWritten(t, run); len(left) > 0 {
+			if left := halvesLeft(t, run); len(left) > 0 {
 				t.Errorf("kill %d: %q are left", kill, left)
 			}
 			if warnings, err := run.RewindMetrics(latest.Step); err != nil || len(warnings) > 0 {
@@ -144,8 +144,8 @@ func saveWithoutPause(t *testing.T, path string) {
 	}
 }
 
-// halfWritten finds what a process left that was killed while it wrote.
-func halfWritten(t *testing.T, run *Run) (paths []string) {
+// halvesLeft finds what a process left that was killed while it wrote.
+func halvesLeft(t *testing.T, run *Run) (paths []string) {
 	t.Helper()
 	err := filepath.WalkDir(run.Path, func(path string, _ fs.DirEntry, err error) error {
 		if strings.HasPrefix(filepath.Base(path), temporaryPrefix) {

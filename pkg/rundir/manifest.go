@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"time"
 )
 
@@ -36,6 +38,8 @@ type Manifest struct {
 
 	// Group holds the names of the folders of the runs that train together, this one among them; empty for a run alone.
 	Group []string `json:"group,omitempty"`
+	// Sweep is the name of the folder of the sweep that the run is a trial of; empty of others.
+	Sweep string `json:"sweep,omitempty"`
 
 	Started  time.Time   `json:"started"`
 	Resumed  []time.Time `json:"resumed,omitempty"`
@@ -153,6 +157,26 @@ type Result struct {
 	TrainLoss          Number `json:"train_loss,omitempty"`
 }
 
+// Figures are those of the test images and of generated ones by the names that tracking tools show, such as test/psnr,
+// test/corrupted_psnr and generated/prior_frechet.
+func (r Result) Figures() map[string]Number {
+	figures := map[string]Number{}
+	for name, value := range r.Test {
+		figures["test/"+name] = value
+	}
+	for name, value := range r.Corrupted {
+		figures["test/corrupted_"+name] = value
+	}
+	if r.Generated != nil {
+		for sampler, values := range r.Generated.Samplers {
+			for name, value := range values {
+				figures["generated/"+sampler+"_"+name] = value
+			}
+		}
+	}
+	return figures
+}
+
 // Likelihood is what nll_dyn, elbo_dyn and the like of a result rest on.
 type Likelihood struct {
 	// Observed says what the likelihood is of: dyn, static or grey (see model.Density); "" where the loss is none.
@@ -230,6 +254,17 @@ func NewManifest() *Manifest {
 	return &Manifest{Version: manifestVersion, State: Running, Timings: map[string]float64{}, Versions: map[string]string{}}
 }
 
+// Program is the name of the program in a command line, for the advice to go on with: latent, or one with kinds of its own that
+// latent does not know. Without a command line, or where it begins with anything but a plain name, it is latent.
+func Program(command string) string {
+	if name, _, _ := strings.Cut(command, " "); plainName.MatchString(name) {
+		return name
+	}
+	return "latent"
+}
+
+var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+
 // Manifest reads manifest.json.
 func (r *Run) Manifest() (*Manifest, error) {
 	data, err := readBounded(r.ManifestPath(), 16<<20)
@@ -238,7 +273,7 @@ func (r *Run) Manifest() (*Manifest, error) {
 	}
 	m := NewManifest()
 	if err := json.Unmarshal(data, m); err != nil {
-		return nil, fmt.Errorf("read manifest: %s is damaged: %s; put a copy of it back, or train again: latent run %s", r.ManifestPath(), inJSON(data, err), r.ConfigPath())
+		return nil, fmt.Errorf("read manifest: %s is damaged: %s; put a copy of it back, or train again from %s", r.ManifestPath(), inJSON(data, err), r.ConfigPath())
 	}
 	if m.Version != manifestVersion {
 		return nil, fmt.Errorf("read manifest: %s has version %d, this program reads version %d", r.ManifestPath(), m.Version, manifestVersion)

@@ -12,16 +12,23 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // Window is the record of one call of the compiled program.
 type Window struct {
-	Kind            string `json:"kind"` // "window"
-	Step            int    `json:"step"` // steps of the run done at its end
-	Epoch           int    `json:"epoch"`
-	Loss            Number `json:"loss"` // mean over the window's steps
-	LearningRate    Number `json:"learning_rate"`
-	ImagesPerSecond Number `json:"images_per_second"`
+	Kind            string    `json:"kind"` // "window"
+	Step            int       `json:"step"` // steps of the run done at its end
+	Epoch           int       `json:"epoch"`
+	Loss            Number    `json:"loss"` // mean over the window's steps
+	LearningRate    Number    `json:"learning_rate"`
+	ImagesPerSecond Number    `json:"images_per_second"`
+	Time            time.Time `json:"time,omitzero"` // when it ended; older records have none
+}
+
+// Figures are the window's by the names that tracking tools show, such as train/loss.
+func (w Window) Figures() map[string]Number {
+	return map[string]Number{"train/loss": w.Loss, "train/learning_rate": w.LearningRate, "train/images_per_second": w.ImagesPerSecond}
 }
 
 // Epoch is the record of one epoch.
@@ -40,7 +47,25 @@ type Epoch struct {
 	// CorruptedPSNR is the corrupted validation images' own, in dB; nil where nothing is corrupted.
 	CorruptedPSNR *Number `json:"corrupted_val_psnr,omitempty"`
 	// StateSHA256 is the checksum of the parameters and the optimizer's state; see [train.State.Checksum].
-	StateSHA256 string `json:"state_sha256,omitempty"`
+	StateSHA256 string    `json:"state_sha256,omitempty"`
+	Time        time.Time `json:"time,omitzero"` // when it was validated; older records have none
+}
+
+// Figures are the epoch's by the names that tracking tools show: epoch/train_loss, and those of the validation as
+// validation/psnr. What is not defined is absent.
+func (e Epoch) Figures() map[string]Number {
+	figures := map[string]Number{"epoch/train_loss": e.TrainLoss}
+	for name, value := range map[string]*Number{
+		"validation/loss": e.ValLoss, "validation/psnr": e.ValPSNR, "validation/ssim": e.ValSSIM, "validation/corrupted_psnr": e.CorruptedPSNR,
+	} {
+		if value != nil {
+			figures[name] = *value
+		}
+	}
+	for name, value := range e.ValTerms {
+		figures["validation/"+name] = value
+	}
+	return figures
 }
 
 // AppendWindow adds a window's line to metrics.jsonl.
@@ -96,37 +121,69 @@ func (r *Run) Metrics() (windows []Window, epochs []Epoch, err error) {
 	return windows, epochs, nil
 }
 
+// MetricsFrom reads about most records of metrics.jsonl from a place in the file, 0 at first, and returns the place after
+// them: so the file can be followed while another writes it, whatever its size.
+func (r *Run) MetricsFrom(place int64, most int) (windows []Window, epochs []Epoch, after int64, err error) {
+	enough := errors.New("enough")
+	after, err = r.metricsLinesFrom(place, math.MaxInt64, func(number int, line []byte) error {
+		if _, err := parseLine(line, &windows, &epochs); err != nil {
+			return fmt.Errorf("%s: line %d after byte %d: damaged: %w; remove the line, whose record is lost", r.metricsPath(), number, place, err)
+		}
+		if len(windows)+len(epochs) >= most {
+			return enough
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, enough) {
+		return nil, nil, place, fmt.Errorf("read metrics: %w", err)
+	}
+	return windows, epochs, after, nil
+}
+
 // metricsLines calls do for each whole line of metrics.jsonl, none where there is no such file. The line is valid until do
 // returns; one that is too long is cut off, and so no JSON.
 func (r *Run) metricsLines(limit int64, do func(number int, line []byte) error) error {
+	_, err := r.metricsLinesFrom(0, limit, do)
+	return err
+}
+
+// metricsLinesFrom is the same from a place on, and returns the place after the last line that do was called for.
+func (r *Run) metricsLinesFrom(place, limit int64, do func(number int, line []byte) error) (int64, error) {
 	file, size, err := openRegular(r.metricsPath())
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return place, nil
 	}
 	if err != nil {
-		return err
+		return place, err
 	}
 	defer file.Close()
 	if size > limit {
-		return fmt.Errorf("%s: more than %d bytes", r.metricsPath(), limit)
+		return place, fmt.Errorf("%s: more than %d bytes", r.metricsPath(), limit)
+	}
+	if _, err := file.Seek(place, io.SeekStart); err != nil {
+		return place, err
 	}
 	buffered := bufio.NewReaderSize(file, maxMetricsLine)
 	for number := 1; ; number++ {
 		line, err := buffered.ReadSlice('\n')
+		length := len(line)
 		if errors.Is(err, bufio.ErrBufferFull) {
 			line = bytes.Clone(line)
 			for errors.Is(err, bufio.ErrBufferFull) {
-				_, err = buffered.ReadSlice('\n')
+				var more []byte
+				more, err = buffered.ReadSlice('\n')
+				length += len(more)
 			}
 		}
 		if errors.Is(err, io.EOF) {
-			return nil
+			return place, nil
 		}
 		if err != nil {
-			return err
+			return place, err
 		}
+		place += int64(length)
 		if err := do(number, bytes.TrimSuffix(line, []byte("\n"))); err != nil {
-			return err
+			return place, err
 		}
 	}
 }

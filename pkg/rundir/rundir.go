@@ -14,6 +14,7 @@
 //	samples/         epoch-0000.png …, final.png; missing where none was drawn
 //	pictures/        of the model's codes: samples.png, map.png …; the same
 //	tensorboard/     event files, with tracking.tensorboard
+//	mlflow.json      what an MLflow server has of the run, with tracking.mlflow
 //	report.html      one self-contained page
 //
 // Promised: every file but metrics.jsonl is written whole or not at all, under a temporary name, synced and renamed;
@@ -63,6 +64,7 @@ const (
 	metricsFile  = "metrics.jsonl"
 	reportFile   = "report.html"
 	lockFile     = ".lock"
+	mlflowFile   = "mlflow.json"
 	samplesDir   = "samples"
 	picturesDir  = "pictures"
 
@@ -250,6 +252,12 @@ func (r *Run) Config() ([]byte, error) { return readBounded(r.ConfigPath(), 1<<2
 
 // TensorBoardPath is the path of the folder for TensorBoard.
 func (r *Run) TensorBoardPath() string { return filepath.Join(r.Path, tensorBoardDir) }
+
+// WriteMLflow writes mlflow.json, whose contents are pkg/mlflow's.
+func (r *Run) WriteMLflow(data []byte) error { return r.write(mlflowFile, data) }
+
+// MLflow reads mlflow.json.
+func (r *Run) MLflow() ([]byte, error) { return readBounded(filepath.Join(r.Path, mlflowFile), 1<<16) }
 
 // WriteReport writes report.html.
 func (r *Run) WriteReport(html []byte) error { return r.write(reportFile, html) }

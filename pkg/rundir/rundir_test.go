@@ -149,7 +149,7 @@ func TestManifest(t *testing.T) {
 
 	for contents, want := range map[string]string{
 		`{"version": 2}`:  "this program reads version 1",
-		`{"version": 1,`:  "damaged: cut off after 14 bytes; put a copy of it back, or train again: latent run " + run.ConfigPath(),
+		`{"version": 1,`:  "damaged: cut off after 14 bytes; put a copy of it back, or train again from " + run.ConfigPath(),
 		``:                "damaged: cut off after 0 bytes",
 		"{\n\"seed\": x}": "damaged: line 2: invalid character 'x'",
 	} {
@@ -488,5 +488,62 @@ func TestMetricsErrors(t *testing.T) {
 	}
 	if _, _, err := run.Metrics(); err == nil || !strings.Contains(err.Error(), `metrics.jsonl:2: damaged: unknown kind "dream"; remove the line`) {
 		t.Errorf("error is %v, want the file, the line and the kind", err)
+	}
+}
+
+// A manifest may come from anywhere: what it says the program was is shown only where it is a name.
+func TestProgram(t *testing.T) {
+	for command, want := range map[string]string{
+		"": "latent", "latent run a.yaml": "latent", "restorer-2 run": "restorer-2", "\x1b[2J run": "latent", "-x run": "latent", "a;b run": "latent",
+	} {
+		if got := Program(command); got != want {
+			t.Errorf("%q: got %q, want %q", command, got, want)
+		}
+	}
+}
+
+// A reader that takes a few records at a time, while another process writes, gets each once, and a line that is not whole yet later.
+func TestMetricsFrom(t *testing.T) {
+	run, err := Create(t.TempDir(), "demo", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run.Close()
+	place, read := int64(0), []int{}
+	take := func(most int) {
+		t.Helper()
+		windows, epochs, after, err := run.MetricsFrom(place, most)
+		if err != nil || len(windows)+len(epochs) > most {
+			t.Fatalf("%d windows and %d epochs, want at most %d; error %v", len(windows), len(epochs), most, err)
+		}
+		for _, w := range windows {
+			read = append(read, w.Step)
+		}
+		place = after
+	}
+	take(3) // there is no file
+	for step := range 5 {
+		if err := run.AppendWindow(Window{Step: step}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := run.metrics.WriteString(`{"kind":"window",`); err != nil {
+		t.Fatal(err)
+	}
+	take(3)
+	take(3)
+	take(3)
+	if _, err := run.metrics.WriteString(`"step":5}` + "\n" + `{"kind":"epoch","step":5}` + "\n"); err != nil {
+		t.Fatal(err)
+	}
+	take(3)
+	if want := []int{0, 1, 2, 3, 4, 5}; !slices.Equal(read, want) {
+		t.Errorf("read %v, want %v", read, want)
+	}
+	if _, err := run.metrics.WriteString("damaged\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, after, err := run.MetricsFrom(place, 3); err == nil || after != place {
+		t.Errorf("a damaged line: place %d, want %d; error %v", after, place, err)
 	}
 }

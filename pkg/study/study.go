@@ -56,6 +56,7 @@ type Loss struct {
 	Worker string // who has it, or had it at its end
 }
 
+// Error names the trials, their newest attempts and who has them.
 func (e *LostError) Error() string {
 	var texts []string
 	for _, l := range e.Lost {

@@ -8,8 +8,8 @@ import (
 	"latent/pkg/survey"
 )
 
-// A sweep over the learning rate, of which two trials are done and one runs.
-func ExampleTable() {
+// What a sweep is doing, on a terminal; Render makes the page of it. Two trials over the learning rate are done, and one runs.
+func Example() {
 	started := time.Date(2026, time.November, 24, 10, 15, 0, 0, time.UTC)
 	sweep := survey.Sweep{
 		Name: "lr", State: survey.Running, Objectives: []survey.Objective{{Metric: "val_psnr", Maximize: true, Unit: "dB"}},

@@ -616,6 +616,9 @@ func TestGolden(t *testing.T) {
 		file := filepath.Join("testdata", name+".svg")
 		got := c.File()
 		wellFormed(t, got)
+		if _, err := c.PNG(1); err != nil {
+			t.Errorf("%s as a PNG: %v", name, err)
+		}
 		if *update {
 			if err := os.WriteFile(file, got, 0o666); err != nil {
 				t.Fatal(err)

@@ -32,8 +32,8 @@ func (s *Sweep) Change(ctx context.Context, overrides []string) error {
 		key, _, _ := strings.Cut(text, "=")
 		section, _, _ := strings.Cut(key, ".")
 		if !slices.Contains(changeable, section) {
-			return experiment.InputError{Err: fmt.Errorf("override %s: it would change what the sweep tries; a sweep that has begun takes %s alone. Begin a new one: latent sweep %s",
-				text, strings.Join(changeable, ", "), filepath.Join(s.Path, configFile))}
+			return experiment.InputError{Err: fmt.Errorf("override %s: it would change what the sweep tries; a sweep that has begun takes %s alone. Begin a new one: %s sweep %s",
+				text, strings.Join(changeable, ", "), s.program(), filepath.Join(s.Path, configFile))}
 		}
 	}
 	changed, err := config.ParseSweep(filepath.Join(s.Path, configFile), []byte(kept.Sweep), []byte(kept.Base), overrides...)
@@ -70,8 +70,8 @@ func (s *Sweep) checkFiles(kept definition) error {
 		case err != nil:
 			return experiment.InputError{Err: err}
 		case string(there) != text:
-			return experiment.InputError{Err: fmt.Errorf("%s was changed after the sweep began, which goes on as it began. Remove the file, and it is written again; change %s by overrides: latent sweep resume %s budget.trials=80; or begin a new sweep: latent sweep %s",
-				path, strings.Join(changeable, ", "), s.Path, path)}
+			return experiment.InputError{Err: fmt.Errorf("%[1]s was changed after the sweep began, which goes on as it began. Remove the file, and it is written again; change %[2]s by overrides: %[3]s sweep resume %[4]s budget.trials=80; or begin a new sweep: %[3]s sweep %[1]s",
+				path, strings.Join(changeable, ", "), s.program(), s.Path)}
 		}
 	}
 	return nil

@@ -78,7 +78,7 @@ func (s *Sweep) Confirm(ctx context.Context, number, seeds int, log io.Writer) (
 
 func (s *Sweep) confirm(ctx context.Context, e *config.Experiment, name string, seeds []int64, log io.Writer) (Confirmed, error) {
 	e.Name, e.Output.Dir = name, filepath.Join(s.Path, confirmDir)
-	runs, err := experiment.RunSeeds(ctx, e, seeds, experiment.Options{Log: log, Command: "latent sweep best --confirm"})
+	runs, err := experiment.RunSeeds(ctx, e, seeds, experiment.Options{Log: log, Command: s.program() + " sweep best --confirm"})
 	if err != nil {
 		return Confirmed{}, err
 	}

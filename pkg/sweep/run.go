@@ -64,6 +64,10 @@ func (s *Sweep) follow(ctx context.Context, options RunOptions, flags string, wo
 	if err != nil {
 		return experiment.InputError{Err: err}
 	}
+	board, err := s.openBoard()
+	if err != nil {
+		return err
+	}
 	over := make(chan error, 1)
 	go func() { over <- work(ctx) }()
 	page := time.Now()
@@ -79,7 +83,7 @@ func (s *Sweep) follow(ctx context.Context, options RunOptions, flags string, wo
 		}
 		// What was told last belongs to it, also where ctx has ended.
 		ctx := context.WithoutCancel(ctx)
-		if showErr := errors.Join(view.update(ctx), journal.update(ctx)); showErr != nil && working {
+		if showErr := errors.Join(view.update(ctx), journal.update(ctx), board.update(ctx)); showErr != nil && working {
 			fmt.Fprintf(options.Log, "%v\n", showErr)
 		}
 		if time.Since(page) > pageEvery && working {
@@ -94,9 +98,12 @@ func (s *Sweep) follow(ctx context.Context, options RunOptions, flags string, wo
 	best, bestErr := s.WriteBest(ctx, -1)
 	err = errors.Join(err, journal.Close(), pageErr, bestErr)
 	if errors.Is(err, experiment.ErrInterrupted) {
-		return fmt.Errorf("%w; go on with: latent sweep resume %s%s", err, s.Path, flags)
+		return fmt.Errorf("%w; go on with: %s sweep resume %s%s", err, s.program(), s.Path, flags)
 	}
 	view.end(ctx, best)
+	if err := s.tellUnsent(options.Log); err != nil {
+		return err
+	}
 	return errors.Join(err, s.verdict(ctx, err))
 }
 
@@ -141,7 +148,7 @@ func (s *Sweep) process(ctx context.Context, place int, options RunOptions) erro
 	defer log.Close()
 	deaths, told := 0, 0
 	for {
-		name := NewName()
+		name := newName()
 		err := s.live(ctx, options.Worker(name), log)
 		if err == nil {
 			return nil

@@ -163,8 +163,8 @@ func (c *cluster) look(ctx context.Context) (over bool, err error) {
 			return false, err
 		}
 		if !c.submitted && active == 0 {
-			return false, experiment.InputError{Err: fmt.Errorf("%w; change what slurm says, and go on with: latent sweep resume %s --launcher slurm slurm.KEY=VALUE",
-				err, c.sweep.Path)}
+			return false, experiment.InputError{Err: fmt.Errorf("%w; change what slurm says, and go on with: %s sweep resume %s --launcher slurm slurm.KEY=VALUE",
+				err, c.sweep.program(), c.sweep.Path)}
 		}
 		c.tell(err)
 	}

@@ -14,6 +14,7 @@
 //	trials/       a run's folder for each trial and seed: 0012-42
 //	best.yaml     the best trial as an experiment that runs
 //	sweep.html    one page: trials, plots, importances
+//	tensorboard/  parameters and objectives of all trials, where the experiment has tracking.tensorboard
 //	sweep.json    what made it, and where its trials are kept
 //
 // Promised: what trial n tries is a function of the sweep's file, its seed and the results of the trials that it may see (see
@@ -271,3 +272,6 @@ func (s *Sweep) trials(all []*study.Trial) ([]Trial, error) {
 	}
 	return decoded, nil
 }
+
+// program is the name of the program that began the sweep, for the advice to go on with.
+func (s *Sweep) program() string { return rundir.Program(s.Record.Command) }

@@ -52,13 +52,15 @@ const poll = 200 * time.Millisecond
 func (s *Sweep) Work(ctx context.Context, options WorkerOptions) error {
 	w := &worker{sweep: s, options: options, now: time.Now}
 	if w.options.Name == "" {
-		w.options.Name = NewName()
+		w.options.Name = newName()
 	}
 	if w.options.Log == nil {
 		w.options.Log = io.Discard
 	}
 	w.proposer = newProposer(s, w.now)
-	w.lab = experiment.NewLab(experiment.Options{Log: io.Discard, Brief: true, Untested: !s.tests(), Command: "latent sweep resume " + s.Path})
+	w.lab = experiment.NewLab(experiment.Options{
+		Log: io.Discard, Brief: true, Untested: !s.tests(), Sweep: filepath.Base(s.Path), Command: s.program() + " sweep resume " + s.Path,
+	})
 	defer w.lab.Close()
 	for claimed := 0; w.options.Limit == 0 || claimed < w.options.Limit; {
 		trials, err := s.Study.Claim(ctx, w.options.Name, w.proposer.propose)
@@ -109,8 +111,8 @@ func (w *worker) allOver(ctx context.Context) (bool, error) {
 	return w.proposer.over && !slices.ContainsFunc(all, func(t *study.Trial) bool { return !isOver(t.State) }), nil
 }
 
-// NewName makes up a worker's name: of the host, this process and a random number.
-func NewName() string { return fmt.Sprintf("%s-%d-%s", hostName(), os.Getpid(), rundir.NewID()) }
+// newName makes up a worker's name: of the host, this process and a random number.
+func newName() string { return fmt.Sprintf("%s-%d-%s", hostName(), os.Getpid(), rundir.NewID()) }
 
 func hostName() string {
 	host, err := os.Hostname()
@@ -120,7 +122,7 @@ func hostName() string {
 	return host
 }
 
-// isDead says whether a worker's name is one of NewName, of a process of this machine that is no more.
+// isDead says whether a worker's name is one of newName, of a process of this machine that is no more.
 func isDead(name string) bool {
 	rest, ours := strings.CutPrefix(name, hostName()+"-")
 	digits, _, _ := strings.Cut(rest, "-")
@@ -313,7 +315,7 @@ func (k *stack) fail(ctx context.Context, failure error) error {
 		}
 	}
 	if failed >= 3 {
-		return fmt.Errorf("the first %d trials failed, the last with: %w; mend it, and go on with: latent sweep resume %s", failed, failure, w.sweep.Path)
+		return fmt.Errorf("the first %d trials failed, the last with: %w; mend it, and go on with: %s sweep resume %s", failed, failure, w.sweep.program(), w.sweep.Path)
 	}
 	return nil
 }

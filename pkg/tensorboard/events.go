@@ -5,6 +5,8 @@
 //	err = w.Scalars(step, now, map[string]float64{"loss/train": 0.12})
 //	err = w.Close()
 //
+// Create begins events that are written at once.
+//
 // Promised: an event file is a row of records with checksums, and only grows; Open drops what was cut off and what is of later
 // steps, so that a run that goes on has each step once.
 //
@@ -90,7 +92,33 @@ func ended(err error) error {
 
 // Writer adds to the events of a run.
 type Writer struct {
-	file *os.File
+	to io.WriteCloser
+}
+
+// Create begins events that are not gone on with: Close writes them to the folder, whole, in the place of those that are there.
+func Create(dir string) *Writer {
+	w := &whole{dir: dir}
+	w.Write(firstRecord())
+	return &Writer{w}
+}
+
+// Has says whether a folder has events.
+func Has(dir string) bool {
+	_, err := os.Lstat(filepath.Join(dir, fileName))
+	return err == nil
+}
+
+// whole is events that are written when they are closed.
+type whole struct {
+	bytes.Buffer
+	dir string
+}
+
+func (w *whole) Close() error {
+	if err := os.MkdirAll(w.dir, 0o755); err != nil {
+		return err
+	}
+	return rundir.WriteFile(filepath.Join(w.dir, fileName), w.Bytes())
 }
 
 // Open opens the events in a folder, which it makes, to go on after a step of the run.
@@ -118,7 +146,7 @@ func open(dir string, step int) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Writer{file}, nil
+	return &Writer{to: file}, nil
 }
 
 // maxEvents bounds a file of events that is gone on with.
@@ -126,10 +154,9 @@ const maxEvents = 4 << 30
 
 // eventsUntil returns the whole records of a file up to a step, or those that a file begins with.
 func eventsUntil(path string, step int) ([]byte, error) {
-	first := appendRecord(nil, event{wall: time.Now(), version: fileVersion}.encode())
 	data, err := rundir.ReadFile(path, maxEvents)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && step == 0 {
-		return first, nil
+		return firstRecord(), nil
 	}
 	if err != nil {
 		return nil, err
@@ -148,13 +175,18 @@ func eventsUntil(path string, step int) ([]byte, error) {
 		}
 	}
 	if len(kept) == 0 {
-		return first, nil
+		return firstRecord(), nil
 	}
 	return kept, nil
 }
 
+// firstRecord is what a file begins with.
+func firstRecord() []byte {
+	return appendRecord(nil, event{wall: time.Now(), version: fileVersion}.encode())
+}
+
 // Close ends the file.
-func (w *Writer) Close() error { return w.file.Close() }
+func (w *Writer) Close() error { return w.to.Close() }
 
 // write appends events to the file, in one piece.
 func (w *Writer) write(events ...event) error {
@@ -162,7 +194,7 @@ func (w *Writer) write(events ...event) error {
 	for _, e := range events {
 		records = appendRecord(records, e.encode())
 	}
-	if _, err := w.file.Write(records); err != nil {
+	if _, err := w.to.Write(records); err != nil {
 		return fmt.Errorf("write for TensorBoard: %w", err)
 	}
 	return nil

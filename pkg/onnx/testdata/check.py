@@ -2,7 +2,7 @@
 
 For each folder: every NAME.onnx, and NAME.json, which says in which files the inputs are and the outputs that are
 expected, as raw numbers of a type and a shape. Prints a line for each file and number of images:
-folder, name, images, the largest deviation, the largest value.
+folder, name, images, the largest deviation (of values beyond 1, as a part of them), the largest value.
 """
 
 import json
@@ -31,6 +31,6 @@ for folder in map(Path, sys.argv[1:]):
             for name, got in zip(expected, outputs):
                 want = expected[name][:images]
                 assert got.shape == want.shape and got.dtype == want.dtype, (path, name, got.shape, got.dtype)
-                deviation = max(deviation, float(np.max(np.abs(got.astype(np.float64) - want), initial=0)))
+                deviation = max(deviation, float(np.max(np.abs(got.astype(np.float64) - want) / np.maximum(1, np.abs(want)), initial=0)))
                 largest = max(largest, float(np.max(np.abs(want), initial=0)))
             print(folder.name, path.stem, images, deviation, largest)

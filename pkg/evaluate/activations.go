@@ -1,0 +1,68 @@
+package evaluate
+
+import (
+	"fmt"
+
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"latent/pkg/dataset"
+	"latent/pkg/model"
+)
+
+// watched is the number of images that activations are of: those of a U-Net take some 100 MB.
+const watched = 100
+
+// watcher is the program of Activations, for so many images.
+type watcher struct {
+	exec   *Exec
+	images int
+	layers []string // of the outputs
+}
+
+// Activations returns what the layers make of the first images, 100 at most, damaged as where they are measured: the values after
+// each layer's activation, by its name; see model.Pass.Watch. What a layer makes when it is applied again is left out.
+func (e *Evaluator) Activations(weights []*tensors.Tensor, images *dataset.Images) (map[string][]float32, error) {
+	n := min(watched, images.Len())
+	w := &e.later.watcher
+	if w.images != n {
+		if w.exec != nil {
+			w.exec.Finalize()
+		}
+		exec, err := e.compile(n, e.buildActivations)
+		if err != nil {
+			return nil, fmt.Errorf("build the activations: %w", err)
+		}
+		w.exec, w.images = exec, n
+	}
+	outputs, err := e.call(w.exec, n, weights, images, 0, 0)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string][]float32{}
+	for i, layer := range w.layers {
+		if all[layer], err = tensors.CopyFlatData[float32](outputs[i]); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+func (e *Evaluator) buildActivations(inputs []*Node) []*Node {
+	in := e.read(inputs)
+	damaged, mask := e.damage(in)
+	pass := in.pass(streamModel)
+	var layers []string
+	var outputs []*Node
+	seen := map[string]bool{}
+	pass.Watch = func(layer string, y *Node) {
+		if !seen[layer] {
+			seen[layer] = true
+			layers, outputs = append(layers, layer), append(outputs, ConvertDType(y, dtypes.Float32))
+		}
+	}
+	model.Learn(e.spec.Model, pass, e.spec.Loss, in.loss, in.images, damaged, mask)
+	e.later.watcher.layers = layers
+	return outputs
+}
