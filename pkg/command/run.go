@@ -44,6 +44,9 @@ train.keep_checkpoints.`,
 		case resume != "" && (len(args) > 0 || out != "" || dryRun || cmd.Flags().Changed("seeds")):
 			return usageError{errors.New("--resume takes the run's own config; leave CONFIG, overrides, --out, --seeds and --dry-run out")}
 		case resume != "":
+			if resume, err = pathOf(resume); err != nil {
+				return err
+			}
 			runs, err = experiment.Resume(cmd.Context(), resume, options)
 		case len(args) == 0:
 			return usageError{fmt.Errorf("which config? for example: %s run configs/quickstart.yaml", program())}

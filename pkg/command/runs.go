@@ -559,7 +559,7 @@ func printRemovals(c *console, removals []removal) {
 		if len(r.Files) > 0 {
 			what = strings.Join(r.Files, " ")
 		}
-		fmt.Fprintf(c.stderr, "%-10s %s  %s: %s\n", amount(r.Bytes), r.Path, printable(what), r.Why)
+		fmt.Fprintf(c.stderr, "%-10s %s  %s: %s\n", amount(r.Bytes), printable(r.Path), printable(what), printable(r.Why))
 	}
 }
 
