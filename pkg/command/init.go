@@ -54,7 +54,7 @@ another file is given. With --from, it is one of those that docs/results.md has 
 		if err != nil {
 			return experiment.InputError{Err: err}
 		}
-		fmt.Fprintf(c.stderr, "config   %s\nrun it   latent run %s\n", file, file)
+		fmt.Fprintf(c.stderr, "config   %s\nrun it   %s run %s\n", file, program(), file)
 		return nil
 	}
 	return cmd

@@ -82,7 +82,7 @@ func (s *starter) key(section string, depth int, f field, value reflect.Value) {
 		s.section(join(section, f.name), depth+1, fieldsOf(f.typ), value)
 	default:
 		if f.typ.Kind() != reflect.String || f.enum != nil || f.pattern != nil {
-			doc += " Allowed: " + f.want() + "."
+			doc = strings.TrimSuffix(doc, ".") + ". Allowed: " + f.want() + "."
 		}
 		s.comment(indent, doc)
 		text := strings.Trim(defaultText(f, value), "`")
