@@ -99,7 +99,7 @@ var docs = map[string]string{
 	"dataset.Glyphs.Seed":              "Seed decides every image. It is not the experiment's seed, so that runs with several seeds see the same images.",
 	"dataset.Glyphs.Test":              "Test is the number of test images.",
 	"dataset.Glyphs.Train":             "Train is the number of training images, those held out included.",
-	"dataset.Holdout.Limit":            "Limit trains on only so many of the remaining images, which SplitSeed chooses too, for a quick look; 0 uses all.",
+	"dataset.Holdout.Limit":            "Limit trains on only so many of the remaining images, which split_seed chooses too, for a quick look; 0 uses all.",
 	"dataset.Holdout.SplitSeed":        "SplitSeed decides which images are held out. It is not the experiment's seed, so that runs with several seeds are measured on the same images.",
 	"dataset.Holdout.Validation":       "Validation is how many of the training images are held out: they choose the best epoch, and are never trained on. 0 holds out none.",
 	"dataset.IDX":                      "IDX is a dataset of the MNIST family: 60,000 and 10,000 grey images of 28×28 in ten classes, in four IDX files.\n\nThe files are read from Dir; or else, where the environment variable LATENT_DATA_DIR is set, from the folder that it names, or that folder's subfolder of the dataset's name; or else from the user's cache folder, after a download where they are missing.",

@@ -67,7 +67,7 @@ type Holdout struct {
 	// measured on the same images.
 	SplitSeed int64 `yaml:"split_seed" min:"0"`
 
-	// Limit trains on only so many of the remaining images, which SplitSeed chooses too, for a quick look; 0 uses all.
+	// Limit trains on only so many of the remaining images, which split_seed chooses too, for a quick look; 0 uses all.
 	Limit int `yaml:"limit" min:"0"`
 }
 
