@@ -144,8 +144,8 @@ func TestOutside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, after, found := strings.Cut(string(readme), "```go\n")
-	text, _, closed := strings.Cut(after, "```")
+	_, after, found := strings.Cut(string(readme), "```go\npackage main\n")
+	text, _, closed := strings.Cut("package main\n"+after, "```")
 	if err := os.Mkdir(filepath.Join(dir, "readme"), 0o755); err != nil || !found || !closed {
 		t.Fatalf("no Go program in README.md, or: %v", err)
 	}

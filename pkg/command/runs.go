@@ -597,7 +597,7 @@ func newRunsClean(c *console) *cobra.Command {
 		Long: `Gc lists what can go of the runs below a folder, which is runs/ unless another is given, and removes it with --yes:
 
   always              files that a killed process left half-written
-  --failed            runs that failed, diverged, or are damaged
+  --failed            runs that failed or diverged; damaged ones are for latent runs rm, one by one
   --keep-best N       of the runs of each name that are done, all but the best N by the figure of --by
   --checkpoints       of runs that are done, the checkpoints that their figures do not rest on: all but the best. Such a run
                       can still be measured, exported and used, but not with evaluate.weights=last
@@ -608,7 +608,7 @@ together with a run that can be resumed.`,
 		Example: "  latent runs gc --checkpoints\n  latent runs gc --failed --keep-best 3 --by psnr --older 30d --yes",
 		Args:    cobra.MaximumNArgs(1),
 	}
-	cmd.Flags().BoolVar(&failed, "failed", false, "remove runs that failed, diverged or are damaged")
+	cmd.Flags().BoolVar(&failed, "failed", false, "remove runs that failed or diverged")
 	cmd.Flags().IntVar(&keep, "keep-best", 0, "remove the runs of a name that are done but for the best so many")
 	cmd.Flags().StringVar(&by, "by", "psnr", "figure of the test images that says what is best, with --keep-best; a run without it stays")
 	cmd.Flags().BoolVar(&checkpoints, "checkpoints", false, "remove the checkpoints of runs that are done but for the one that was measured")
@@ -694,10 +694,11 @@ func ageIn(text string) (time.Duration, error) {
 	return 0, fmt.Errorf("--older=%s: want a length of time, such as 12h or 30d", text)
 }
 
-// markFailed marks runs that came to nothing, with why.
+// markFailed marks runs that came to nothing, with why. A manifest that cannot be read says nothing of its run: it may be of a newer
+// version, or for others' eyes.
 func markFailed(unneeded map[string]string, entries []runs.Entry) {
 	for _, e := range entries {
-		if e.State == rundir.Failed || e.State == rundir.Diverged || e.State == runs.Damaged {
+		if e.State == rundir.Failed || e.State == rundir.Diverged {
 			unneeded[e.Path] = string(e.State)
 		}
 	}

@@ -109,7 +109,7 @@ func TestManPages(t *testing.T) {
 	if err != nil || warnings.Len() > 0 {
 		t.Errorf("%v\n%s", err, warnings.String())
 	}
-	if !bytes.Contains(text, []byte("--failed            runs that failed, diverged, or are damaged\n")) {
+	if !bytes.Contains(text, []byte("--failed            runs that failed or diverged; damaged ones are for latent runs rm, one by one\n")) {
 		t.Errorf("the table of what gc removes is not a table:\n%s", text)
 	}
 }

@@ -420,3 +420,11 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// A password in an override is refused, and not said again, for what a program says goes to logs.
+func TestPasswordIsNotSaid(t *testing.T) {
+	_, err := Parse("a.yaml", []byte("seed: 1"), "tracking.mlflow=http://user:hunter2@host:5000")
+	if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "http://…@host:5000") {
+		t.Errorf("error %v", err)
+	}
+}

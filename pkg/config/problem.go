@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -25,13 +26,16 @@ func (p Problem) String() string {
 	if p.Line > 0 {
 		parts = append(parts, fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column))
 	} else if p.File != "" {
-		parts = append(parts, p.File)
+		parts = append(parts, password.ReplaceAllString(p.File, "://…@"))
 	}
 	if p.Key != "" && !strings.HasPrefix(p.File, overridePrefix+p.Key+"=") {
 		parts = append(parts, p.Key)
 	}
 	return strings.Join(append(parts, p.Message), ": ")
 }
+
+// password is a user and a password in the URI of an override: they are refused, and not said again.
+var password = regexp.MustCompile(`://[^/@\s]*@`)
 
 // Problems are all mistakes of a config: those of the file by position, then those of the overrides.
 type Problems []Problem

@@ -160,8 +160,10 @@ func read(path string) (Entry, bool) {
 			entry.State = running(run)
 		}
 		return entry, true
-	case err == nil, !rundir.IsFolder(path):
+	case !rundir.IsFolder(path):
 		return entry, false // nothing, or a manifest of something else
+	case err == nil:
+		err = fmt.Errorf("read manifest: %s is damaged: it says nothing of the run", run.ManifestPath())
 	}
 	entry.Manifest, entry.State, entry.Err = rundir.NewManifest(), Damaged, err
 	entry.Manifest.Name = filepath.Base(filepath.Dir(path))

@@ -73,6 +73,8 @@ func TestList(t *testing.T) {
 	if err := os.Truncate(filepath.Join(dir, "c/huge/manifest.json"), 1<<40); err != nil {
 		t.Fatal(err)
 	}
+	create(t, filepath.Join(dir, "c/null"), manifestOf("c", 5, rundir.Done))
+	write(t, filepath.Join(dir, "c/null/manifest.json"), "null")
 	// What is no run: another program's manifest, hidden folders, links.
 	write(t, filepath.Join(dir, "web/manifest.json"), `{"name": "app", "icons": []}`)
 	write(t, filepath.Join(dir, "web2/manifest.json"), `{"version": "1.0"}`)
@@ -118,6 +120,7 @@ func TestList(t *testing.T) {
 		"c/cut-off c damaged",
 		"c/huge c damaged",
 		"c/no-manifest c damaged",
+		"c/null c damaged",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
