@@ -43,13 +43,24 @@ func fake(behaviour string) {
 		case "crash":
 			fmt.Fprintln(os.Stderr, "no module named torch")
 			os.Exit(3)
+		case "once":
+			if r.Seed > 1 {
+				os.Exit(4)
+			}
+			fmt.Println(`{"seconds": 1, "loss": 0.1}`)
+		case "hang":
+			select {}
 		}
 	}
 }
 
+func fakeContestant(behaviour string) contestant {
+	return contestant{name: "fake", command: []string{os.Args[0]}, env: []string{fakeVariable + "=" + behaviour}}
+}
+
 func startFake(t *testing.T, behaviour string) *process {
 	t.Helper()
-	p, err := contestant{name: "fake", command: []string{os.Args[0]}, env: []string{fakeVariable + "=" + behaviour}}.start(t.Context())
+	p, err := fakeContestant(behaviour).start(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,12 +102,12 @@ func TestContestantFails(t *testing.T) {
 func TestAlternate(t *testing.T) {
 	var order []string
 	entryOf := func(name string) entry {
-		return entry{name, func(round int) (sample, error) {
+		return entry{name: name, measure: func(round int) (sample, error) {
 			order = append(order, fmt.Sprint(name, round))
 			return sample{Seconds: float64(10 * round)}, nil
 		}}
 	}
-	got, err := alternate(t.Context(), 2, []entry{entryOf("a"), entryOf("b"), entryOf("c")}, func(int, string, sample) {})
+	got, err := rules{rounds: 2, tell: silent}.alternate(t.Context(), []entry{entryOf("a"), entryOf("b"), entryOf("c")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,16 +123,18 @@ func TestAlternate(t *testing.T) {
 func TestAlternateEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	broken := errors.New("broken")
-	breaks := entry{"a", func(int) (sample, error) { return sample{}, broken }}
-	cancels := entry{"a", func(int) (sample, error) { cancel(); return sample{}, nil }}
-	silent := func(int, string, sample) {}
-	if _, err := alternate(ctx, 5, []entry{breaks}, silent); !errors.Is(err, broken) {
+	breaks := entry{name: "a", measure: func(int) (sample, error) { return sample{}, broken }}
+	cancels := entry{name: "a", measure: func(int) (sample, error) { cancel(); return sample{}, nil }}
+	rules := rules{rounds: 5, tell: silent}
+	if _, err := rules.alternate(ctx, []entry{breaks}); !errors.Is(err, broken) {
 		t.Errorf("error %v, want the entry's", err)
 	}
-	if _, err := alternate(ctx, 5, []entry{cancels}, silent); !errors.Is(err, context.Canceled) {
+	if _, err := rules.alternate(ctx, []entry{cancels}); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want the context's", err)
 	}
 }
+
+func silent(int, string, sample, error) {}
 
 func TestMedianAndPairs(t *testing.T) {
 	for _, c := range []struct {
@@ -146,7 +159,17 @@ func seriesOf(name string, loss float64, seconds ...float64) series {
 	return s
 }
 
-func TestSameLoss(t *testing.T) {
+// Two runs in each of four rounds are eight losses, whose mean has a standard error of 3 %/√8; that of the difference of two
+// such means is √2 as large, 1.5 %.
+func TestAcrossSeeds(t *testing.T) {
+	if got, want := acrossSeeds(2)(4), 0.05+2*0.015; math.Abs(got-want) > 1e-12 {
+		t.Errorf("acrossSeeds(2)(4) = %g, want %g", got, want)
+	}
+}
+
+func fivePercent(int) float64 { return 0.05 }
+
+func TestCompareLosses(t *testing.T) {
 	latent := seriesOf(nameLatent, 0.100, 1)
 	for _, c := range []struct {
 		other series
@@ -160,7 +183,7 @@ func TestSameLoss(t *testing.T) {
 		{seriesOf("peer", math.NaN(), 1), false},
 		{seriesOf(nameLimit, 0, 1), true}, // it trains nothing
 	} {
-		if err := sameLoss([]series{latent, c.other}, 0.05); (err == nil) != c.same {
+		if err := compareLosses([]series{latent, c.other}, fivePercent); (err == nil) != c.same {
 			t.Errorf("loss %g beside 0.100: error %v", c.other.samples[0].Loss, err)
 		}
 	}
@@ -183,20 +206,24 @@ func TestChoose(t *testing.T) {
 		"growth,e":      "runs growth",
 		"denoise,epoch": "epoch denoise",
 	} {
-		chosen, err := choose(list)
-		var names []string
-		for _, p := range chosen {
-			names = append(names, p.name)
-		}
-		if err != nil || strings.Join(names, " ") != want {
-			t.Errorf("choose(%q) = %v, %v; want %s", list, names, err, want)
+		chosen, err := choose(parts, list)
+		if got := namesOf(chosen); err != nil || got != want {
+			t.Errorf("choose(%q) = %s, %v; want %s", list, got, err, want)
 		}
 	}
 	for _, list := range []string{"z", "a,", "epochs", "ab"} {
-		if _, err := choose(list); err == nil {
+		if _, err := choose(parts, list); err == nil {
 			t.Errorf("choose(%q): want an error", list)
 		}
 	}
+}
+
+func namesOf(parts []part) string {
+	var names []string
+	for _, p := range parts {
+		names = append(names, p.name)
+	}
+	return strings.Join(names, " ")
 }
 
 func TestCommand(t *testing.T) {
@@ -204,10 +231,11 @@ func TestCommand(t *testing.T) {
 	flags.Int("rounds", 5, "")
 	flags.String("venv", "", "")
 	flags.String("only", "", "")
-	if err := flags.Parse([]string{"--rounds", "7", "--venv", "/somewhere/here"}); err != nil {
+	flags.Bool("card", false, "")
+	if err := flags.Parse([]string{"--card", "--rounds", "7", "--venv", "/somewhere/here"}); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := command(flags), "go run ./experiments/bench --rounds 7"; got != want {
+	if got, want := command(flags), "go run ./experiments/bench --card --rounds 7"; got != want {
 		t.Errorf("command = %q, want %q", got, want)
 	}
 }
@@ -219,7 +247,7 @@ func TestReport(t *testing.T) {
 		results: []result{{
 			part:   part{title: "One epoch"},
 			notes:  []string{"A note."},
-			tables: []table{compare(all, "s", "%.1f", series.seconds).withLosses(all)},
+			tables: []table{compare(all, seconds("%.1f")).withLosses(all)},
 			bars: slices.Concat(
 				against(all, "faster", nameScan, nameLatent, series.seconds, 1.25, false),
 				against(all, "slower", nameScan, nameLatent, series.seconds, 1.2, true),
@@ -232,19 +260,19 @@ func TestReport(t *testing.T) {
 		"",
 		"## Bars",
 		"",
-		"|  | bar | measured | pair by pair |  |",
-		"| --- | ---: | ---: | ---: | ---: |",
-		"| faster | ≥ 1.25 | 1.25 | 1.50 1.00 | met |",
-		"| slower | ≤ 1.2 | 1.25 | 1.50 1.00 | **MISSED** |",
+		"|        |    bar | measured | pair by pair |            |",
+		"| ------ | -----: | -------: | -----------: | ---------: |",
+		"| faster | ≥ 1.25 |     1.25 |    1.50 1.00 |        met |",
+		"| slower |  ≤ 1.2 |     1.25 |    1.50 1.00 | **MISSED** |",
 		"",
 		"## One epoch",
 		"",
 		"A note.",
 		"",
-		"|  | s, median | lowest | ÷ Latent | pair by pair | loss, mean |",
-		"| --- | ---: | ---: | ---: | ---: | ---: |",
-		"| Latent | 1.5 | 1.0 | 1 |  | 0.1000 |",
-		"| JAX lax.scan | 1.8 | 1.5 | **1.25** | 1.50 1.00 | 0.1000 |",
+		"|              | s, median | lowest | ÷ Latent | pair by pair | loss, mean |",
+		"| ------------ | --------: | -----: | -------: | -----------: | ---------: |",
+		"| Latent       |       1.5 |    1.0 |        1 |              |     0.1000 |",
+		"| JAX lax.scan |       1.8 |    1.5 | **1.25** |    1.50 1.00 |     0.1000 |",
 		"",
 	}, "\n")
 	_, got, _ := strings.Cut(report.markdown(), "\n\n- ")

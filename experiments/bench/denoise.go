@@ -2,14 +2,14 @@ package main
 
 import "context"
 
-// exactly is the tolerance for losses of the same weights and images: rounding.
-const exactly = 1e-4
-
 // denoise compares reconstructing images with weights that all contestants read from the same files.
 func (b *bench) denoise(ctx context.Context) (result, error) {
 	contestants := []contestant{b.worker()}
-	if b.peers {
-		contestants = append(contestants, b.peer("PyTorch", "peer_torch.py", "eager"), b.peer("onnxruntime", "peer_onnx.py"))
+	if b.has("torch") {
+		contestants = append(contestants, b.torch("PyTorch", "eager"))
+	}
+	if b.has("onnx", "onnxruntime") {
+		contestants = append(contestants, b.peer("onnxruntime", "peer_onnx.py"))
 	}
 	var all []series
 	err := together(ctx, contestants, func(processes []*process) (err error) {
@@ -20,7 +20,7 @@ func (b *bench) denoise(ctx context.Context) (result, error) {
 		}
 		var entries []entry
 		for _, p := range processes {
-			entries = append(entries, asking(p, request{Task: "denoise", Folder: b.temp}))
+			entries = append(entries, asking(p.name, p.ask, request{Task: "denoise", Folder: b.temp, Images: 10000, Batch: 1000, Passes: 10}))
 		}
 		all, err = b.alternate(ctx, entries, exactly)
 		return err
@@ -29,8 +29,9 @@ func (b *bench) denoise(ctx context.Context) (result, error) {
 		return result{}, err
 	}
 	return result{
+		races: []race{{series: all}},
 		notes: []string{"The test images with noise, float32 in the host's memory, through one trained model to the host's memory, " +
 			"1,000 at a time. All read the same images and weights; the loss is the mean squared error against the clean images."},
-		tables: []table{compare(all, "s", "%.4f", series.seconds).withLosses(all)},
+		tables: []table{compare(all, seconds("%.4f")).withLosses(all)},
 	}, nil
 }

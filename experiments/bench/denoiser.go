@@ -34,9 +34,9 @@ func (w *worker) export(ctx context.Context, r request) (answer, error) {
 		}
 		weights = append(weights, values...)
 	}
-	clean := make([]float32, len(w.split.Test.Pixels))
+	clean := make([]float32, w.split.Test.Values.Len())
 	noisy := random.NewSeed(r.Seed).Normal(len(clean), noiseFactor)
-	for i, pixel := range w.split.Test.Pixels {
+	for i, pixel := range w.split.Test.Values.Uint8 {
 		clean[i] = float32(pixel)/127.5 - 1
 		noisy[i] = min(max(clean[i]+noisy[i], -1), 1)
 	}
@@ -63,10 +63,7 @@ func readFloats(folder, name string) ([]float32, error) {
 	return values, err
 }
 
-// denoiseBatch is how many images are denoised in a call.
-const denoiseBatch = 1000
-
-// denoise reconstructs the exported images, denoiseBatch at a time, from host memory to host memory.
+// denoise reconstructs the first of the exported images, a batch at a time, from host memory to host memory.
 func (w *worker) denoise(_ context.Context, r request) (answer, error) {
 	weights, err := readFloats(r.Folder, weightsFile)
 	if err != nil {
@@ -81,15 +78,16 @@ func (w *worker) denoise(_ context.Context, r request) (answer, error) {
 		return answer{}, err
 	}
 	test := w.split.Test
+	clean, noisy = clean[:r.Images*test.Size()], noisy[:r.Images*test.Size()]
 	image := model.Image{Height: test.Height, Width: test.Width, Channels: test.Channels}
-	dense := model.Kinds["dense"]()
-	params := model.Params(dense, image)
+	m := spec(r, 0).Model
+	params := model.Params(m, image)
 	exec, err := NewExec(w.backend.Compute, func(inputs []*Node) *Node {
 		named := model.Weights{}
 		for i, param := range params {
 			named[param.Name] = inputs[1+i]
 		}
-		return dense.Apply(&model.Pass{Weights: named}, inputs[0]).Image
+		return m.Apply(&model.Pass{Weights: named}, inputs[0]).Image
 	})
 	if err != nil {
 		return answer{}, err
@@ -101,9 +99,9 @@ func (w *worker) denoise(_ context.Context, r request) (answer, error) {
 	}
 	restored := make([]float32, len(noisy))
 	pass := func() error {
-		for first := 0; first < len(noisy); first += denoiseBatch * image.Size() {
-			end := first + denoiseBatch*image.Size()
-			args[0] = tensors.FromFlatDataAndDimensions(noisy[first:end], denoiseBatch, image.Height, image.Width, image.Channels)
+		for first := 0; first < len(noisy); first += r.Batch * image.Size() {
+			end := min(first+r.Batch*image.Size(), len(noisy))
+			args[0] = tensors.FromFlatDataAndDimensions(noisy[first:end], (end-first)/image.Size(), image.Height, image.Width, image.Channels)
 			outputs, err := exec.Call(args...)
 			if err != nil {
 				return err
@@ -114,7 +112,7 @@ func (w *worker) denoise(_ context.Context, r request) (answer, error) {
 		}
 		return nil
 	}
-	a, err := timed(10, pass)
+	a, err := timed(r.Passes, pass)
 	for i := range clean {
 		a.Loss += float64(restored[i]-clean[i]) * float64(restored[i]-clean[i]) / float64(len(clean))
 	}

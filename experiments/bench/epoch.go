@@ -18,10 +18,10 @@ func (b *bench) epoch(ctx context.Context) (result, error) {
 	err := together(ctx, contestants, func(processes []*process) (err error) {
 		var entries []entry
 		for _, p := range processes {
-			entries = append(entries, asking(p, b.seed()))
+			entries = append(entries, asking(p.name, p.ask, b.seed()))
 		}
 		entries = append(entries, b.limit(processes))
-		all, err = b.alternate(ctx, entries, acrossSeeds(b.rounds))
+		all, err = b.alternate(ctx, entries, acrossSeeds(1))
 		return err
 	})
 	if err != nil {
@@ -31,12 +31,13 @@ func (b *bench) epoch(ctx context.Context) (result, error) {
 		"Each round is the first epoch of a fresh run with another seed, with everything compiled. "+
 		"The limit is the time of these operations at the rate of a %[3]d×%[3]d×%[3]d product, the faster of XLA's in Latent and PyTorch's in the round.",
 		b.images, epochFLOP(b.seed())/1e9, productSize)}
-	if b.peers && index(all, nameCompile) < 0 {
+	if b.has("torch") && index(all, nameCompile) < 0 {
 		notes = append(notes, "torch.compile was skipped: it needs a C++ compiler, and there is none.")
 	}
 	return result{
+		races:  []race{{series: all}},
 		notes:  notes,
-		tables: []table{compare(all, "s", "%.3f", series.seconds).withLosses(all)},
+		tables: []table{compare(all, seconds("%.3f")).withLosses(all)},
 		bars: slices.Concat(
 			against(all, "epoch: JAX lax.scan ÷ Latent", nameScan, nameLatent, series.seconds, 1.25, false),
 			against(all, "epoch: PyTorch eager ÷ Latent", nameEager, nameLatent, series.seconds, 2, false),
@@ -46,7 +47,7 @@ func (b *bench) epoch(ctx context.Context) (result, error) {
 
 // limit is an entry whose time is that of the epoch's operations at the rate of the fastest large product.
 func (b *bench) limit(processes []*process) entry {
-	return entry{nameLimit, func(int) (sample, error) {
+	return entry{name: nameLimit, measure: func(int) (sample, error) {
 		rate := 0.0
 		for _, p := range processes {
 			if p.name != nameLatent && p.name != nameEager {

@@ -27,6 +27,7 @@ func (b *bench) points() (names []string, requests []request) {
 // growth compares an epoch at several sizes.
 func (b *bench) growth(ctx context.Context) (result, error) {
 	var t table
+	var races []race
 	err := together(ctx, b.trainers(nameFused, nameScan), func(processes []*process) error {
 		t.header = []string{""}
 		for i, p := range processes {
@@ -40,12 +41,13 @@ func (b *bench) growth(ctx context.Context) (result, error) {
 			b.logf("  %s", names[i])
 			var entries []entry
 			for _, p := range processes {
-				entries = append(entries, asking(p, r))
+				entries = append(entries, asking(p.name, p.ask, r))
 			}
-			all, err := b.alternate(ctx, entries, acrossSeeds(b.rounds))
+			all, err := b.alternate(ctx, entries, acrossSeeds(1))
 			if err != nil {
 				return fmt.Errorf("%s: %w", names[i], err)
 			}
+			races = append(races, race{name: names[i], series: all})
 			row := []string{names[i]}
 			for i, s := range all {
 				row = append(row, fmt.Sprintf("%.3f", median(s.seconds())))
@@ -61,6 +63,7 @@ func (b *bench) growth(ctx context.Context) (result, error) {
 		return result{}, err
 	}
 	return result{
+		races: races,
 		notes: []string{fmt.Sprintf("An epoch, medians. Where it is not said otherwise: %d images, batches of 128, and hidden layers of 256, 128, 64, "+
 			"128, 256, which the width multiplies.", b.fifth().Images)},
 		tables: []table{t},

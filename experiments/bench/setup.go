@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"embed"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -11,6 +10,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
+
+	"latent/experiments/venv"
 )
 
 //go:embed peers/*.py
@@ -21,20 +23,25 @@ var requirements string
 
 // setup is what a person decides of a run.
 type setup struct {
+	backend    string // that Latent computes on: xla:cpu or xla:cuda
+	card       bool   // the parts of a card, whatever the backend
 	rounds     int
 	images     int    // training images of an epoch
 	data, venv string // "" for the usual folders
+	latent     string // the command latent; "" to build it
+	python     string // the peers' interpreter; "" for that of the virtual environment
 	peers      bool
+	patience   time.Duration // how long an answer may take; 0 is for ever
 	log        io.Writer
 }
 
 // bench is what the parts work with.
 type bench struct {
 	setup
-	temp   string // a folder of this run's own
-	self   string // this program
-	latent string // the command latent
-	python string // the peers' interpreter
+	temp     string            // a folder of this run's own
+	self     string            // this program
+	packages map[string]string // the peers' versions, by the names of their packages
+	pool     *pool             // contestants that stay alive; for the parts of a card
 }
 
 func (b *bench) logf(format string, args ...any) { fmt.Fprintf(b.log, format+"\n", args...) }
@@ -54,9 +61,11 @@ func (b *bench) prepare(ctx context.Context) (err error) {
 	if b.temp, err = os.MkdirTemp("", "latent-bench-"); err != nil {
 		return err
 	}
-	b.latent = filepath.Join(b.temp, "latent")
-	if err := b.execute(ctx, "go", "build", "-o", b.latent, "./experiments/latent"); err != nil {
-		return err
+	if b.latent == "" {
+		b.latent = filepath.Join(b.temp, "latent")
+		if err := b.execute(ctx, "go", "build", "-o", b.latent, "./experiments/latent"); err != nil {
+			return err
+		}
 	}
 	if b.data, err = b.findData(ctx); err != nil || !b.peers {
 		return err
@@ -64,7 +73,19 @@ func (b *bench) prepare(ctx context.Context) (err error) {
 	if err := b.unpack(); err != nil {
 		return err
 	}
-	return b.install(ctx)
+	if b.python == "" {
+		peers := venv.Environment{Name: "bench", Folder: b.venv, Requirements: requirements, Log: b.log,
+			Note: "making %s for the peers, once: PyTorch takes 6 GB on Linux"}
+		if b.python, err = peers.Make(ctx); err != nil {
+			return err
+		}
+	}
+	err = b.findPackages(ctx)
+	if err != nil && b.card {
+		b.logf("without peers: %v", err)
+		return nil
+	}
+	return err
 }
 
 // execute runs a command to its end, with what it says in the log.
@@ -117,33 +138,25 @@ func (b *bench) unpack() error {
 	})
 }
 
-// install makes the peers' virtual environment, or brings it to the versions of requirements.txt; where it has them, pip
-// needs a second and no network.
-func (b *bench) install(ctx context.Context) error {
-	if b.venv == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return err
-		}
-		b.venv = filepath.Join(cache, "latent", "bench-venv")
-	}
-	b.python = filepath.Join(b.venv, "bin", "python")
-	if _, err := os.Stat(b.python); errors.Is(err, fs.ErrNotExist) {
-		b.logf("making %s for the peers, once: PyTorch takes 6 GB on Linux", b.venv)
-		if err := b.execute(ctx, "python3", "-m", "venv", b.venv); err != nil {
-			return err
-		}
-	}
-	list := filepath.Join(b.temp, "requirements.txt")
-	if err := os.WriteFile(list, []byte(requirements), 0o600); err != nil {
-		return err
-	}
-	return b.execute(ctx, b.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", list)
-}
-
 // peer is a contestant written in Python.
 func (b *bench) peer(name, script string, arguments ...string) contestant {
-	return contestant{name: name, command: append([]string{b.python, filepath.Join(b.temp, script), b.data}, arguments...)}
+	command := append([]string{b.python, filepath.Join(b.temp, script), b.data}, arguments...)
+	return contestant{name: name, command: command, patience: b.patience}
+}
+
+// device is what the peers call what the backend computes on.
+func (b *bench) device() string { return strings.TrimPrefix(b.backend, "xla:") }
+
+// torch is PyTorch.
+func (b *bench) torch(name, variant string) contestant {
+	return b.peer(name, "peer_torch.py", b.device(), variant)
+}
+
+// jax is JAX, without a part of the card's memory that it keeps for itself: there are others.
+func (b *bench) jax(name, variant string) contestant {
+	c := b.peer(name, "peer_jax.py", variant)
+	c.env = []string{"JAX_PLATFORMS=" + b.device(), "XLA_PYTHON_CLIENT_PREALLOCATE=false"}
+	return c
 }
 
 // compiler says whether there is a C++ compiler, which torch.compile needs.

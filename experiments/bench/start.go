@@ -23,31 +23,20 @@ const (
 
 // start compares whole processes: the time from their start to the first epoch finished, and the most memory they had.
 func (b *bench) start(ctx context.Context) (result, error) {
-	library := b.worker()
-	library.name = nameLibrary
-	starting := func(c contestant) entry { return b.starting(ctx, c) }
-	entries := []entry{{nameRun, func(round int) (sample, error) { return b.latentRun(ctx, round) }}, starting(library)}
-	if b.peers {
-		cold, warm := b.peer(nameScanCold, "peer_jax.py", "scan"), b.peer(nameScanWarm, "peer_jax.py", "scan")
-		warm.env = []string{
-			"JAX_COMPILATION_CACHE_DIR=" + filepath.Join(b.temp, "jax-cache"),
-			"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0",
-		}
-		entries = append(entries, starting(b.peer(nameFused, "peer_torch.py", "fused")), starting(cold), starting(warm))
-	}
-	all, err := b.alternate(ctx, entries, acrossSeeds(b.rounds))
+	all, err := b.alternate(ctx, b.starts(ctx), acrossSeeds(1))
 	if err != nil {
 		return result{}, err
 	}
 	return result{
+		races: []race{{series: all}},
 		notes: []string{"`latent run` is the command with its run folder: the time goes from its start to the line that tells of epoch 1, with " +
 			"the first picture drawn and a checkpoint written; memory includes the test and the report after it. The others are asked for " +
 			"an epoch at their start, and the time ends with their answer.",
 			"Warm means that JAX finds what it compiled in its persistent cache, cold that there is no such cache; Latent and PyTorch eager have none, " +
 				"and start the same way always. Files are in the system's cache for all."},
 		tables: []table{
-			compare(all, "s", "%.2f", series.seconds).withLosses(all),
-			compare(all, "peak MiB", "%.0f", func(s series) []float64 { return s.column(func(s sample) float64 { return s.Peak / (1 << 20) }) }),
+			compare(all, seconds("%.2f")).withLosses(all),
+			compare(all, figure{"peak MiB", "%.0f", func(s sample) float64 { return s.Peak / (1 << 20) }}),
 		},
 		bars: slices.Concat(
 			against(all, "start, cold: latent run ÷ JAX lax.scan", nameRun, nameScanCold, series.seconds, 1, true),
@@ -56,9 +45,27 @@ func (b *bench) start(ctx context.Context) (result, error) {
 	}, nil
 }
 
+// starts are entries of processes that start, work for an epoch, and end.
+func (b *bench) starts(ctx context.Context) []entry {
+	library := b.worker()
+	library.name = nameLibrary
+	entries := []entry{{name: nameRun, measure: func(round int) (sample, error) { return b.latentRun(ctx, round) }}, b.starting(ctx, library)}
+	if b.has("torch") {
+		entries = append(entries, b.starting(ctx, b.torch(nameFused, "fused")))
+	}
+	if b.has("jax") {
+		cold, warm := b.jax(nameScanCold, "scan"), b.jax(nameScanWarm, "scan")
+		warm.env = append(warm.env,
+			"JAX_COMPILATION_CACHE_DIR="+filepath.Join(b.temp, "jax-cache"),
+			"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0")
+		entries = append(entries, b.starting(ctx, cold), b.starting(ctx, warm))
+	}
+	return entries
+}
+
 // starting is an entry that starts a contestant, and ends it after an epoch.
 func (b *bench) starting(ctx context.Context, c contestant) entry {
-	return entry{c.name, func(round int) (sample, error) {
+	return entry{name: c.name, measure: func(round int) (sample, error) {
 		r := b.seed()
 		r.Seed = firstSeed(round, 1)
 		begin := time.Now()
@@ -78,10 +85,15 @@ func (b *bench) starting(ctx context.Context, c contestant) entry {
 
 // latentRun runs the command for an epoch of the seed.
 func (b *bench) latentRun(ctx context.Context, round int) (sample, error) {
+	if b.patience > 0 {
+		limited, cancel := context.WithTimeout(ctx, b.patience)
+		defer cancel()
+		ctx = limited
+	}
 	out := filepath.Join(b.temp, "runs")
 	defer os.RemoveAll(out)
 	cmd := exec.CommandContext(ctx, b.latent, "run", config, "--out", out, "--json", fmt.Sprintf("seed=%d", firstSeed(round, 1)),
-		"train.epochs=1", "data.validation=0", fmt.Sprintf("data.limit=%d", b.images), "data.dir="+b.data, "backend=xla:cpu")
+		"train.epochs=1", "data.validation=0", fmt.Sprintf("data.limit=%d", b.images), "data.dir="+b.data, "backend="+b.backend)
 	cmd.Env = environment()
 	var stdout strings.Builder
 	cmd.Stdout = &stdout

@@ -32,31 +32,30 @@ const (
 func (b *bench) sweep(ctx context.Context) (result, error) {
 	defer os.RemoveAll(b.sweeps())
 	entries := []entry{b.latentSweep(ctx, nameSweep, 1), b.latentSweep(ctx, nameSweepTwo, 2)}
-	if b.peers {
+	if b.has("torch", "optuna") {
 		entries = append(entries, b.optuna(ctx, nameOptuna, 1), b.optuna(ctx, nameOptunaTwo, 2))
 	}
-	all, err := b.alternate(ctx, entries, acrossSeeds(b.rounds*sweepTrials))
+	all, err := b.alternate(ctx, entries, acrossSeeds(sweepTrials))
 	if err != nil {
 		return result{}, err
 	}
 	var bars []bar
-	if b.peers {
+	if len(all) == 4 {
 		ours, peers := faster(all[0], all[1]), faster(all[2], all[3])
 		bars = slices.Concat(
 			against([]series{ours, all[2]}, "trials an hour: Latent ÷ Optuna with PyTorch", all[2].name, ours.name, series.seconds, 2, false),
 			against([]series{ours, peers}, "the same, the faster of each", peers.name, ours.name, series.seconds, 2, false))
 	}
 	return result{
+		races: []race{{series: all}},
 		notes: []string{fmt.Sprintf("%d trials of the seed's model with learning rates from %g to %g, an epoch of %d images each, judged by the loss on %d others. "+
 			"The time is that of the whole command: start, compilation, training, validation, and what each keeps of a trial. Latent leaves for every trial "+
 			"a folder with its config, metrics and checkpoint, and SSIM and PSNR beside the loss, and at the end a page; Optuna a line in its journal. "+
 			"Of two workers or processes each has half of the cores.",
 			sweepTrials, learningRates()[0], learningRates()[sweepTrials-1], b.images-heldOut, heldOut)},
 		tables: []table{
-			compare(all, "s", "%.1f", series.seconds).withLosses(all),
-			compare(all, "trials an hour", "%.0f", func(s series) []float64 {
-				return s.column(func(s sample) float64 { return sweepTrials / s.Seconds * 3600 })
-			}),
+			compare(all, seconds("%.1f")).withLosses(all),
+			compare(all, rate("trials an hour", sweepTrials*3600)),
 		},
 		bars: bars,
 	}, nil
@@ -84,7 +83,7 @@ func (b *bench) sweeps() string { return filepath.Join(b.temp, "sweeps") }
 
 // latentSweep is an entry that runs the command for a sweep.
 func (b *bench) latentSweep(ctx context.Context, name string, workers int) entry {
-	return entry{name, func(round int) (sample, error) {
+	return entry{name: name, measure: func(round int) (sample, error) {
 		base, err := filepath.Abs(config)
 		if err != nil {
 			return sample{}, err
@@ -97,7 +96,7 @@ func (b *bench) latentSweep(ctx context.Context, name string, workers int) entry
 		text := fmt.Sprintf(`base: %q
 set:
   seed: %d
-  backend: xla:cpu
+  backend: %s
   threads: %d
   data: {dataset: mnist, dir: %q, validation: %d, limit: %d}
   train: {epochs: 1}
@@ -106,7 +105,7 @@ space: {train.learning_rate: {choice: %s}}
 strategy: {kind: grid}
 budget: {trials: %d}
 workers: %d
-`, base, firstSeed(round, 1), threadsOf(workers), b.data, heldOut, b.images-heldOut, rates, sweepTrials, workers)
+`, base, firstSeed(round, 1), b.backend, threadsOf(workers), b.data, heldOut, b.images-heldOut, rates, sweepTrials, workers)
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			return sample{}, err
 		}
@@ -143,7 +142,7 @@ func threadsOf(workers int) int {
 
 // optuna is an entry that runs the same trials with Optuna and PyTorch.
 func (b *bench) optuna(ctx context.Context, name string, processes int) entry {
-	return entry{name, func(round int) (sample, error) {
+	return entry{name: name, measure: func(round int) (sample, error) {
 		request, err := json.Marshal(map[string]any{
 			"images": b.images - heldOut, "held_out": heldOut, "rates": learningRates(), "processes": processes,
 			"threads": threadsOf(processes), "seed": firstSeed(round, sweepTrials), "journal": filepath.Join(b.temp, fmt.Sprintf("journal-%d-%d", round, processes)),

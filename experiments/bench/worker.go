@@ -2,12 +2,15 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/gomlx/compute/dtypes"
@@ -22,7 +25,7 @@ import (
 	"latent/pkg/train"
 )
 
-// workerCommand makes this program Latent's contestant: bench worker DATA.
+// workerCommand makes this program Latent's contestant: bench worker DATA BACKEND [tf32].
 const workerCommand = "worker"
 
 // worker is Latent as a contestant, used as a library. It is the only part of this program that touches Latent's packages
@@ -31,25 +34,29 @@ type worker struct {
 	backend *backend.Backend
 	split   *dataset.Split
 
-	program  *train.Program
-	compiled request // that program was compiled for, without what it takes as an input
+	opening  time.Duration
+	programs map[request]*train.Program // by what was asked for, without what a program takes as an input
 }
 
 // work answers requests from in until it ends.
-func work(ctx context.Context, data string, in io.Reader, out io.Writer) error {
-	w := &worker{}
+func work(ctx context.Context, args []string, in io.Reader, out io.Writer) error {
+	data, choice := args[0], args[1]
+	w := &worker{programs: map[request]*train.Program{}}
+	begin := time.Now()
 	var err error
-	if w.backend, err = backend.Open(ctx, "xla:cpu", backend.Options{Log: os.Stderr}); err != nil {
+	w.backend, err = backend.Open(ctx, choice, backend.Options{Log: os.Stderr, TF32: slices.Contains(args[2:], tf32s)})
+	if err != nil {
 		return err
 	}
 	defer w.backend.Close()
+	w.opening = time.Since(begin)
 	source := dataset.Kinds["mnist"]().(*dataset.IDX)
 	source.Dir, source.Validation = data, 0
 	if w.split, err = source.Load(ctx, dataset.Options{}); err != nil {
 		return err
 	}
 	tasks := map[string]func(context.Context, request) (answer, error){
-		"epoch": w.epoch, "export": w.export, "denoise": w.denoise, "product": w.product,
+		"epoch": w.epoch, "export": w.export, "denoise": w.denoise, "product": w.product, "about": w.about,
 	}
 	encoder := json.NewEncoder(out)
 	for lines := bufio.NewScanner(in); lines.Scan(); {
@@ -77,7 +84,7 @@ func spec(r request, seed int64) train.Spec {
 	wide := func(sizes []int) []int {
 		scaled := make([]int, len(sizes))
 		for i, size := range sizes {
-			scaled[i] = int(float64(size) * r.Width)
+			scaled[i] = int(float64(size) * cmp.Or(r.Width, 1))
 		}
 		return scaled
 	}
@@ -89,9 +96,14 @@ func spec(r request, seed int64) train.Spec {
 		m = unet
 	case modelPlain:
 		m = &plainUNet{*unet}
+	case modelResidual:
+		unet.Residual, unet.Output = true, "linear"
+		m = unet
 	}
 	options := train.Defaults()
 	options.BatchSize, options.Epochs = r.Batch, 1
+	options.LearningRate = cmp.Or(r.Rate, options.LearningRate)
+	options.Precision, options.Group = cmp.Or(r.Precision, options.Precision), cmp.Or(r.Group, options.Group)
 	return train.Spec{
 		Model: m, Corrupt: corrupt.Chain{&corrupt.Gaussian{NoiseFactor: corrupt.Fixed(noiseFactor), Clip: true}},
 		Options: options, Seed: seed,
@@ -109,16 +121,15 @@ func (w *worker) train(ctx context.Context, r request) (*train.Group, answer, er
 	}
 	key := r
 	key.Task, key.Seed, key.Folder = "", 0, ""
-	if w.program == nil || w.compiled != key {
-		images := *w.split.Train
-		images.Pixels = images.Pixels[:r.Images*images.Size()]
-		program, err := train.Compile(w.backend.Compute, w.backend.Loops, specs[0], &images, r.Runs)
-		if err != nil {
+	program := w.programs[key]
+	if program == nil {
+		var err error
+		if program, err = train.Compile(w.backend, specs[0], w.split.Train.First(r.Images), r.Runs); err != nil {
 			return nil, answer{}, err
 		}
-		w.program, w.compiled = program, key
+		w.programs[key] = program
 	}
-	group, err := w.program.Start(specs...)
+	group, err := program.Start(specs...)
 	if err != nil {
 		return nil, answer{}, err
 	}
@@ -142,6 +153,16 @@ func (w *worker) train(ctx context.Context, r request) (*train.Group, answer, er
 func (w *worker) epoch(ctx context.Context, r request) (answer, error) {
 	_, a, err := w.train(ctx, r)
 	return a, err
+}
+
+// about tells what Latent computes on.
+func (w *worker) about(context.Context, request) (answer, error) {
+	b := w.backend
+	return answer{
+		Seconds: w.opening.Seconds(),
+		About:   fmt.Sprintf("%s on %s, XLA with `%s`, plugin %s", b.Name, b.Device, b.XLAFlags, filepath.Base(b.Plugin)),
+		Flags:   b.XLAFlags,
+	}, nil
 }
 
 // timed returns the mean time of so many passes, after one that warms up.

@@ -76,7 +76,6 @@ type maxoutLayer struct {
 func (l maxoutLayer) Layer() model.Layer {
 	layer := l.sums().Layer()
 	layer.Description = fmt.Sprintf("maxout %d → %d of %d pieces", l.in, l.out, l.pieces)
-	layer.Values = l.out
 	return layer
 }
 

@@ -37,7 +37,7 @@ func probeBaselines(ctx context.Context) ([]baseline, error) {
 	if err != nil {
 		return nil, err
 	}
-	set := func(images *dataset.Images) probe.Set {
+	set := func(images *dataset.Samples) probe.Set {
 		var codes mat.Dense
 		codes.Mul(pixels(images), axes)
 		return probe.Set{Codes: &codes, Labels: images.Labels}
@@ -52,10 +52,10 @@ func probeBaselines(ctx context.Context) ([]baseline, error) {
 }
 
 // pixels are images as rows: [images, values].
-func pixels(images *dataset.Images) *mat.Dense {
-	values := make([]float64, len(images.Pixels))
-	for i, pixel := range images.Pixels {
-		values[i] = float64(pixel) / 255
+func pixels(images *dataset.Samples) *mat.Dense {
+	values := make([]float64, images.Values.Len())
+	for i := range values {
+		values[i] = images.Values.At(i) / 255
 	}
 	return mat.NewDense(images.Len(), images.Size(), values)
 }

@@ -3,6 +3,7 @@
 //	go run ./experiments/results                     # everything, about three hours on two cores, into docs/results.md
 //	go run ./experiments/results --only vae,iwae     # parts of it, printed
 //	go run ./experiments/results --list              # what there is
+//	go run ./experiments/results --photos            # photographs, an hour, into docs/results-photos.md; needs $LATENT_DATA_DIR/bsd
 //
 // Each run is one that `latent run` would make, and leaves the same folder. A run that is already there, done, with the same
 // seed and the same sections data, corrupt, model and train, is not trained again; where its section evaluate differs, or figures
@@ -51,6 +52,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	only := flags.String("only", "", "experiments to run, separated by commas; see --list")
 	runs := flags.String("runs", "runs/results", "folder of the runs")
 	out := flags.String("o", "", "file to write; by default everything goes to "+documentPath+", and parts are printed")
+	ofPhotos := flags.Bool("photos", false, "the experiments on photographs, with one seed, and BM3D and PyTorch beside them; writes "+photosPath)
 	found := flags.Bool("found", false, "train nothing: write what the runs that are there say, however many")
 	list := flags.Bool("list", false, "print the experiments' names and configs, and end")
 	if err := flags.Parse(args); err != nil {
@@ -59,22 +61,23 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 		return err
 	}
-	chosen, err := choose(*only)
 	switch {
-	case err != nil:
-		return err
 	case flags.NArg() > 0:
 		return fmt.Errorf("what is %q? all that results takes are flags; see --help", flags.Arg(0))
 	case *seeds < 1 || *seeds > 100:
 		return fmt.Errorf("--seeds=%d: want 1 to 100", *seeds)
 	}
-	if *list {
-		for _, t := range chosen {
-			fmt.Fprintf(stdout, "%-18s latent run %s\n", t.name, strings.Join(append([]string{t.config}, t.overrides...), " "))
-		}
-		return nil
-	}
 	options := experiment.Options{Log: stderr, Command: "go run ./experiments/results " + strings.Join(args, " ")}
+	if *ofPhotos {
+		return runPhotos(ctx, &album{*runs, !*found, options}, *only, *list, *out, stdout)
+	}
+	chosen, err := choose(trials, *only)
+	if err != nil {
+		return err
+	}
+	if *list {
+		return printTrials(stdout, chosen)
+	}
 	all := measured{}
 	for i, t := range chosen {
 		for n := range *seeds {
@@ -106,13 +109,50 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	var text bytes.Buffer
 	write(&text, all, baselines)
-	if *out == "" {
-		_, err := stdout.Write(text.Bytes())
+	return deliver(text.Bytes(), *out, stdout, stderr)
+}
+
+// runPhotos is run of the experiments on photographs.
+func runPhotos(ctx context.Context, a *album, only string, list bool, out string, stdout io.Writer) error {
+	chosen, err := choose(photos, only)
+	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.FromSlash(*out), text.Bytes(), 0o644); err != nil {
+	if list {
+		return printTrials(stdout, chosen)
+	}
+	if err := os.MkdirAll(a.runs, 0o755); err != nil {
 		return err
 	}
-	fmt.Fprintf(stderr, "\nwrote %s\n", *out)
+	var text bytes.Buffer
+	if err := a.make(ctx, chosen, &text); err != nil {
+		return err
+	}
+	if out == "" && only == "" {
+		out = photosPath
+	}
+	return deliver(text.Bytes(), out, stdout, a.options.Log)
+}
+
+// printTrials prints the experiments' names and commands.
+func printTrials[E named](out io.Writer, chosen []E) error {
+	for _, e := range chosen {
+		if _, err := fmt.Fprintf(out, "%-18s %s\n", e.title(), e.command()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deliver writes a document to a file, or prints it for "".
+func deliver(text []byte, path string, stdout, log io.Writer) error {
+	if path == "" {
+		_, err := stdout.Write(text)
+		return err
+	}
+	if err := os.WriteFile(filepath.FromSlash(path), text, 0o644); err != nil {
+		return err
+	}
+	fmt.Fprintf(log, "\nwrote %s\n", path)
 	return nil
 }

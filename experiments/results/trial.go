@@ -23,6 +23,11 @@ type trial struct {
 	overrides    []string
 }
 
+// command is what runs it by hand.
+func (t trial) command() string {
+	return strings.Join(append([]string{"latent run " + t.config}, t.overrides...), " ")
+}
+
 // firstSeed is the seed of the first run of each experiment.
 const firstSeed = 42
 
@@ -59,19 +64,28 @@ var trials = []trial{
 	{masked, "configs/mnist/masked.yaml", []string{"evaluate.probe=true"}},
 }
 
-// choose returns the trials that a list names; all for "".
-func choose(list string) ([]trial, error) {
+// named is an experiment with a name, and the command that runs it by hand.
+type named interface {
+	title() string
+	command() string
+}
+
+func (t trial) title() string { return t.name }
+
+// choose returns the experiments that a list names, in its order; all for "".
+func choose[E named](all []E, list string) ([]E, error) {
 	if list == "" {
-		return trials, nil
+		return all, nil
 	}
-	var chosen []trial
+	var chosen []E
 	for _, name := range strings.Split(list, ",") {
-		i := slices.IndexFunc(trials, func(t trial) bool { return t.name == name })
+		is := func(e E) bool { return e.title() == name }
+		i := slices.IndexFunc(all, is)
 		if i < 0 {
 			return nil, fmt.Errorf("--only: no experiment %q; see --list", name)
 		}
-		if !slices.ContainsFunc(chosen, func(t trial) bool { return t.name == name }) {
-			chosen = append(chosen, trials[i])
+		if !slices.ContainsFunc(chosen, is) {
+			chosen = append(chosen, all[i])
 		}
 	}
 	return chosen, nil
@@ -81,6 +95,7 @@ func choose(list string) ([]trial, error) {
 type outcome struct {
 	result   rundir.Result
 	manifest *rundir.Manifest
+	path     string // of the run
 }
 
 // measured are the outcomes of the experiments by their names, one for each seed.
@@ -136,7 +151,7 @@ func obtain(ctx context.Context, t trial, seed int64, runs string, train bool, o
 	if err != nil {
 		return nil, err
 	}
-	if found := (outcome{manifest.Result, manifest}); sameEvaluation && complete(t.name, found) {
+	if found := (outcome{manifest.Result, manifest, run.Path}); sameEvaluation && complete(t.name, found) {
 		return &found, nil
 	}
 	section, err := evaluation(e)
@@ -149,7 +164,7 @@ func obtain(ctx context.Context, t trial, seed int64, runs string, train bool, o
 	}
 	defer trained.Close()
 	result, _, err := trained.Evaluate(ctx, "", options)
-	return &outcome{result, manifest}, err
+	return &outcome{result, manifest, run.Path}, err
 }
 
 // find returns a run of an experiment that is done, and whether it was also measured as the experiment asks; nil where there is

@@ -5,14 +5,13 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
+
+	"latent/experiments/venv"
 )
 
 var (
@@ -56,8 +55,12 @@ func readFigures(text []byte) (*figures, error) {
 }
 
 // runOptuna makes the figures anew and keeps them.
-func runOptuna(ctx context.Context, venv string, torch bool) (*figures, error) {
-	python, err := install(ctx, venv, torch)
+func runOptuna(ctx context.Context, folder string, torch bool) (*figures, error) {
+	packages := requirements
+	if torch {
+		packages += "torch\n"
+	}
+	python, err := venv.Environment{Name: "optuna", Folder: folder, Requirements: packages, Log: os.Stderr}.Make(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -77,40 +80,4 @@ func runOptuna(ctx context.Context, venv string, torch bool) (*figures, error) {
 		return nil, err
 	}
 	return f, os.WriteFile(keptAt, text, 0o644)
-}
-
-// install makes the virtual environment, or brings it to the versions of requirements.txt, and returns its interpreter.
-func install(ctx context.Context, venv string, torch bool) (string, error) {
-	if venv == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return "", err
-		}
-		venv = filepath.Join(cache, "latent", "optuna-venv")
-	}
-	python := filepath.Join(venv, "bin", "python")
-	if _, err := os.Stat(python); errors.Is(err, fs.ErrNotExist) {
-		if err := execute(ctx, "python3", "-m", "venv", venv); err != nil {
-			return "", err
-		}
-	}
-	list := filepath.Join(venv, "requirements.txt")
-	if err := os.WriteFile(list, []byte(requirements), 0o600); err != nil {
-		return "", err
-	}
-	arguments := []string{"-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", list}
-	if torch {
-		arguments = append(arguments, "torch")
-	}
-	return python, execute(ctx, python, arguments...)
-}
-
-// execute runs a command to its end; what it says is for the person.
-func execute(ctx context.Context, name string, arguments ...string) error {
-	cmd := exec.CommandContext(ctx, name, arguments...)
-	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s %v: %w", name, arguments, err)
-	}
-	return nil
 }

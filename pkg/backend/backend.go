@@ -1,4 +1,4 @@
-// Package backend chooses, installs, verifies and opens the GoMLX backend that a run computes with.
+// Package backend chooses, finds, installs, verifies and opens the GoMLX backend that a run computes with.
 //
 //	b, err := backend.Open(ctx, "auto", backend.Options{Log: os.Stderr})
 //	defer b.Close()
@@ -6,9 +6,10 @@
 //
 // Promised: nothing is downloaded but the plugin that Open was asked for, and that against its size and SHA-256; a plugin
 // file is verified before it is loaded, since a damaged one kills the process; a choice that cannot be had is an error that
-// says what to do, except that "auto" falls back and says why in one line.
+// says what to do, except that "auto" falls back and says why in one line; a Python is started only to be asked where it keeps
+// packages, where a plugin for CUDA is wanted.
 //
-// What is not here: building graphs (pkg/train, pkg/evaluate).
+// What is not here: building graphs (pkg/train, pkg/evaluate). What users should know of all this is in docs/backends.md.
 package backend
 
 import (
@@ -31,16 +32,22 @@ import (
 type Backend struct {
 	// Compute is the backend itself.
 	Compute compute.Backend
-	// Name is "xla:cpu", "xla:cuda", "xla" for a plugin given by path, or "go".
+	// Name is "xla:cpu", "xla:cuda", "go", or "xla" for a plugin given by its path, unless that is one for CUDA.
 	Name string
 	// Device describes the first device.
 	Device string
 	// Loops says that a loop of training steps with their gradients can run in one call.
 	Loops bool
-	// Plugin is the XLA plugin's path, PluginSHA256 its checksum; "" for pure Go.
-	Plugin, PluginSHA256 string
+	// Batches says that runs which train together are faster as one, with batched products, than one after another: a small
+	// model's step leaves most of a GPU idle.
+	Batches bool
+	// Plugin is the XLA plugin's path, PluginSHA256 its checksum; "" for pure Go. PluginVersion is the wheel that it came in,
+	// "" where that is not known, and PJRT the version of the interface that it offers.
+	Plugin, PluginSHA256, PluginVersion, PJRT string
 	// XLAFlags are the flags in force.
 	XLAFlags string
+	// GPU is what is known of an NVIDIA GPU; nil where none computes.
+	GPU *GPU
 	// Reason says why auto did not choose better; "" where it did.
 	Reason string
 }
@@ -57,6 +64,9 @@ type Options struct {
 	Devices int
 	// Threads is how many threads XLA computes with on a CPU; 0 is one for each core.
 	Threads int
+	// TF32 lets a GPU round the factors of float32 products to TF32, which keeps about three digits. JAX does by default. A
+	// process computes in one of the two ways: NVIDIA's libraries read it once.
+	TF32 bool
 }
 
 func (o Options) logf(format string, args ...any) {
@@ -73,16 +83,15 @@ func (o Options) logf(format string, args ...any) {
 // process on a flag that it does not know.
 const CPUFlags = "--xla_cpu_enable_fast_math=true --xla_cpu_prefer_vector_width=512"
 
-// CUDAFlags are those that Open sets for the CUDA plugin. A GPU sums with atomic operations, and chooses among its kernels by
-// timing them, unless it is told that the same program must give the same bits. The price is the faster of two kernels here
-// and there; it has not been measured.
-const CUDAFlags = "--xla_gpu_deterministic_ops=true"
-
 // flagsVariable holds XLA's flags.
 const flagsVariable = "XLA_FLAGS"
 
 // threadsVariable is where XLA looks, when a client of the CPU is made, for the number of its threads.
 const threadsVariable = "NPROC"
+
+// tf32Variable is where NVIDIA's libraries look, when they are loaded, whether TF32 is forbidden: "0". Of convolutions nothing
+// else says so, for go-xla asks for XLA's default precision.
+const tf32Variable = "NVIDIA_TF32_OVERRIDE"
 
 // setenv sets a variable of the environment, until what it returns is called.
 func setenv(name, value string) (restore func()) {
@@ -114,9 +123,13 @@ func Open(ctx context.Context, choice string, options Options) (*Backend, error)
 	case choice == "xla" || choice == "xla:cpu":
 		return openCPU(ctx, options)
 	case choice == "xla:cuda":
-		return openCUDA(options)
+		return openCUDA(ctx, options)
 	case kind == "xla" && filepath.IsAbs(argument):
-		return openFile("xla", argument, options)
+		name := "xla"
+		if isCUDA(argument) {
+			name = string(CUDA)
+		}
+		return openFile(ctx, name, argument, options, &packages{})
 	}
 	return nil, fmt.Errorf("backend %q: want auto, xla:cpu, xla:cuda, go or xla:/path/to/plugin.so", choice)
 }
@@ -124,17 +137,18 @@ func Open(ctx context.Context, choice string, options Options) (*Backend, error)
 // OpenInstalled opens the backend of this choice, go, xla:cpu or xla:cuda, without asking the environment and without
 // installing anything.
 func OpenInstalled(choice string, options Options) (*Backend, error) {
+	ctx := context.Background()
 	switch choice {
 	case "go":
 		return openGo("")
 	case "xla:cpu":
-		path, err := findPlugin(CPU)
+		path, err := findPlugin(ctx, CPU, nil)
 		if err != nil {
 			return nil, err
 		}
-		return openFile(choice, path, options)
+		return openFile(ctx, choice, path, options, nil)
 	case "xla:cuda":
-		return openCUDA(options)
+		return openCUDA(ctx, options)
 	}
 	return nil, fmt.Errorf("backend %q: want go, xla:cpu or xla:cuda", choice)
 }
@@ -142,14 +156,14 @@ func OpenInstalled(choice string, options Options) (*Backend, error) {
 func openAuto(ctx context.Context, options Options) (*Backend, error) {
 	var reasons []string
 	if installer.HasNvidiaGPU() {
-		b, err := openCUDA(options)
+		b, err := openCUDA(ctx, options)
 		if err == nil {
 			if err = Check(b); err == nil {
 				return b, nil
 			}
 			b.Close()
 		}
-		reasons = append(reasons, fmt.Sprintf("no CUDA: %v", err))
+		reasons = append(reasons, fmt.Sprintf("no CUDA: %s (latent backend check xla:cuda says more)", firstLine(err)))
 	}
 	b, err := openCPU(ctx, options)
 	if err != nil {
@@ -189,29 +203,30 @@ func openCPU(ctx context.Context, options Options) (*Backend, error) {
 	if err := xlaUsable(); err != nil {
 		return nil, err
 	}
-	path, err := findPlugin(CPU)
+	path, err := findPlugin(ctx, CPU, nil)
 	if errors.Is(err, ErrNotInstalled) {
 		path, err = Install(ctx, CPU, "", options)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return openFile("xla:cpu", path, options)
+	return openFile(ctx, "xla:cpu", path, options, nil)
 }
 
-func openCUDA(options Options) (*Backend, error) {
+func openCUDA(ctx context.Context, options Options) (*Backend, error) {
 	if err := xlaUsable(); err != nil {
 		return nil, err
 	}
-	path, err := findPlugin(CUDA)
+	var pythons packages
+	path, err := findPlugin(ctx, CUDA, &pythons)
 	if err != nil {
 		return nil, err
 	}
-	return openFile("xla:cuda", path, options)
+	return openFile(ctx, "xla:cuda", path, options, &pythons)
 }
 
-// openFile verifies a plugin and opens it.
-func openFile(name, path string, options Options) (*Backend, error) {
+// openFile verifies a plugin and opens it. pythons are where a CUDA plugin's libraries may be; nil for others.
+func openFile(ctx context.Context, name, path string, options Options, pythons *packages) (*Backend, error) {
 	if err := xlaUsable(); err != nil {
 		return nil, err
 	}
@@ -219,19 +234,34 @@ func openFile(name, path string, options Options) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	cuda := strings.Contains(strings.ToLower(filepath.Base(path)), "cuda")
-	if _, set := os.LookupEnv(flagsVariable); !set {
-		os.Setenv(flagsVariable, map[bool]string{false: CPUFlags, true: CUDAFlags}[cuda])
+	loading.Lock()
+	defer loading.Unlock()
+	cuda := isCUDA(path)
+	b := &Backend{Name: name, Loops: true, Batches: cuda, Plugin: path, PluginSHA256: sum, PluginVersion: versionOf(path, sum)}
+	if cuda {
+		if err := b.prepareGPU(ctx, options, pythons); err != nil {
+			return nil, fmt.Errorf("open %s: %w", path, err)
+		}
+	} else {
+		b.XLAFlags = setFlags(CPUFlags)
+		if options.Threads > 0 {
+			defer setenv(threadsVariable, strconv.Itoa(options.Threads))()
+		}
 	}
-	if options.Threads > 0 && !cuda {
-		defer setenv(threadsVariable, strconv.Itoa(options.Threads))()
+	if err := b.load(cuda, options); err != nil {
+		// go-xla names the plugin too, before it comes to the point.
+		_, point, found := strings.Cut(err.Error(), `for backend "xla": `)
+		if found {
+			err = errors.New(strings.TrimSuffix(point, "."))
+		}
+		err = fmt.Errorf("open %s: %w", path, err)
+		if cuda {
+			err = askDriver(false).explain(err)
+		}
+		return nil, err
 	}
-	b, err := openXLA(path, cuda, max(1, options.Devices))
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
+	if cuda {
+		b.describe(askDriver(true))
 	}
-	return &Backend{
-		Compute: b, Name: name, Device: b.DeviceDescription(0), Loops: true,
-		Plugin: path, PluginSHA256: sum, XLAFlags: os.Getenv(flagsVariable),
-	}, nil
+	return b, nil
 }

@@ -4,24 +4,25 @@ package backend
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/gomlx/go-xla/installer"
 )
 
-// installCUDA lets go-xla install the plugin and NVIDIA's libraries, several GB, under its own folder.
-func installCUDA() (string, error) {
+// downloadCUDA lets go-xla install the plugin and NVIDIA's libraries, several GB, under its own folder. It says so on the
+// standard output, which is for what programs read.
+func downloadCUDA() (string, error) {
 	dir, err := installer.DefaultHomeLibPath()
 	if err != nil {
 		return "", fmt.Errorf("install xla:cuda: %s", firstLine(err))
 	}
-	if err := installer.CudaInstall("cuda13", "latest", filepath.Join(dir, "go-xla"), true, installer.Normal); err != nil {
+	out := os.Stdout
+	os.Stdout = os.Stderr
+	err = installer.CudaInstall("cuda13", "latest", filepath.Join(dir, "go-xla"), true, installer.Normal)
+	os.Stdout = out
+	if err != nil {
 		return "", fmt.Errorf("install xla:cuda: %s", firstLine(err))
 	}
-	path, err := findPlugin(CUDA)
-	if err != nil {
-		return "", err
-	}
-	_, err = verify(path)
-	return path, err
+	return accept(filepath.Join(dir, "go-xla", "nvidia", installer.NVIDIAPJRTPluginFileName))
 }

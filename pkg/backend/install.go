@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path"
@@ -25,7 +26,8 @@ import (
 // from is a wheel or a plugin file to install instead of downloading; "" downloads. For the CPU on linux that is the wheel
 // pinned in this package; elsewhere, and for CUDA, it is what go-xla's own installer gets, whose CUDA wheels are checked
 // against the package index's SHA-256 and whose CPU plugins have no published checksum. Pinned comes first, even where
-// go-xla's host can be reached: a plugin runs with all rights of the user.
+// go-xla's host can be reached: a plugin runs with all rights of the user. For CUDA, from is a wheel of JAX's plugin, without
+// NVIDIA's libraries: those are then taken from a Python's packages or from the system.
 func Install(ctx context.Context, kind Kind, from string, options Options) (string, error) {
 	dir, err := Dir()
 	if err != nil {
@@ -42,15 +44,15 @@ func Install(ctx context.Context, kind Kind, from string, options Options) (stri
 
 	switch {
 	case kind == CUDA && from != "":
-		return "", errors.New("install xla:cuda: it comes with libraries of its own and is only downloaded; leave --from out")
+		return installWheel(dir, from)
 	case kind == CUDA:
-		return installCUDA()
+		return downloadCUDA()
 	case from != "":
 		return installFrom(dir, from)
 	}
 	p, err := pinned()
 	if err != nil {
-		return installUnpinned(kind)
+		return installUnpinned(ctx, kind)
 	}
 	target := filepath.Join(dir, pluginName)
 	if sum, _, err := hashFile(target); err == nil && sum == p.plugin.sha256 {
@@ -208,20 +210,9 @@ func extract(wheel string, p pin, target string) error {
 		if path.Base(member.Name) != pluginName {
 			continue
 		}
-		content, err := member.Open()
-		if err != nil {
-			return fmt.Errorf("open %s in %s: %w", member.Name, wheel, err)
-		}
-		defer content.Close()
 		return replaceFile(target, 0o755, func(w io.Writer) error {
-			digest := sha256.New()
-			n, err := io.Copy(io.MultiWriter(w, digest), io.LimitReader(content, p.plugin.size+1))
-			if err != nil {
+			if err := copyMember(w, member, p.plugin); err != nil {
 				return fmt.Errorf("unpack %s: %w", wheel, err)
-			}
-			if sum := hex.EncodeToString(digest.Sum(nil)); n != p.plugin.size || sum != p.plugin.sha256 {
-				return fmt.Errorf("%s in %s has %d bytes with SHA-256 %s, want %d bytes with %s",
-					member.Name, wheel, n, sum, p.plugin.size, p.plugin.sha256)
 			}
 			return nil
 		})
@@ -229,15 +220,45 @@ func extract(wheel string, p pin, target string) error {
 	return fmt.Errorf("%s: no %s inside", wheel, pluginName)
 }
 
+// copyMember unpacks a file of an archive, which must be the one that is announced, and no more of it than that has.
+func copyMember(out io.Writer, member *zip.File, want file) error {
+	in, err := member.Open()
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	digest := sha256.New()
+	n, err := io.Copy(io.MultiWriter(out, digest), io.LimitReader(in, want.size+1))
+	if err != nil {
+		return err
+	}
+	if sum := hex.EncodeToString(digest.Sum(nil)); n != want.size || sum != want.sha256 {
+		return fmt.Errorf("%s has %d bytes with SHA-256 %s, want %d bytes with %s", member.Name, n, sum, want.size, want.sha256)
+	}
+	return nil
+}
+
 // installUnpinned lets go-xla install the plugin of its own choice, for machines without a pinned one, and records its
 // checksum.
-func installUnpinned(kind Kind) (string, error) {
+func installUnpinned(ctx context.Context, kind Kind) (string, error) {
 	if err := installer.AutoInstall("", true, installer.Quiet); err != nil {
 		return "", fmt.Errorf("install %s: %s", kind, firstLine(err))
 	}
-	path, err := findPlugin(kind)
+	path, err := findPlugin(ctx, kind, nil)
 	if err != nil {
 		return "", err
+	}
+	return accept(path)
+}
+
+// accept takes a plugin that was just installed for what it is, whatever was in its place before.
+func accept(path string) (string, error) {
+	record, err := recordPath(path)
+	if err != nil {
+		return "", err
+	}
+	if err := os.Remove(record); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("forget the plugin that was there: %w", err)
 	}
 	_, err = verify(path)
 	return path, err

@@ -339,6 +339,15 @@ func TestVerifyOwn(t *testing.T) {
 	if _, err := verify(path); err != nil {
 		t.Errorf("after the record was removed: %v", err)
 	}
+	// One that was installed in its place is taken as it is.
+	if err := os.WriteFile(path, own, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := accept(path); err != nil {
+			t.Errorf("installed anew: %v", err)
+		}
+	}
 	if err := os.Truncate(path, 100); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,6 @@ package backend
 
 import "errors"
 
-func installCUDA() (string, error) {
-	return "", errors.New("install xla:cuda: there is a plugin for linux on amd64 only")
+func downloadCUDA() (string, error) {
+	return "", errors.New("install xla:cuda: it is downloaded for linux on amd64 only; elsewhere install JAX's plugin with pip")
 }

@@ -2,15 +2,11 @@
 
 package backend
 
-import (
-	"errors"
-
-	"github.com/gomlx/compute"
-)
+import "errors"
 
 // xlaUsable says whether this build can load XLA plugins.
 func xlaUsable() error {
 	return errors.New("this build has no XLA: on linux, macOS (arm64) and windows (amd64) it needs a C compiler when Latent is built; install gcc or clang")
 }
 
-func openXLA(string, bool, int) (compute.Backend, error) { return nil, xlaUsable() }
+func (b *Backend) load(bool, Options) error { return xlaUsable() }

@@ -2,6 +2,7 @@ package backend
 
 import (
 	"bufio"
+	"context"
 	"crypto/sha256"
 	"debug/elf"
 	"encoding/hex"
@@ -9,11 +10,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
+	"github.com/gomlx/compute"
 	"github.com/gomlx/go-xla/installer"
 )
 
@@ -80,26 +84,43 @@ type Plugin struct {
 	Kind Kind
 	Path string
 	Size int64
+	// Version is the wheel that it came in, such as "jax-cuda13-pjrt 0.11.2"; "" where that is not known.
+	Version string
 	// SHA256 is the file's checksum; Err says why the plugin cannot be used.
 	SHA256 string
 	Err    error
 }
 
-// List returns the plugins that Open would look at, in its order, each verified.
-func List() []Plugin {
-	var plugins []Plugin
-	for _, kind := range []Kind{CPU, CUDA} {
-		for _, path := range candidates(kind) {
+// List returns the plugins of these kinds that Open would look at, in its order, each verified, and the errors of Pythons that
+// did not say what they have.
+func List(ctx context.Context, kinds ...Kind) (plugins []Plugin, failed []error) {
+	var pythons packages
+	for _, kind := range kinds {
+		for path := range candidates(ctx, kind, &pythons) {
 			info, err := os.Stat(path)
 			if err != nil {
 				continue
 			}
 			plugin := Plugin{Kind: kind, Path: path, Size: info.Size()}
 			plugin.SHA256, plugin.Err = verify(path)
+			plugin.Version = versionOf(path, plugin.SHA256)
 			plugins = append(plugins, plugin)
 		}
 	}
-	return plugins
+	return plugins, pythons.failed
+}
+
+// versionOf names the wheel of a plugin with this checksum; "" where it is not known.
+func versionOf(path, sum string) string {
+	if w, found := wheelAround(path); found {
+		return w.String()
+	}
+	for _, p := range pins {
+		if p.plugin.sha256 == sum {
+			return pinnedPackage + " " + pinnedVersion
+		}
+	}
+	return ""
 }
 
 // Dir is Latent's own folder for plugins.
@@ -112,42 +133,89 @@ func Dir() (string, error) {
 }
 
 // findPlugin returns the first plugin of a kind. A damaged one is not passed over: verify tells of it.
-func findPlugin(kind Kind) (string, error) {
-	paths := candidates(kind)
-	for _, path := range paths {
+func findPlugin(ctx context.Context, kind Kind, pythons *packages) (string, error) {
+	if kind == CUDA && os.Getenv(pythonVariable) != "" {
+		if pythons.all(ctx); len(pythons.failed) > 0 {
+			return "", pythons.failed[0]
+		}
+	}
+	for path := range candidates(ctx, kind, pythons) {
 		if _, err := os.Stat(path); err == nil {
 			return path, nil
 		}
 	}
+	if kind == CUDA {
+		return "", fmt.Errorf("%s plugin: %w; %s", kind, ErrNotInstalled, pythons.cures())
+	}
 	return "", fmt.Errorf("%s plugin: %w; run: latent backend install %s", kind, ErrNotInstalled, kind)
 }
 
-// candidates lists where plugins of a kind may lie: Latent's own folder, the folders of PJRT_PLUGIN_LIBRARY_PATH, and
-// go-xla's.
-func candidates(kind Kind) []string {
-	var paths []string
+// cures says how to come by a plugin for CUDA, and what the Pythons said that were asked for one.
+func (p *packages) cures() string {
+	var asked []string
+	for _, err := range p.failed {
+		asked = append(asked, err.Error())
+	}
+	if len(asked) == 0 && len(p.pythons) > 0 {
+		asked = append(asked, "these Pythons have none: "+strings.Join(p.pythons, ", "))
+	} else if len(asked) == 0 {
+		asked = append(asked, "there is no python3 on the PATH")
+	}
+	return strings.Join(asked, "; ") + ". One of these helps:\n" +
+		"  pip install \"jax[cuda13]\", with that Python on the PATH or in " + pythonVariable + "; \"jax[cuda12]\" for drivers older than 580\n" +
+		"  pip install --no-deps jax-cuda13-pjrt, in a Python with PyTorch for CUDA 13; jax-cuda12-pjrt for CUDA 12\n" +
+		"  latent backend install xla:cuda, without any Python: it downloads several GB\n" +
+		"  " + compute.ConfigEnvVar + "=xla:/absolute/path/to/" + jaxPluginName
+}
+
+// candidates yields where plugins of a kind may lie: Latent's own folder, the folders of PJRT_PLUGIN_LIBRARY_PATH, go-xla's,
+// and for CUDA the packages of Pythons. These are asked last, where nothing before them was taken, for that takes its time;
+// the Python in LATENT_PYTHON comes first of all.
+func candidates(ctx context.Context, kind Kind, pythons *packages) iter.Seq[string] {
 	names := []string{pluginName, "pjrt_c_api_cpu_plugin.so", "pjrt_c_api_cpu_plugin.dylib", "pjrt_c_api_cpu_plugin.dll"}
 	if kind == CUDA {
 		names = []string{"pjrt_c_api_cuda_plugin.so", filepath.Join("nvidia", "pjrt_c_api_cuda_plugin.so")}
 	}
-	var dirs []string
-	if dir, err := Dir(); err == nil {
-		dirs = append(dirs, dir)
-	}
-	dirs = append(dirs, filepath.SplitList(os.Getenv("PJRT_PLUGIN_LIBRARY_PATH"))...)
+	dirs := filepath.SplitList(os.Getenv("PJRT_PLUGIN_LIBRARY_PATH"))
 	if dir, err := installer.DefaultHomeLibPath(); err == nil {
 		dirs = append(dirs, filepath.Join(dir, "go-xla"))
 	}
 	dirs = append(dirs, "/usr/local/lib/go-xla")
-	for _, dir := range dirs {
-		if !filepath.IsAbs(dir) {
-			continue
+	own, err := Dir()
+	if err == nil {
+		dirs = slices.Insert(dirs, 0, own)
+	}
+	dirs = slices.DeleteFunc(dirs, func(dir string) bool { return !filepath.IsAbs(dir) })
+
+	return func(yield func(string) bool) {
+		inPackages := func(folders []string) bool {
+			for _, folder := range folders {
+				for _, path := range jaxPlugins(folder) {
+					if !yield(path) {
+						return false
+					}
+				}
+			}
+			return true
 		}
-		for _, name := range names {
-			paths = append(paths, filepath.Join(dir, name))
+		chosen := os.Getenv(pythonVariable) != ""
+		if kind == CUDA && chosen && !inPackages(pythons.all(ctx)) {
+			return
+		}
+		if kind == CUDA && own != "" && !inPackages([]string{own}) {
+			return
+		}
+		for _, dir := range dirs {
+			for _, name := range names {
+				if !yield(filepath.Join(dir, name)) {
+					return
+				}
+			}
+		}
+		if kind == CUDA && !chosen {
+			inPackages(pythons.all(ctx))
 		}
 	}
-	return paths
 }
 
 // recordSuffix is added to a plugin's name for the file that holds the checksum it was accepted with.
@@ -156,9 +224,10 @@ const recordSuffix = ".sha256"
 // verify checks that a plugin is whole and unchanged, and returns its SHA-256: a truncated file would kill the process with
 // SIGBUS when it is loaded, an altered one with SIGILL or SIGSEGV.
 //
-// A plugin that Latent pins must be that plugin to the byte. Another is compared with the checksum recorded for it when it
-// was first used, beside it or in Latent's folder; at its first use only its structure can be checked. Hashing takes 0.2 s
-// for the CPU plugin on a processor with SHA instructions.
+// A plugin that Latent pins must be that plugin to the byte, and one among a Python's packages what its wheel says, so that it
+// may be upgraded there. Another is compared with the checksum recorded in Latent's folder when it was first used; at its first
+// use only its structure can be checked. Hashing takes 0.2 s for the CPU plugin on a processor with SHA instructions, and 0.3 s
+// for those of CUDA.
 func verify(path string) (string, error) {
 	if err := complete(path); err != nil {
 		return "", err
@@ -172,11 +241,18 @@ func verify(path string) (string, error) {
 			continue
 		}
 		if p.goarch == runtime.GOARCH && got != p.plugin.sha256 {
-			return "", fmt.Errorf("plugin %s: SHA-256 is %s, want %s: it was altered; run: latent backend install --force", path, got, p.plugin.sha256)
+			return "", fmt.Errorf("plugin %s: SHA-256 is %s, want %s: it was altered; %s", path, got, p.plugin.sha256, cure(path))
 		}
 		if got == p.plugin.sha256 {
 			return got, nil
 		}
+	}
+	if w, found := wheelAround(path); found {
+		if size != w.plugin.size || got != w.plugin.sha256 {
+			return "", fmt.Errorf("plugin %s: %d bytes with SHA-256 %s, and %v has %d bytes with %s: it was altered; %s",
+				path, size, got, w, w.plugin.size, w.plugin.sha256, cure(path))
+		}
+		return got, nil
 	}
 	record, err := recordPath(path)
 	if err != nil {
@@ -198,6 +274,24 @@ func verify(path string) (string, error) {
 	}
 	return got, nil
 }
+
+// cure says how to get a whole plugin in the place of a damaged one.
+func cure(path string) string {
+	own, _ := Dir()
+	w, inWheel := wheelAround(path)
+	switch {
+	case inWheel && filepath.Dir(filepath.Dir(filepath.Dir(path))) == own:
+		return "run: latent backend install xla:cuda --from WHEEL"
+	case inWheel:
+		return fmt.Sprintf("run with its Python: pip install --force-reinstall --no-deps %s==%s", w.name, w.version)
+	case isCUDA(path):
+		return "run: latent backend install --force xla:cuda"
+	}
+	return "run: latent backend install --force"
+}
+
+// isCUDA says whether a plugin computes on NVIDIA's GPUs. go-xla tells it by the name too.
+func isCUDA(path string) bool { return strings.Contains(strings.ToLower(filepath.Base(path)), "cuda") }
 
 // recordPath is where the checksum of a plugin that is not pinned is kept: Latent's folder, under a name made from its path.
 func recordPath(path string) (string, error) {
@@ -227,11 +321,11 @@ func complete(path string) error {
 		return nil
 	}
 	if p, err := pinned(); err == nil && filepath.Base(path) == pluginName && info.Size() != p.plugin.size {
-		return fmt.Errorf("plugin %s: %d bytes, want %d: it was cut off or replaced; run: latent backend install --force", path, info.Size(), p.plugin.size)
+		return fmt.Errorf("plugin %s: %d bytes, want %d: it was cut off or replaced; %s", path, info.Size(), p.plugin.size, cure(path))
 	}
 	parsed, err := elf.NewFile(f)
 	if err != nil {
-		return fmt.Errorf("plugin %s: no shared library, or it was cut off: %w; run: latent backend install --force", path, err)
+		return fmt.Errorf("plugin %s: no shared library, or it was cut off: %w; %s", path, err, cure(path))
 	}
 	end := int64(0)
 	for _, part := range parsed.Progs {
@@ -243,7 +337,7 @@ func complete(path string) error {
 		}
 	}
 	if end > info.Size() {
-		return fmt.Errorf("plugin %s: %d bytes, its header announces %d: it was cut off; run: latent backend install --force", path, info.Size(), end)
+		return fmt.Errorf("plugin %s: %d bytes, its header announces %d: it was cut off; %s", path, info.Size(), end, cure(path))
 	}
 	want := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}[runtime.GOARCH]
 	if parsed.Type != elf.ET_DYN || want != 0 && parsed.Machine != want {

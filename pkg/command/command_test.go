@@ -3,11 +3,15 @@ package command
 import (
 	"errors"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"testing"
 
+	"github.com/gomlx/compute/dtypes"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"latent/pkg/array"
+	"latent/pkg/cache"
 	"latent/pkg/mlflow/mlflowtest"
 )
 
@@ -25,7 +29,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("GOMLX_BACKEND", "go")
 			return nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"exits": exits, "mlflow": mlflowServer(t)},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"exits": exits, "mlflow": mlflowServer(t), "sample": sample},
 	})
 }
 
@@ -47,6 +51,29 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit status %d, want %d", got, want)
 	}
+}
+
+// sample puts an entry of so many bytes into the cache of $LATENT_CACHE_DIR: sample TITLE BYTES. The variable KEY is then its key. With
+// the word hold behind them it stays open until the script ends.
+func sample(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: sample TITLE BYTES [hold]")
+	}
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	key := cache.Key(args[0])
+	w, err := cache.Cache{Dir: filepath.Join(ts.MkAbs(ts.Getenv("LATENT_CACHE_DIR")), "data")}.Create(key, dtypes.Uint8, n)
+	ts.Check(err)
+	defer w.Abort()
+	ts.Check(w.Append(array.Make(dtypes.Uint8, n)))
+	entry, err := w.Commit(args[0], nil)
+	ts.Check(err)
+	ts.Setenv("KEY", key)
+	if len(args) > 2 {
+		ts.Defer(func() { entry.Close() })
+		return
+	}
+	ts.Check(entry.Close())
 }
 
 // mlflowServer is a command that starts a server of pkg/mlflow/mlflowtest, whose address is in $MLFLOW_URI, or ends it: mlflow start [ARTIFACTS], and

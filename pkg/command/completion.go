@@ -16,6 +16,7 @@ import (
 	"latent/pkg/evaluate"
 	"latent/pkg/experiment"
 	"latent/pkg/model"
+	"latent/pkg/picture"
 	"latent/pkg/runs"
 )
 
@@ -171,6 +172,18 @@ func anyRun(_ *cobra.Command, _ []string, word string) ([]cobra.Completion, cobr
 	return words, directive
 }
 
+// cacheKeys completes keys of the cache.
+func cacheKeys(_ *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	_, entries, _ := openCache() // nothing to complete with where it fails
+	var words []cobra.Completion
+	for _, e := range entries {
+		if key := e.Key[:keyShown]; strings.HasPrefix(key, word) && !slices.Contains(args, key) {
+			words = append(words, cobra.CompletionWithDesc(key, describeEntry(e)))
+		}
+	}
+	return words, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+}
+
 // inBrief is a run in a few words.
 func inBrief(e runs.Entry) string {
 	text := string(e.State)
@@ -196,9 +209,10 @@ func complete(root *cobra.Command) {
 	}
 	for path, complete := range map[string]completer{
 		"run": keys, "config check": keys, "config show": keys, "sweep": sweepKeys, "import": configThenKeys(1, config.Complete),
-		"eval": runThenKeys, "denoise": runThenFiles, "generate": oneRun, "export": oneRun, "verify": oneRun,
+		"eval": runThenKeys, "denoise": runThenFiles, "encode": runThenFiles, "decode": runThenFiles, "generate": oneRun, "export": oneRun, "verify": oneRun,
 		"runs show": oneRun, "runs rm": anyRun, "diff": anyRun, "track sync": anyRun, "runs list": folders, "runs gc": folders,
 		"sweep status": folders, "sweep best": folders, "sweep resume": folders, "sweep rerun": folders, "sweep export": folders,
+		"data cache clear": cacheKeys,
 	} {
 		find(root, path).ValidArgsFunction = complete
 	}
@@ -209,6 +223,7 @@ func complete(root *cobra.Command) {
 	completeFlag(find(root, "generate"), "show", append(slices.Clone(evaluate.Pictures), "all")...)
 	completeFlag(find(root, "generate"), "sampler", experiment.Samplers()...)
 	completeFlag(find(root, "denoise"), "fit", "tile", "resize")
+	completeFlag(find(root, "denoise"), "format", picture.Writes()...)
 	completeFlag(find(root, "sweep"), "launcher", "local", "slurm")
 	completeFlag(find(root, "sweep resume"), "launcher", "local", "slurm")
 	completeFlag(find(root, "runs list"), "state", states...)

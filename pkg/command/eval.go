@@ -1,6 +1,8 @@
 package command
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"latent/pkg/experiment"
@@ -8,30 +10,37 @@ import (
 )
 
 func newEval(c *console) *cobra.Command {
-	var data string
+	var data, damaged string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "eval RUN [key=value …]",
 		Short: "Measure a run's model on its test images or on others",
-		Long: `Eval measures the model of a run: on the run's own test images, or on the pictures of a folder, all of them, scaled to the
-model's size. Overrides change the config for the measurement, such as corrupt.noise_factor=0.5. evaluate.generated=10000 scores
-what the model generates, evaluate.probe=true what a linear classifier reads from its codes; with --data, neither is measured.`,
+		Long: `Eval measures the model of a run: on the run's own test samples, or on all pictures of a folder, scaled to the model's size, or
+all rows of a file. Overrides change the config for the measurement, such as corrupt.noise_factor=0.5. evaluate.generated=10000 scores
+what the model generates, evaluate.probe=true what a linear classifier reads from its codes; with --data, neither is measured.
+With --damaged DIR, the samples are also written as the model was given them, so that other methods can be measured on the same:
+00001-damaged.npy and 00001-clean.npy, float32 in the data's units.`,
 		Example: "  latent eval runs/mnist-denoise/2026-11-24T10-15-30-7f3a --data photos corrupt.noise_factor=0.5",
 		Args:    cobra.MinimumNArgs(1),
 	}
-	cmd.Flags().StringVar(&data, "data", "", "folder with pictures, instead of the run's test images")
+	cmd.Flags().StringVar(&data, "data", "", "folder with pictures, or file of a table or an array, instead of the run's test samples")
+	cmd.Flags().StringVar(&damaged, "damaged", "", "folder for the samples as the model is given them, and clean ones, as .npy files")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the figures as JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		options := experiment.Options{Log: c.stderr, Terminal: c.terminal()}
-		run, err := pathOf(args[0])
-		if err != nil {
-			return err
-		}
-		trained, err := experiment.Open(cmd.Context(), run, args[1:], options)
+		trained, err := openRun(cmd.Context(), args[0], args[1:], options)
 		if err != nil {
 			return err
 		}
 		defer trained.Close()
+		if damaged != "" {
+			if err := canWrite(damaged); err != nil {
+				return experiment.InputError{Err: fmt.Errorf("write to the folder %s: %w; choose another with --damaged", damaged, err)}
+			}
+			if err := trained.WriteDamaged(cmd.Context(), data, damaged, options); err != nil {
+				return err
+			}
+		}
 		result, images, err := trained.Evaluate(cmd.Context(), data, options)
 		if err != nil || !asJSON {
 			return err

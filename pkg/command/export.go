@@ -145,12 +145,22 @@ func metadata(t *experiment.Trained) ([][2]string, error) {
 		{"width", strconv.Itoa(t.Image.Width)},
 		{"channels", strconv.Itoa(t.Image.Channels)},
 	}
-	if len(t.Manifest.Data.Classes) > 0 {
-		classes, err := json.Marshal(t.Manifest.Data.Classes)
+	described := map[string]any{}
+	if classes := t.Manifest.Data.Classes; len(classes) > 0 {
+		described["classes"] = classes
+	}
+	if features := t.Manifest.Data.Features; features != nil {
+		described["features"] = features
+	}
+	if s := t.Manifest.Data.Scale; s != nil {
+		described["scale"] = s
+	}
+	for _, key := range slices.Sorted(maps.Keys(described)) {
+		text, err := json.Marshal(described[key])
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, [2]string{"classes", string(classes)})
+		list = append(list, [2]string{key, string(text)})
 	}
 	return append(list, [2]string{"latent_version", experiment.Version()}), nil
 }

@@ -17,6 +17,7 @@ import (
 	"latent/pkg/evaluate"
 	"latent/pkg/experiment"
 	"latent/pkg/report"
+	"latent/pkg/table"
 )
 
 func newGenerate(c *console) *cobra.Command {
@@ -36,7 +37,7 @@ func newGenerate(c *console) *cobra.Command {
   all            all of these that the model has
 
 The pictures are saved in the run's folder, and its report is written again with them; with -o, the picture is saved there
-instead.
+instead, or the samples themselves, in the data's own units, in a file that ends in .csv, .tsv, .parquet, .npy or .npz.
 
 Samples come from the standard normal distribution that a vae is trained for (--sampler prior), from the flow that a model
 learned beside its codes (flow), or from a Gaussian mixture that is fitted to the codes of training images (mixture), which
@@ -53,14 +54,14 @@ makes a sampler of every autoencoder.`,
 	cmd.Flags().IntVar(&d.Components, "components", d.Components, "of the mixture")
 	cmd.Flags().StringVar(&d.Class, "class", "", "label of the images, by name or number, for a model that is given labels; samples have all in turn without it")
 	cmd.Flags().StringVar(&ends, "between", "", "two test images, such as 3,18: ends of the interpolation; the traversal starts from the first")
-	cmd.Flags().StringVarP(&out, "output", "o", "", "file for the picture, instead of the run's folder")
+	cmd.Flags().StringVarP(&out, "output", "o", "", "file for the picture or the samples, instead of the run's folder")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the paths of the pictures as JSON")
 	cmd.Flags().BoolVar(&force, "force", false, "write over the file of --output where there is one")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var err error
 		switch {
-		case out != "" && filepath.Ext(out) != ".png":
-			return usageError{fmt.Errorf("--output=%s: want a name that ends in .png", out)}
+		case out != "" && filepath.Ext(out) != ".png" && (show != "samples" || !slices.Contains(table.Writes(), filepath.Ext(out))):
+			return usageError{fmt.Errorf("--output=%s: want a name that ends in .png, or of samples in %s", out, strings.Join(table.Writes(), ", "))}
 		case out == "" && force:
 			return usageError{errors.New("--force is for a file of --output; pictures in the run's folder are replaced anyway")}
 		case d.Images < 1 || d.Images > 10000:
@@ -83,11 +84,7 @@ makes a sampler of every autoencoder.`,
 			return experiment.InputError{Err: err}
 		}
 		options := experiment.Options{Log: c.stderr, Terminal: c.terminal()}
-		run, err := pathOf(args[0])
-		if err != nil {
-			return err
-		}
-		trained, err := experiment.Open(cmd.Context(), run, nil, options)
+		trained, err := openRun(cmd.Context(), args[0], nil, options)
 		if err != nil {
 			return err
 		}
@@ -111,7 +108,7 @@ makes a sampler of every autoencoder.`,
 		if err != nil || !asJSON {
 			return err
 		}
-		drawn := generatedJSON{Run: run}
+		drawn := generatedJSON{Run: trained.Run.Path}
 		for _, name := range names {
 			path := cmp.Or(out, trained.Run.PicturePath(name))
 			drawn.Pictures = append(drawn.Pictures, drawnJSON{Show: name, Path: path})
@@ -182,6 +179,17 @@ func checkFree(out string, force bool) error {
 
 // drawTo saves a picture in a file.
 func drawTo(ctx context.Context, c *console, trained *experiment.Trained, name string, d experiment.Drawing, options experiment.Options, out string, force bool) error {
+	if filepath.Ext(out) != ".png" {
+		samples, err := trained.Generate(ctx, d.Generation, options)
+		if err != nil {
+			return err
+		}
+		if err := table.Write(out, samples.Features, samples.Values, append([]int{samples.Len()}, samples.Dims()...)...); err != nil {
+			return experiment.InputError{Err: err}
+		}
+		fmt.Fprintf(c.stderr, "samples  %s\n", out)
+		return nil
+	}
 	png, err := trained.Draw(ctx, name, d, options)
 	if err != nil {
 		return err

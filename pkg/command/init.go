@@ -2,10 +2,13 @@ package command
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,31 +16,55 @@ import (
 	"latent/configs"
 	"latent/pkg/config"
 	"latent/pkg/experiment"
+	"latent/pkg/starter"
 )
 
 func newInit(c *console) *cobra.Command {
 	var kind, from string
+	var data []string
 	var force bool
 	cmd := &cobra.Command{
 		Use:   "init [FILE]",
 		Short: "Write a config to begin with, its keys explained",
 		Long: `Init writes a config with the keys that a beginner changes, each with its default and what it means, to experiment.yaml unless
-another file is given. With --from, it is one of those that docs/results.md has the figures of, and every one of which runs as it is.`,
-		Example: "  latent init my-vae.yaml --kind vae\n  latent init denoise.yaml --from mnist/denoise",
-		Args:    cobra.MaximumNArgs(1),
+another file is given. With --from, it is one of those that docs/results.md has the figures of, and every one of which runs as it is.
+
+With --data, it is one for your own data: a folder of pictures, or a table (.csv, .tsv, .parquet, .arrow, .feather, .npy, .npz). Init
+looks at some of it, chooses size, colour, scale, columns, model and training by that, writes what it saw as comments, and changes
+nothing. Give the option again for more folders or files, and patterns in quotes: --data "scans/2026-*/*.tif".`,
+		Example: "  latent init --data photos\n  latent init sensors.yaml --data sensors.csv\n" +
+			"  latent init my-vae.yaml --kind vae\n  latent init denoise.yaml --from mnist/denoise",
+		Args: cobra.ArbitraryArgs,
 	}
-	cmd.Flags().StringVar(&kind, "kind", "dense", "kind of the model")
+	cmd.Flags().StringVar(&kind, "kind", "dense", "kind of the model; with --data, what fits unless one is given")
+	cmd.Flags().StringArrayVar(&data, "data", nil, "a folder of pictures, a table, or a pattern in quotes: write a config that fits")
 	cmd.Flags().StringVar(&from, "from", "", "copy a config that comes with Latent: "+strings.Join(configNames(), ", "))
 	cmd.Flags().BoolVar(&force, "force", false, "write over the file where there is one")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 1 {
+			if data == nil {
+				return argsError(cmd, args)
+			}
+			return usageError{fmt.Errorf("%d arguments beside --data, want at most the config's name; put a pattern in quotes: --data \"photos/*.png\"", len(args))}
+		}
 		file := "experiment.yaml"
 		if len(args) > 0 {
 			file = args[0]
 		}
 		var text []byte
 		var err error
+		chosen := cmd.Flags().Changed("kind")
 		switch {
-		case from != "" && cmd.Flags().Changed("kind"):
+		case data != nil && from != "":
+			return usageError{errors.New("--from has its data; leave --data out")}
+		case data != nil && !slices.Contains([]string{".yaml", ".yml"}, strings.ToLower(filepath.Ext(file))):
+			return usageError{fmt.Errorf("%q is not the name of a config, which ends in .yaml; a pattern of --data stands in quotes", file)}
+		case data != nil:
+			if _, err := os.Lstat(file); err == nil && !force {
+				return taken(file) // before the data is read
+			}
+			return c.initFor(cmd.Context(), data, file, map[bool]string{true: kind}[chosen], force)
+		case from != "" && chosen:
 			return usageError{errors.New("--from has its kind; leave --kind out")}
 		case from != "":
 			text, err = shipped(from)
@@ -47,17 +74,50 @@ another file is given. With --from, it is one of those that docs/results.md has 
 		if err != nil {
 			return usageError{err}
 		}
-		err = writeNew(file, text, force)
-		if errors.Is(err, os.ErrExist) {
-			err = fmt.Errorf("%s is there already; choose another file, or write over it with --force", file)
-		}
-		if err != nil {
-			return experiment.InputError{Err: err}
-		}
-		fmt.Fprintf(c.stderr, "config   %s\nrun it   %s run %s\n", file, program(), file)
-		return nil
+		return c.writeConfig(file, text, force)
 	}
 	return cmd
+}
+
+// initFor writes a config that fits data.
+func (c *console) initFor(ctx context.Context, data []string, file, kind string, force bool) error {
+	made, err := starter.Write(ctx, data, starter.Options{Kind: kind})
+	if err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		return experiment.InputError{Err: err}
+	}
+	for _, line := range made.Seen {
+		fmt.Fprintln(c.stderr, line)
+	}
+	return c.writeConfig(file, made.Text, force)
+}
+
+// taken is the error of a config that is there already.
+func taken(file string) error {
+	return experiment.InputError{Err: fmt.Errorf("%s is there already; choose another file, or write over it with --force", file)}
+}
+
+// writeConfig writes a config, and says how to run it.
+func (c *console) writeConfig(file string, text []byte, force bool) error {
+	err := writeNew(file, text, force)
+	if errors.Is(err, os.ErrExist) {
+		return taken(file)
+	}
+	if err != nil {
+		return experiment.InputError{Err: err}
+	}
+	fmt.Fprintf(c.stderr, "config   %s\nrun it   %s run %s\n", file, program(), word(file))
+	return nil
+}
+
+// word is a path as one word of a shell.
+func word(path string) string {
+	if !strings.ContainsAny(path, " \t\n'\"$&();<>|*?[]{}#~!`\\") {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
 // configNames lists the configs that come with Latent: "mnist/denoise".

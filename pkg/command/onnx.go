@@ -15,7 +15,7 @@ func exportONNX(t *experiment.Trained) (exported, error) {
 		return exported{}, err
 	}
 	made, err := onnx.Export(onnx.Source{
-		Model: t.Experiment.Model, Image: t.Image, Weights: t.Weights, Version: experiment.Version(), Metadata: described,
+		Model: t.Experiment.Model, Image: t.Image, Weights: t.Weights, Version: experiment.Version(), Scale: t.Like().Scale, Metadata: described,
 	})
 	if kind := (onnx.KindError{}); errors.As(err, &kind) {
 		return exported{}, experiment.InputError{Err: t.Experiment.Problem("model.kind", "%s", kind.Reason)}

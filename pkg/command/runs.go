@@ -2,6 +2,7 @@ package command
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -59,6 +60,15 @@ func pathOf(name string) (string, error) {
 	}
 	entry, err := findRun(name)
 	return entry.Path, err
+}
+
+// openRun opens the run that an argument names, for use.
+func openRun(ctx context.Context, name string, overrides []string, options experiment.Options) (*experiment.Trained, error) {
+	run, err := pathOf(name)
+	if err != nil {
+		return nil, err
+	}
+	return experiment.Open(ctx, run, overrides, options)
 }
 
 // listRuns returns the runs below the folder that the arguments name, or below runs/.
@@ -260,13 +270,13 @@ func printEntries(c *console, entries []runs.Entry, extra string) error {
 	return table.Flush()
 }
 
-// table is columns of text on standard output.
-type table struct{ *tabwriter.Writer }
+// columns are columns of text on standard output.
+type columns struct{ *tabwriter.Writer }
 
-func newTable(c *console) table { return table{tabwriter.NewWriter(c.stdout, 0, 8, 2, ' ', 0)} }
+func newTable(c *console) columns { return columns{tabwriter.NewWriter(c.stdout, 0, 8, 2, ' ', 0)} }
 
 // row writes a line. Text comes from files, and may have anything in it.
-func (t table) row(cells ...string) {
+func (t columns) row(cells ...string) {
 	for i, cell := range cells {
 		cells[i] = printable(cell)
 	}

@@ -20,7 +20,7 @@ func exportSafetensors(t *experiment.Trained) (exported, error) {
 	if err != nil {
 		return exported{}, err
 	}
-	about := map[string]string{"pixels": "byte / 127.5 - 1"}
+	about := map[string]string{"pixels": t.Like().Scale.String()}
 	for _, pair := range described {
 		about[pair[0]] = pair[1]
 	}

@@ -42,7 +42,7 @@ func TestComplete(t *testing.T) {
 		{vae, "", "model.beta", "model.beta= model.beta_warmup="},
 		{vae, "model={kind: dense}", "model.beta", ""},
 		{vae, "model={kind: dense}", "model.tie", "model.tied="},
-		{vae, "", "model.kind=d", "model.kind=dense"},
+		{vae, "", "model.kind=den", "model.kind=dense"},
 		{vae, "", "model.encoder=", "model.encoder=[400,400]"},
 		{vae, "", "model=", ""},
 		{vae, "", "corrupt.", "corrupt.0. corrupt.1."},

@@ -20,6 +20,7 @@ import (
 	"latent/pkg/dataset"
 	"latent/pkg/evaluate"
 	"latent/pkg/model"
+	"latent/pkg/scale"
 )
 
 // TestBadConfigs holds the words of every error: testdata/bad has a file for each subject.
@@ -170,7 +171,7 @@ train: {epochs: 3}
 		"corrupt=[]":                 func(e *Experiment) (got, want any) { return len(e.Corrupt), 0 },
 		"corrupt=[{kind: gaussian}]": func(e *Experiment) (got, want any) { return e.Corrupt.Caption(), "gaussian 0.3" },
 		"data.dataset=glyphs": func(e *Experiment) (got, want any) { // keeps the key that both have
-			return e.Data.(*dataset.Glyphs).Holdout, dataset.Holdout{Validation: 100}
+			return e.Data.(*dataset.Glyphs).Holdout, dataset.Holdout{Validation: 100, Resident: "auto"}
 		},
 		"name=other": func(e *Experiment) (got, want any) { return e.DatasetName() + e.Name, "mnistother" },
 	} {
@@ -299,6 +300,7 @@ func settle(e *Experiment) {
 		e.Train.Loss = "mse"
 	}
 	e.Train.LossOn = "all"
+	e.Corrupt = slices.DeleteFunc(e.Corrupt, func(c corrupt.Corruption) bool { return corrupt.Chain{c}.TrainingOnly() })
 	for _, corruption := range slices.Concat(e.Corrupt, e.Evaluate.Corrupt) {
 		if mark, ok := corruption.(*corrupt.Watermark); ok {
 			mark.Image, mark.Texts = "", append(mark.Texts, "x")
@@ -321,7 +323,13 @@ func settle(e *Experiment) {
 	}
 	switch data := e.Data.(type) {
 	case *dataset.Folder:
-		data.Dir += "pictures"
+		data.Dir, data.Augment = []string{"pictures"}, nil
+		data.Target, data.TestTarget, data.Scale.Open = nil, nil, false
+		data.Scale.Kind, data.Scale.Low, data.Scale.High = "percentile", 10, 90
+	case *dataset.Table:
+		data.Files = append(data.Files, "rows.csv")
+		data.Target, data.TestTarget = nil, nil
+		data.Scale = scale.Options{Kind: "range", Low: 10, High: 90}
 	case *dataset.IDX:
 		data.Validation %= 60000
 	case *dataset.Glyphs:
@@ -337,7 +345,7 @@ func TestYAMLOfUnknownKind(t *testing.T) {
 	e := Default()
 	e.Corrupt = corrupt.Chain{struct{ corrupt.Corruption }{}}
 	_, err := e.YAML()
-	if err == nil || !strings.Contains(err.Error(), "corrupt: struct { corrupt.Corruption } is not one of the kinds blur, ") {
+	if err == nil || !strings.Contains(err.Error(), "corrupt: struct { corrupt.Corruption } is not one of the kinds blind-spot, ") {
 		t.Errorf("error %v", err)
 	}
 }

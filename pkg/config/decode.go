@@ -80,6 +80,11 @@ func (d *decoder) value(key string, at place, node *yaml.Node, f field, into ref
 		d.mapping(key+".0", node, fieldsOf(f.typ.Elem()), nil, into.Index(0))
 	case f.isSections() && node.Kind == yaml.ScalarNode:
 		mismatch(fmt.Sprintf("; write {%s: %s}", fieldsOf(f.typ.Elem())[0].name, shorten(node.Value)))
+	case f.single && node.Kind == yaml.ScalarNode:
+		into.Set(reflect.MakeSlice(f.typ, 1, 1))
+		if !setScalar(node, f.element(), into.Index(0)) {
+			mismatch(cure(node, f.element()))
+		}
 	case f.typ.Kind() == reflect.Slice:
 		d.list(key, at, node, f, into)
 	case f.typ.Kind() == reflect.Struct && node.Kind == yaml.MappingNode:

@@ -38,9 +38,10 @@ func TestDifferences(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"corrupt | <nil> | <nil> | [{kind: gaussian, noise_factor: 0.3, clip: true}, {kind: masking, probability: 0.5, patch: 1, value: -1}]",
+		"corrupt | <nil> | <nil> | [{kind: gaussian, noise_factor: 0.3, sigma: 0, clip: true}, {kind: masking, probability: 0.5, patch: 1, value: -1}]",
 		"corrupt.kind | gaussian | gaussian | <nil>",
 		"corrupt.noise_factor | 0.3 | [0.1, 0.5] | <nil>",
+		"corrupt.sigma | 0 | 0 | <nil>",
 		"corrupt.clip | true | true | <nil>",
 		"model.encoder | [256, 64] | [256, 64] | [128, 64]",
 		"output.dir | runs | x | runs",

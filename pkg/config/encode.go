@@ -92,6 +92,8 @@ func encode(f field, v reflect.Value) (*yaml.Node, error) {
 		return encodeKind(f, v)
 	case f.isChain() && v.Len() == 1:
 		return encodeKind(f.element(), v.Index(0))
+	case f.single && v.Len() == 1:
+		return encode(f.element(), v.Index(0))
 	case f.typ.Kind() == reflect.Struct:
 		return encodeStruct(v)
 	case f.isRange() && v.Index(0).Float() == v.Index(1).Float():

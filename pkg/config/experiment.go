@@ -124,7 +124,16 @@ func (e *Experiment) check(report func(problem string, keys ...string)) {
 		report("damaged needs a corruption that leaves other pixels as they are, such as masking or watermark; change corrupt, or leave loss_on out",
 			"train.loss_on", "corrupt")
 	}
-	if t.LossOn == "damaged" && !e.Measured().Local() {
+	noisyAlone := e.Corrupt.TrainingOnly() && !e.pairs() // without clean pictures
+	if noisyAlone && t.LossOn != "damaged" {
+		report("blind-spot hides pixels for the loss to ask for; without train.loss_on: damaged, it asks for those that the model sees, noise and all; write it",
+			"corrupt", "train.loss_on")
+	}
+	if noisyAlone && e.Data.ValidationImages() > 0 && (e.Evaluate.Weights == "best" || t.EarlyStopping > 0) {
+		report("the pictures held out for validation are noisy themselves, and the least loss on them is that of a model that leaves the noise; write evaluate.weights: last, without train.early_stopping",
+			"evaluate.weights", "train.early_stopping", "corrupt")
+	}
+	if t.LossOn == "damaged" && !e.Measured().Local() && !e.Corrupt.TrainingOnly() {
 		report("train.loss_on: damaged needs a corruption here too that leaves other pixels as they are; change one of them",
 			"evaluate.corrupt", "train.loss_on")
 	}
@@ -178,10 +187,39 @@ func (e *Experiment) check(report func(problem string, keys ...string)) {
 		report(fmt.Sprintf("%d devices see a part of each batch, and %s looks across all of it; write 1, or change it", t.Devices, key),
 			"train.devices", key)
 	}
+	if e.Corrupt.Collective() && t.Devices > 1 {
+		report(fmt.Sprintf("%d devices see a part of each batch, and swap takes values from all of it; write 1, or change corrupt", t.Devices),
+			"train.devices", "corrupt")
+	}
+	if scaled, ok := e.Data.(dataset.Scaled); ok && scaled.ScaleOptions().Open && e.Model.OutputActivation() != "linear" {
+		report(fmt.Sprintf("values beyond low and high stay what they are, and model.output: %s ends at -1 and 1; write model.output: linear, or leave open out",
+			e.Model.OutputActivation()), "data.scale.open", "model.output")
+	} else if ok && scaled.ScaleOptions().Kind == "standardise" && e.Model.OutputActivation() != "linear" {
+		cure := "write model.output: linear, or data.scale.kind: range"
+		_, table := e.Data.(*dataset.Table)
+		if _, pictorial := e.Model.(model.Pictorial); table && pictorial {
+			cure = "this kind is for arrays of pictures, which want data.scale.kind: range; for rows of features take dense, vae, rae, wae, vqvae or flow"
+		}
+		report(fmt.Sprintf("standardise has no ends, and model.output: %s ends at -1 and 1; %s", e.Model.OutputActivation(), cure),
+			"data.scale.kind", "model.output")
+	}
+	if t.Group == "batched" && t.Devices > 1 {
+		report(fmt.Sprintf("runs on %d devices take turns; write auto, or train.devices: 1", t.Devices), "train.group", "train.devices")
+	}
 	if images := e.Data.TrainImages(); images > 0 && t.BatchSize > images {
 		report(fmt.Sprintf("a batch of %d images, but there are only %d to train on; lower it", t.BatchSize, images),
 			"train.batch_size", "data")
 	}
+}
+
+// pairs says that the training samples have targets of their own.
+func (e *Experiment) pairs() bool {
+	source, ok := e.Data.(dataset.Paired)
+	if !ok {
+		return false
+	}
+	training, _ := source.Targets()
+	return training
 }
 
 // Measured is the corruption that the model is measured with: evaluate.corrupt, or without it that of training, as held-out images

@@ -26,7 +26,8 @@ type field struct {
 	minimum, maximum, above, below float64 // -Inf or +Inf where there is no bound
 	enum                           []string
 	pattern                        *regexp.Regexp
-	minItems, maxItems             int // -1 where there is no bound
+	minItems, maxItems             int  // -1 where there is no bound
+	single                         bool // of a list: one element may stand for it
 }
 
 // fieldsOf lists the keys of a struct, in its order. The list is shared: it is not to be changed.
@@ -77,7 +78,7 @@ func newField(name string, flow bool, owner reflect.Type, f reflect.StructField)
 		kindKey: f.Tag.Get("kind"),
 		minimum: number("min", math.Inf(-1)), maximum: number("max", math.Inf(1)),
 		above: number("above", math.Inf(-1)), below: number("below", math.Inf(1)),
-		minItems: int(number("minitems", -1)), maxItems: int(number("maxitems", -1)),
+		minItems: int(number("minitems", -1)), maxItems: int(number("maxitems", -1)), single: f.Tag.Get("single") != "",
 	}
 	if enum := f.Tag.Get("enum"); enum != "" {
 		described.enum = strings.Split(enum, ",")
@@ -91,7 +92,7 @@ func newField(name string, flow bool, owner reflect.Type, f reflect.StructField)
 // element describes the elements of a list, or the ends of a range.
 func (f field) element() field {
 	f.typ = f.typ.Elem()
-	f.name, f.minItems, f.maxItems = "", -1, -1
+	f.name, f.minItems, f.maxItems, f.single = "", -1, -1, false
 	return f
 }
 
@@ -144,7 +145,11 @@ func (f field) want() string {
 		case f.maxItems >= 0:
 			count = fmt.Sprintf("at most %d ", f.maxItems)
 		}
-		return "a list of " + count + f.element().wantScalar(true)
+		list := "a list of " + count + f.element().wantScalar(true)
+		if f.single {
+			return f.element().wantScalar(false) + "; or " + list
+		}
+		return list
 	}
 	return f.wantScalar(false)
 }

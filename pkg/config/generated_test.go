@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "rewrite the generated and golden files"
 
 // TestGenerated holds docs.go, the schema and the reference against the structs; go generate rewrites them.
 func TestGenerated(t *testing.T) {
-	comments := structComments(t, ".", "../corrupt", "../dataset", "../evaluate", "../model", "../search", "../train")
+	comments := structComments(t, ".", "../corrupt", "../dataset", "../evaluate", "../model", "../scale", "../search", "../train")
 	compare(t, "docs.go", docsFile(t, comments))
 	docs = comments // so that one go generate updates all three
 	compare(t, "../../docs/experiment.schema.json", Schema())

@@ -32,6 +32,7 @@ import (
 //	enum:"a,b"           text                    what may be written
 //	pattern:"^[a-z]+$"   text                    a regular expression that it matches
 //	minitems, maxitems   lists                   the number of elements; the other tags are those of the elements
+//	single:"yes"         lists                   one element may be written without the brackets
 //	strength:"yes"       numbers                 an input of the program: see [corrupt.Corruption] and [model.Numbered]
 //
 // Fields are bool, string, int, int64, float64, lists of those, structs, or [corrupt.Range]. What the tags cannot say, a method
@@ -141,7 +142,7 @@ func (t kindTable) mistake(kind any) string {
 	if other, found := t.kindOf(kind); found {
 		return fmt.Sprintf("it makes a %T, as %s does: a config is written back by the type; give it one of its own", kind, other)
 	}
-	if problem := structMistake(value.Type().Elem()); problem != "" {
+	if problem := structMistake(value.Type().Elem(), reserved()); problem != "" {
 		return problem
 	}
 	d := newDecoder("", nil, nil)
@@ -163,9 +164,14 @@ func (t kindTable) mistake(kind any) string {
 	return ""
 }
 
-// structMistake says what is wrong with the fields and the tags of a struct that a config is to fill, "" where nothing is.
-func structMistake(t reflect.Type) string {
-	keys := map[string]string{"kind": "what chooses the kind", "dataset": "what chooses the dataset"}
+// reserved are the keys of a kind's section that are none of its fields', and whose they are.
+func reserved() map[string]string {
+	return map[string]string{"kind": "what chooses the kind", "dataset": "what chooses the dataset"}
+}
+
+// structMistake says what is wrong with the fields and the tags of a struct that a config is to fill, "" where nothing is. keys are
+// those that its section has already, by what they are for.
+func structMistake(t reflect.Type, keys map[string]string) string {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, option, _ := strings.Cut(f.Tag.Get("yaml"), ",")
@@ -178,7 +184,7 @@ func structMistake(t reflect.Type) string {
 		case !f.IsExported():
 			continue
 		case option == "inline" && f.Type.Kind() == reflect.Struct:
-			if problem := structMistake(f.Type); problem != "" {
+			if problem := structMistake(f.Type, reserved()); problem != "" {
 				return problem
 			}
 			for _, inner := range fieldsOf(f.Type) {
@@ -204,7 +210,7 @@ func structMistake(t reflect.Type) string {
 		switch element.Kind() {
 		case reflect.Bool, reflect.String, reflect.Int, reflect.Int64, reflect.Float64:
 		case reflect.Struct:
-			if problem := structMistake(element); problem != "" {
+			if problem := structMistake(element, map[string]string{}); problem != "" {
 				return problem
 			}
 		default:

@@ -115,10 +115,19 @@ func writeTable(text *strings.Builder, section string, fields []field, defaults 
 		return
 	}
 	text.WriteString("\n| key | default | allowed | meaning |\n| --- | --- | --- | --- |\n")
+	var sections []field
 	for _, f := range fields {
+		if f.typ.Kind() == reflect.Struct && !f.isMapping() {
+			sections = append(sections, f)
+			continue
+		}
 		meaning := strings.Join(strings.Fields(f.description()), " ")
 		fmt.Fprintf(text, "| `%s` | %s | %s | %s |\n", join(section, f.name), defaultText(f, defaults.FieldByIndex(f.index)),
 			cell(f.want()), cell(meaning))
+	}
+	for _, f := range sections {
+		fmt.Fprintf(text, "\n%s: %s\n", join(section, f.name), f.description())
+		writeTable(text, join(section, f.name), fieldsOf(f.typ), defaults.FieldByIndex(f.index))
 	}
 }
 

@@ -125,6 +125,9 @@ func (f field) schema(defaults reflect.Value) object {
 		if f.maxItems >= 0 {
 			list["maxItems"] = f.maxItems
 		}
+		if f.single {
+			return object{"oneOf": []object{f.element().scalarSchema(), list}}
+		}
 		return list
 	}
 	scalar := f.scalarSchema()

@@ -94,7 +94,8 @@ type Sweep struct {
 
 // Objective is a metric that is to become best.
 type Objective struct {
-	// Metric is val_loss, val_psnr, val_ssim, val_gain (val_psnr less that of the corrupted images, in dB), val_terms.NAME or
+	// Metric is val_loss, val_psnr, val_ssim, val_gain (val_psnr less that of the corrupted images, in dB), val_explained_variance (of
+	// tables), val_terms.NAME or
 	// train_loss, of the epoch whose weights count; test.NAME or generated.SAMPLER.NAME, a figure of the test images as in the
 	// manifest; parameters, the model's number of them; or train_seconds.
 	Metric string `yaml:"metric"`
@@ -108,7 +109,7 @@ func (o Objective) Maximize() bool {
 	if o.Direction != "" {
 		return o.Direction == "max"
 	}
-	return slices.ContainsFunc([]string{"psnr", "ssim", "gain", "accuracy", "precision", "recall", "elbo", "perplexity", "active_units"}, func(word string) bool {
+	return slices.ContainsFunc([]string{"psnr", "ssim", "explained", "gain", "accuracy", "precision", "recall", "elbo", "perplexity", "active_units"}, func(word string) bool {
 		return strings.Contains(o.Metric, word)
 	})
 }
@@ -284,7 +285,7 @@ func (s *Sweep) check(d *decoder, path string) {
 
 // metricNames are the metrics whose names are fixed, and metricSections the beginnings of the others'.
 var (
-	metricNames    = []string{"val_loss", "val_psnr", "val_ssim", "val_gain", "train_loss", "parameters", "train_seconds"}
+	metricNames    = []string{"val_loss", "val_psnr", "val_ssim", "val_gain", "val_explained_variance", "train_loss", "parameters", "train_seconds"}
 	metricSections = []string{"val_terms.", "test.", "generated."}
 )
 

@@ -18,6 +18,9 @@ type Blur struct {
 // Strengths returns sigma.
 func (c *Blur) Strengths() []float32 { return Ends(c.Sigma) }
 
+// Pictorial says that vectors have nothing for it.
+func (*Blur) Pictorial() {}
+
 // Caption returns for example "blur 1.5".
 func (c *Blur) Caption() string { return "blur " + c.Sigma.String() }
 

@@ -11,6 +11,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 
 	"latent/pkg/random"
+	"latent/pkg/scale"
 )
 
 // Chain is a list of corruptions, applied in order. The empty chain leaves images as they are.
@@ -54,16 +55,50 @@ func (c Chain) Apply(x *Node, strengths []*Node, key random.Key) *Node {
 	return x
 }
 
+// In returns the chain for values of a scale. Where that is open, nothing is kept within its ends, and the ends that values are set
+// to lie at three.
+func (c Chain) In(s scale.Scale) Chain {
+	if !s.Open {
+		return c
+	}
+	other := slices.Clone(c)
+	for i, corruption := range c {
+		if ended, ok := corruption.(Ended); ok {
+			other[i] = ended.Open()
+		}
+	}
+	return other
+}
+
+// Collective says that a corruption of the chain takes values from other samples of a batch.
+func (c Chain) Collective() bool {
+	return slices.ContainsFunc(c, func(corruption Corruption) bool {
+		_, collective := corruption.(Collective)
+		return collective
+	})
+}
+
 // HeldOut returns the chain for held-out images: with the variation that a corruption keeps from training, such as other
-// words of a watermark. It has the strengths of c.
+// words of a watermark, and without what is [TrainingOnly].
 func (c Chain) HeldOut() Chain {
 	other := slices.Clone(c)
 	for i, corruption := range c {
+		if _, training := corruption.(TrainingOnly); training {
+			other[i] = &None{} // so that the others keep their draws
+		}
 		if varied, ok := corruption.(HeldOut); ok {
 			other[i] = varied.HeldOut()
 		}
 	}
 	return other
+}
+
+// TrainingOnly says that a corruption of the chain is.
+func (c Chain) TrainingOnly() bool {
+	return slices.ContainsFunc(c, func(corruption Corruption) bool {
+		_, training := corruption.(TrainingOnly)
+		return training
+	})
 }
 
 // Local says that each corruption of the chain changes some pixels and leaves the others as they are; see [Chain.Mask].
@@ -80,9 +115,34 @@ func (c Chain) Local() bool {
 // Mask returns 1 for each pixel that Apply with these strengths and this key changes in some image, by half a byte's step
 // or more, and 0 for the others: [batch, height, width, 1]. Only the shape of x counts.
 //
-// It is where black becomes other than black or white other than white: a corruption that is [Chain.Local] sets a pixel, or
-// blends it with something, and cannot have both as they were.
+// A corruption that is [Masked] says itself where. Of the others together, it is where black becomes other than black or white other
+// than white: a corruption that is [Chain.Local] sets a pixel, or blends it with something, and cannot have both as they were.
 func (c Chain) Mask(x *Node, strengths []*Node, key random.Key) *Node {
+	others := slices.Clone(c)
+	var left []*Node // strengths of the others
+	var masks []*Node
+	for i, corruption := range c {
+		n := len(corruption.Strengths())
+		if masked, ok := corruption.(Masked); ok {
+			masks = append(masks, masked.Mask(x, strengths[:n], key.Child(i)))
+			others[i] = &None{} // so that the others keep their draws
+		} else {
+			left = append(left, strengths[:n]...)
+		}
+		strengths = strengths[n:]
+	}
+	if len(masks) == 0 || !others.Identity() {
+		masks = append(masks, others.changes(x, left, key))
+	}
+	mask := masks[0]
+	for _, other := range masks[1:] {
+		mask = Max(mask, other)
+	}
+	return mask
+}
+
+// changes is Mask by what becomes of black and of white.
+func (c Chain) changes(x *Node, strengths []*Node, key random.Key) *Node {
 	changed := ZerosLike(x)
 	for _, grey := range []float64{-1, 1} {
 		image := AddScalar(ZerosLike(x), grey)

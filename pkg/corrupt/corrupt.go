@@ -47,12 +47,36 @@ type Corruption interface {
 // those alone. [Chain.Local] asks for it.
 type Local interface{ Local() }
 
+// Masked is a [Local] corruption that tells the pixels by itself, for they may become what they were: black and white pictures do not
+// show them. [Chain.Mask] calls it.
+type Masked interface {
+	// Mask returns 1 for each pixel that Apply with this key changes or would, and 0 for the others: [batch, height, width, 1].
+	Mask(x *Node, strengths []*Node, key random.Key) *Node
+}
+
+// TrainingOnly is a corruption that hides what training is to learn, and is no damage to be taken away: held-out images are given without
+// it; see [Chain.HeldOut].
+type TrainingOnly interface{ TrainingOnly() }
+
 // HeldOut is a corruption that keeps some of its variation from training, such as the words of some watermarks.
 // [Chain.HeldOut] calls it.
 type HeldOut interface {
 	// HeldOut returns the corruption for held-out images, with the same strengths.
 	HeldOut() Corruption
 }
+
+// Ended is a corruption that knows the ends of the model's scale, -1 and 1. [Chain.In] asks for it.
+type Ended interface {
+	// Open returns the corruption for a scale without ends, such as that of standardised values, with the same strengths.
+	Open() Corruption
+}
+
+// Collective is a corruption that takes values from other samples of the batch, so that devices cannot share one, and held-out samples
+// are damaged by all of those of a block; see [Chain.Collective].
+type Collective interface{ Collective() }
+
+// Pictorial is a corruption of pictures alone: it makes no sense of a vector.
+type Pictorial interface{ Pictorial() }
 
 // FromFile is a corruption that may read a file. [Chain.Checksums] calls it.
 type FromFile interface {
@@ -65,6 +89,8 @@ var Kinds = map[string]func() Corruption{
 	"none":            func() Corruption { return &None{} },
 	"gaussian":        func() Corruption { return &Gaussian{NoiseFactor: Fixed(0.3), Clip: true} },
 	"salt-and-pepper": func() Corruption { return &SaltAndPepper{Amount: Fixed(0.1), Salt: 0.5} },
+	"swap":            func() Corruption { return &Swap{Probability: Fixed(0.15)} },
+	"blind-spot":      func() Corruption { return &BlindSpot{Spacing: 8, Radius: 5} },
 	"masking":         func() Corruption { return &Masking{Probability: Fixed(0.5), Patch: 1, Value: -1} },
 	"erase":           func() Corruption { return &Erase{Count: 1, Side: Range{0.3, 0.5}, Value: -1} },
 	"blur":            func() Corruption { return &Blur{Sigma: Fixed(1)} },

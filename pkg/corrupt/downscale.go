@@ -23,6 +23,9 @@ type Downscale struct {
 // Strengths returns nothing.
 func (*Downscale) Strengths() []float32 { return nil }
 
+// Pictorial says that vectors have nothing for it.
+func (*Downscale) Pictorial() {}
+
 // Caption returns for example "downscale ×4".
 func (c *Downscale) Caption() string { return fmt.Sprintf("downscale ×%d", c.Factor) }
 

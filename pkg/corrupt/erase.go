@@ -27,6 +27,9 @@ type Erase struct {
 // Strengths returns the side and the value.
 func (c *Erase) Strengths() []float32 { return append(Ends(c.Side), float32(c.Value)) }
 
+// Pictorial says that vectors have nothing for it.
+func (*Erase) Pictorial() {}
+
 // Caption returns for example "erase 1 × 0.3…0.5".
 func (c *Erase) Caption() string { return fmt.Sprintf("erase %d × %v", c.Count, c.Side) }
 

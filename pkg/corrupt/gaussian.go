@@ -10,18 +10,39 @@ import (
 // normal, drawn anew for every batch.
 type Gaussian struct {
 	// NoiseFactor is the standard deviation of the noise, on pixels scaled to [-1, 1]: 0.3 is visible, 1 hides most
-	// of a digit.
+	// of a digit. Of standardised values it is a part of their own standard deviation.
 	NoiseFactor Range `yaml:"noise_factor" min:"0" max:"100" strength:"yes"`
 
-	// Clip keeps the damaged pixels within [-1, 1], as a picture file would.
+	// Sigma is, in the place of noise_factor, the standard deviation of the noise on pixels scaled to [0, 255], as papers give it: 25 is
+	// a noise_factor of 0.196. 0 leaves noise_factor as it is. Papers do not clip: write clip: false beside it.
+	Sigma Range `yaml:"sigma" min:"0" max:"12750" strength:"yes"`
+
+	// Clip keeps the damaged pixels within [-1, 1], as a picture file would. A scale without ends, that of tables or of standardised
+	// values, keeps nothing.
 	Clip bool `yaml:"clip"`
 }
 
-// Strengths returns the noise factor.
-func (c *Gaussian) Strengths() []float32 { return Ends(c.NoiseFactor) }
+// factor is the standard deviation of the noise in the model's scale.
+func (c *Gaussian) factor() Range {
+	if c.Sigma == (Range{}) {
+		return c.NoiseFactor
+	}
+	return Range{c.Sigma[0] / 127.5, c.Sigma[1] / 127.5}
+}
 
-// Caption returns for example "gaussian 0.3".
-func (c *Gaussian) Caption() string { return "gaussian " + c.NoiseFactor.String() }
+// Strengths returns the noise factor.
+func (c *Gaussian) Strengths() []float32 { return Ends(c.factor()) }
+
+// Open returns the corruption without clipping.
+func (c *Gaussian) Open() Corruption { return &Gaussian{NoiseFactor: c.NoiseFactor, Sigma: c.Sigma} }
+
+// Caption returns for example "gaussian 0.3", or "gaussian σ = 25".
+func (c *Gaussian) Caption() string {
+	if c.Sigma != (Range{}) {
+		return "gaussian σ = " + c.Sigma.String()
+	}
+	return "gaussian " + c.NoiseFactor.String()
+}
 
 // Apply adds the noise. x: [batch, height, width, channels].
 func (c *Gaussian) Apply(x *Node, strengths []*Node, key random.Key) *Node {

@@ -235,3 +235,17 @@ func TestQuantise(t *testing.T) {
 		}
 	})
 }
+
+// Masked values of a row of many, as of a table, compile: XLA went on for ever with what masks patches.
+func TestMaskingOfRows(t *testing.T) {
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		out := damage(t, b, corrupt.Chain{&corrupt.Masking{Probability: corrupt.Fixed(0.3), Patch: 1, Value: 0}}, 1, 1, 64, 1, 100, 1)
+		masked := 0
+		for _, x := range out {
+			if x == 0 {
+				masked++
+			}
+		}
+		binomial(t, "masked", masked, len(out), 0.3)
+	})
+}

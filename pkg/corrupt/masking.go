@@ -45,7 +45,13 @@ func (c *Masking) Apply(x *Node, strengths []*Node, key random.Key) *Node {
 	batch, height, width := x.Shape().Dim(0), x.Shape().Dim(1), x.Shape().Dim(2)
 	rows, columns := (height+c.Patch-1)/c.Patch, (width+c.Patch-1)/c.Patch
 	probability := Between(strengths, 0, key.Child(0).Uniform(batch, 1, 1, 1)) // [batch, 1, 1, 1]
-	chosen := LessThan(key.Child(1).Uniform(batch, rows, columns, 1), probability)
+	u := key.Child(1).Uniform(batch, rows, columns, 1)
+	chosen := LessThan(u, probability)
+	if height == 1 && c.Patch == 1 {
+		// XLA's plugin for the CPU does not end with compiling a choice between one value and x, of rows of 16 numbers or more. Here it
+		// is one between x and an array, which has that value wherever it is chosen.
+		return Replace(x, chosen, Where(chosen, BroadcastToDims(strengths[2], u.Shape().Dimensions...), u))
+	}
 	squares := BroadcastToDims(Reshape(chosen, batch, rows, 1, columns, 1, 1), batch, rows, c.Patch, columns, c.Patch, 1)
 	pixels := Reshape(squares, batch, rows*c.Patch, columns*c.Patch, 1)
 	inside := Slice(pixels, AxisRange(), AxisRange(0, height), AxisRange(0, width)) // [batch, height, width, 1]

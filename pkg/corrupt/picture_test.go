@@ -70,7 +70,7 @@ func TestPicture(t *testing.T) {
 	}
 	b := backendtest.XLA(t)
 	for row, chain := range shown {
-		for i, v := range apply(t, b, chain, asFloats(split.Test.Pixels), random.NewSeed(5), columns, side, side, 1) {
+		for i, v := range apply(t, b, chain, asFloats(split.Test.Values.Uint8), random.NewSeed(5), columns, side, side, 1) {
 			n, y, x := i/(side*side), i/side%side, i%side
 			corner := image.Pt(gap+n*(side*scale+gap)+x*scale, row*rowHeight+top+y*scale)
 			grey := color.Gray{Y: uint8(min(max((v+1)/2, 0), 1)*255 + 0.5)}

@@ -17,6 +17,9 @@ type Quantise struct {
 // Strengths returns the levels.
 func (c *Quantise) Strengths() []float32 { return []float32{float32(c.Levels)} }
 
+// Pictorial says that vectors have nothing for it.
+func (*Quantise) Pictorial() {}
+
 // Caption returns for example "4 levels".
 func (c *Quantise) Caption() string { return fmt.Sprintf("%d levels", c.Levels) }
 

@@ -68,7 +68,7 @@ func furthest(a, b []float32) float64 {
 }
 
 func TestLocal(t *testing.T) {
-	local := []string{"salt-and-pepper", "masking", "erase", "watermark"}
+	local := []string{"blind-spot", "salt-and-pepper", "masking", "erase", "watermark"}
 	for name, make := range corrupt.Kinds {
 		if got, want := (corrupt.Chain{make()}).Local(), slices.Contains(local, name); got != want {
 			t.Errorf("%s: local is %v", name, got)

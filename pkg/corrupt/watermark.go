@@ -62,6 +62,9 @@ func (c *Watermark) Strengths() []float32 {
 	return Ends(c.Scale, c.Rotation, c.Opacity, c.Brightness)
 }
 
+// Pictorial says that vectors have nothing for it.
+func (*Watermark) Pictorial() {}
+
 // Caption returns for example "watermark 0.3…0.7", with the opacity.
 func (c *Watermark) Caption() string { return "watermark " + c.Opacity.String() }
 

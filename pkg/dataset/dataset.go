@@ -1,4 +1,4 @@
-// Package dataset holds images in memory: the MNIST family, generated glyphs and the user's own folders.
+// Package dataset holds samples, pictures or vectors: the MNIST family, generated glyphs, and the user's own folders and tables.
 //
 // A [Source] is a value with a few documented fields, the same fields that a config names under `data:`.
 //
@@ -10,7 +10,7 @@
 // scaling may differ by a shade between kinds of processor; a published file is checked against its published checksum,
 // and the checksum of whatever was read is in [Split.Checksums]; no network but for a dataset that is not there yet.
 //
-// What is not here: scaling pixels to [-1, 1] and damaging them, which happens in the compiled program (pkg/train).
+// What is not here: scaling values to the model's scale and damaging them, which happens in the compiled program (pkg/train).
 package dataset
 
 import (
@@ -19,11 +19,19 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"latent/pkg/array"
+	"latent/pkg/host"
+	"latent/pkg/scale"
 )
 
 // Source is a dataset that a config can name.
@@ -38,16 +46,22 @@ type Source interface {
 	ValidationImages() int
 }
 
+// Scaled is a source whose scale a config can choose. The config's check asks for it.
+type Scaled interface{ ScaleOptions() scale.Options }
+
 // Kinds holds every dataset that a config can name, with its defaults.
 var Kinds = map[string]func() Source{
 	"mnist":         func() Source { return newIDX(mnist) },
 	"fashion-mnist": func() Source { return newIDX(fashionMNIST) },
 	"kmnist":        func() Source { return newIDX(kmnist) },
 	"glyphs": func() Source {
-		return &Glyphs{Holdout: Holdout{Validation: familyValidation}, Train: 60000, Test: 10000, Colour: "grey"}
+		return &Glyphs{Holdout: holdout(familyValidation), Train: 60000, Test: 10000, Colour: "grey"}
+	},
+	"table": func() Source {
+		return &Table{Missing: "refuse", Header: "auto", Scale: scale.Options{Kind: "standardise"}, Own: Own{TestFraction: 0.1, Holdout: holdout(0)}}
 	},
 	"folder": func() Source {
-		return &Folder{Height: 28, Width: 28, Colour: "grey", TestFraction: 0.1}
+		return &Folder{Height: 28, Width: 28, Fit: "crop", PatchesPerImage: 16, Colour: "grey", Scale: scale.Options{Kind: "range"}, OnBad: "refuse", Own: Own{TestFraction: 0.1, Holdout: holdout(0)}}
 	},
 }
 
@@ -69,6 +83,30 @@ type Holdout struct {
 
 	// Limit trains on only so many of the remaining images, which split_seed chooses too, for a quick look; 0 uses all.
 	Limit int `yaml:"limit" min:"0"`
+
+	// Resident says where the training samples are while a model trains: device, all of them on the device; stream, in memory or in a
+	// file in the user's cache folder, of which the device gets what the next steps need while it computes; or auto, stream where they
+	// take more than an eighth of the machine's memory. It changes no bit of the result. What is streamed from a folder or a table is
+	// decoded once, and may be larger than memory; see latent data cache.
+	Resident string `yaml:"resident" enum:"auto,device,stream"`
+}
+
+// holdout is the default: so many samples held out.
+func holdout(validation int) Holdout { return Holdout{Validation: validation, Resident: "auto"} }
+
+// streams says whether training samples of so many bytes are streamed.
+func (h Holdout) streams(bytes int64) bool {
+	const part, unknown = 8, 16 << 30
+	memory := host.Available()
+	if memory == 0 {
+		memory = unknown
+	}
+	return h.Resident == "stream" || h.Resident == "auto" && bytes > memory/part
+}
+
+// bytes is how much memory the values take.
+func (s *Samples) bytes() int64 {
+	return int64(s.Len()) * int64(s.Size()) * int64(s.Values.Type().Size())
 }
 
 // ValidationImages is the number of images held out.
@@ -97,62 +135,244 @@ func (h Holdout) shuffled(n int) []int {
 
 // split divides the images that order names: the first of them are held out, the next are trained on. Both parts have the
 // images in the dataset's own order.
-func (h Holdout) split(images *Images, order []int) (train, validation *Images, err error) {
+func (h Holdout) split(images *Samples, order []int) (train, validation *Samples, err error) {
 	h.check(len(order), func(key, problem string) { err = fmt.Errorf("data.%s: %s", key, problem) })
 	if err != nil {
 		return nil, nil, err
 	}
 	held, rest := order[:h.Validation], order[h.Validation:]
 	rest = rest[:h.trainOf(len(order))]
-	return images.Select(slices.Sorted(slices.Values(rest))), images.Select(slices.Sorted(slices.Values(held))), nil
+	train = images.Select(slices.Sorted(slices.Values(rest)))
+	train.Streamed = h.streams(train.bytes())
+	return train, images.Select(slices.Sorted(slices.Values(held))), nil
 }
 
-// Images are pictures of one size, and their labels.
-type Images struct {
+// Samples are pictures of one size, or vectors, and their labels.
+type Samples struct {
+	// Height, Width and Channels are the size of a picture; of a vector, 1, the number of features, and 1.
 	Height, Width, Channels int
-	// Pixels are the images one after another: [image, height, width, channel], 0 black, 255 white.
-	Pixels []uint8
-	// Labels are the images' classes, an index into Split.Classes each; nil where there are none.
+	// Features names those of vectors; nil of pictures.
+	Features []string
+	// Values are the numbers of one sample after another: of pictures [sample, height, width, channel], of vectors [sample, feature].
+	Values array.Values
+	// Places are, where not nil, those of the samples among Values, which then may hold more of them, and lie in a mapped file.
+	Places []int32
+	// Patches says that samples are parts of pictures of sizes of their own; nil where they are not. Values and Places are empty then.
+	Patches *Patches
+	// Augment says how training varies the samples.
+	Augment Augment
+	// Streamed says that training reads them a window of steps at a time, and does not put all of them on the device.
+	Streamed bool
+	// Scale maps values to the model's scale; the zero value is that of bytes, of which 0 is black and 255 white.
+	Scale scale.Scale
+	// Labels are the samples' classes, an index into Split.Classes each; nil where there are none.
 	Labels []uint8
+	// Target has what a model is to make of each sample, in the same order, of the same size and scale: its values may be of another type.
+	// It is nil where that is the sample itself.
+	Target *Samples
 }
 
-// Size is the number of values of an image.
-func (im *Images) Size() int { return im.Height * im.Width * im.Channels }
+// Like returns no samples, of the kind of these, without targets.
+func (s *Samples) Like() *Samples {
+	return &Samples{Height: s.Height, Width: s.Width, Channels: s.Channels, Features: s.Features, Scale: s.Scale, Values: array.Make(s.Values.Type(), 0)}
+}
 
-// Len is the number of images.
-func (im *Images) Len() int {
-	if im == nil || im.Size() == 0 {
+// Vectors says that they are vectors, not pictures.
+func (s *Samples) Vectors() bool { return s.Features != nil }
+
+// Size is the number of values of a sample.
+func (s *Samples) Size() int { return s.Height * s.Width * s.Channels }
+
+// Len is the number of samples.
+func (s *Samples) Len() int {
+	switch {
+	case s == nil || s.Size() == 0:
 		return 0
+	case s.Places != nil:
+		return len(s.Places)
+	case s.Patches != nil:
+		return len(s.Patches.Sizes) * s.Patches.Each
 	}
-	return len(im.Pixels) / im.Size()
+	return s.Values.Len() / s.Size()
 }
 
-// At is image i, [height, width, channel]: a part of Pixels, not a copy.
-func (im *Images) At(i int) []uint8 {
-	size := im.Size()
-	return im.Pixels[i*size : (i+1)*size : (i+1)*size]
+// At is sample i: a part of Values, not a copy; of patches a copy.
+func (s *Samples) At(i int) array.Values {
+	if s.Patches != nil {
+		return s.still(i)
+	}
+	if s.Places != nil {
+		i = int(s.Places[i])
+	}
+	return s.Values.Slice(i*s.Size(), (i+1)*s.Size())
 }
 
-// Select returns copies of the images at these places, in this order.
-func (im *Images) Select(places []int) *Images {
-	selected := &Images{Height: im.Height, Width: im.Width, Channels: im.Channels, Pixels: make([]uint8, 0, len(places)*im.Size())}
-	for _, i := range places {
-		selected.Pixels = append(selected.Pixels, im.At(i)...)
-		if im.Labels != nil {
-			selected.Labels = append(selected.Labels, im.Labels[i])
+// First are the first n samples, at most: a part, not a copy.
+func (s *Samples) First(n int) *Samples {
+	n = min(n, s.Len())
+	first := *s
+	switch {
+	case s.Patches != nil:
+		first = *s.packed(n)
+	case s.Places != nil:
+		first.Places = s.Places[:n]
+	default:
+		first.Values = s.Values.Slice(0, n*s.Size())
+	}
+	if s.Labels != nil {
+		first.Labels = s.Labels[:n]
+	}
+	if s.Target != nil {
+		first.Target = s.Target.First(n)
+	}
+	return &first
+}
+
+// Rows are n samples from the first-th on as a tensor, and where there are no more those from the first-th on again: [n, size].
+func (s *Samples) Rows(first, n int) *tensors.Tensor {
+	rows := array.Make(s.Values.Type(), n*s.Size())
+	for i := range n {
+		rows.Copy(i*s.Size(), s.At(first+i%(s.Len()-first)))
+	}
+	return rows.Tensor(n, s.Size())
+}
+
+// Shown are pictures as bytes, for people; and vectors in the model's scale. Targets are left out.
+func (s *Samples) Shown() *Samples {
+	shown := s.Like()
+	shown.Labels, shown.Scale = s.Labels, scale.Scale{}
+	if s.Vectors() {
+		shown.Scale = scale.None()
+		shown.Values = array.Values{Float32: s.Scaled(0, s.Len())}
+		return shown
+	}
+	if s.Values.Type() == dtypes.Uint8 && s.Scale.IsBytes() {
+		packed := *s.Packed()
+		packed.Target = nil
+		return &packed
+	}
+	shown.Values = array.Make(dtypes.Uint8, s.Len()*s.Size())
+	for i := range s.Len() {
+		for j, sample := 0, s.At(i); j < s.Size(); j++ {
+			x := s.Scale.ShownAt(j, sample.At(j))
+			shown.Values.Uint8[i*s.Size()+j] = uint8(math.Floor(min(max((x+1)/2, 0), 1)*255 + 0.5))
 		}
+	}
+	return shown
+}
+
+// Restored returns samples of the kind of these in the data's own units, of values of the model's scale, one sample after another:
+// whole numbers where these are.
+func (s *Samples) Restored(values []float32) *Samples {
+	restored := s.Like()
+	restored.Values = array.Make(s.Values.Type(), len(values))
+	for i, x := range values {
+		restored.Values.Set(i, s.Scale.Value(i%s.Size(), float64(x)))
+	}
+	return restored
+}
+
+// Dims are the sizes of a sample as an array: [features] of vectors, [height, width, channels] of pictures.
+func (s *Samples) Dims() []int {
+	if s.Vectors() {
+		return []int{s.Width}
+	}
+	return []int{s.Height, s.Width, s.Channels}
+}
+
+// Scaled are the values of samples from the first-th to before the last-th in the model's scale, as [restore.Restorer.Images] wants them.
+func (s *Samples) Scaled(first, last int) []float32 {
+	scaled := make([]float32, 0, (last-first)*s.Size())
+	for i := first; i < last; i++ {
+		sample := s.At(i)
+		for j := range s.Size() {
+			scaled = append(scaled, float32(s.Scale.At(j, sample.At(j))))
+		}
+	}
+	return scaled
+}
+
+// Select returns the samples at these places, in this order: copies, but where the samples lie in a mapped file.
+func (s *Samples) Select(places []int) *Samples {
+	selected := s.Like()
+	if s.Labels != nil {
+		selected.Labels = make([]uint8, len(places))
+		for k, i := range places {
+			selected.Labels[k] = s.Labels[i]
+		}
+	}
+	if s.Target != nil {
+		selected.Target = s.Target.Select(places)
+	}
+	if s.Places != nil {
+		selected.Values, selected.Places = s.Values, make([]int32, len(places))
+		for k, i := range places {
+			selected.Places[k] = s.Places[i]
+		}
+		return selected
+	}
+	selected.Values = array.Make(s.Values.Type(), len(places)*s.Size())
+	for k, i := range places {
+		selected.Values.Copy(k*s.Size(), s.At(i))
 	}
 	return selected
 }
 
+// Packed are the samples with nothing else among Values: themselves, or copies where they have Places or are patches.
+func (s *Samples) Packed() *Samples {
+	if s.Places == nil && s.Patches == nil {
+		return s
+	}
+	return s.packed(s.Len())
+}
+
+// packed are copies of the first n samples.
+func (s *Samples) packed(n int) *Samples {
+	packed := *s
+	packed.Places, packed.Patches, packed.Values = nil, nil, array.Make(s.Values.Type(), n*s.Size())
+	if s.Target != nil {
+		packed.Target = s.Target.packed(n)
+	}
+	for i := range n {
+		packed.Values.Copy(i*s.Size(), s.At(i))
+	}
+	return &packed
+}
+
 // Split is a dataset's three parts.
 type Split struct {
-	Train, Validation, Test *Images
+	Train, Validation, Test *Samples
+	// LeftOut counts what was not read: the files of a folder that are no pictures, by their ending, and columns that are no numbers.
+	// Skipped are pictures that cannot be used and were passed over, each with the cause.
+	LeftOut map[string]int
+	Skipped []string
+	// Rounded is how many whole numbers of a table float32 cannot hold: they were rounded to the nearest.
+	Rounded int
 	// Classes names the labels; empty where there are none.
 	Classes []string
 	// Checksums holds SHA-256 sums in hexadecimal digits: of every file that was read, by its base name; of glyphs, those of
 	// the pixels, by "train" (validation included) and "test"; of a folder, one over all its files, by the folder's base name.
 	Checksums map[string]string
+}
+
+// rescale finds the scale that options mean, by the training samples and their targets, and gives it to all parts.
+//
+// missing says that some values may be NaN, for which the median of the training samples stands.
+func (s *Split) rescale(options scale.Options, missing bool) error {
+	train := s.Train.pictures()
+	sides := []*Samples{train}
+	if s.Train.Target != nil {
+		sides = append(sides, s.Train.Target.pictures())
+	}
+	n := train.Len()
+	data := scale.Data{Missing: missing, Type: s.Train.RowType(), Samples: len(sides) * n, Size: train.Size(), Channels: train.Channels,
+		At: func(sample, i int) float64 { return sides[sample/n].At(sample % n).At(i) }}
+	if train.Vectors() {
+		data.Channels = 0
+	}
+	found, err := options.Find(data)
+	s.SetScale(found)
+	return err
 }
 
 // sum returns data's SHA-256 in hexadecimal digits.

@@ -12,10 +12,10 @@ import (
 )
 
 // numbered returns n images of one pixel, whose value is the image's number.
-func numbered(n int) *Images {
-	images := &Images{Height: 1, Width: 1, Channels: 1}
+func numbered(n int) *Samples {
+	images := &Samples{Height: 1, Width: 1, Channels: 1}
 	for i := range n {
-		images.Pixels, images.Labels = append(images.Pixels, uint8(i)), append(images.Labels, uint8(i%10))
+		images.Values.Uint8, images.Labels = append(images.Values.Uint8, uint8(i)), append(images.Labels, uint8(i%10))
 	}
 	return images
 }
@@ -36,26 +36,26 @@ func TestSplit(t *testing.T) {
 		if validation.Len() != h.Validation || train.Len() != h.trainOf(n) {
 			t.Fatalf("%d training and %d validation images, want %d and %d", train.Len(), validation.Len(), h.trainOf(n), h.Validation)
 		}
-		for _, part := range []*Images{train, validation} {
-			if !slices.IsSorted(part.Pixels) {
+		for _, part := range []*Samples{train, validation} {
+			if !slices.IsSorted(part.Values.Uint8) {
 				t.Fatal("a part is not in the dataset's order")
 			}
 			for i, label := range part.Labels {
-				if label != part.At(i)[0]%10 {
+				if label != part.At(i).Uint8[0]%10 {
 					t.Fatalf("the label of image %d belongs to another image", i)
 				}
 			}
 		}
-		if both := slices.Sorted(slices.Values(slices.Concat(train.Pixels, validation.Pixels))); len(slices.Compact(both)) != len(both) {
+		if both := slices.Sorted(slices.Values(slices.Concat(train.Values.Uint8, validation.Values.Uint8))); len(slices.Compact(both)) != len(both) {
 			t.Fatal("an image is in both parts, or twice in one")
 		}
 		// A limit chooses among the images that would be trained on without it, and moves none that is held out.
 		all, same, err := Holdout{Validation: h.Validation, SplitSeed: h.SplitSeed}.split(images, order)
-		if err != nil || !slices.Equal(same.Pixels, validation.Pixels) {
+		if err != nil || !slices.Equal(same.Values.Uint8, validation.Values.Uint8) {
 			t.Fatalf("the limit changes the images held out (%v)", err)
 		}
-		for _, pixel := range train.Pixels {
-			if !slices.Contains(all.Pixels, pixel) {
+		for _, pixel := range train.Values.Uint8 {
+			if !slices.Contains(all.Values.Uint8, pixel) {
 				t.Fatalf("image %d is trained on only with a limit", pixel)
 			}
 		}
@@ -69,7 +69,7 @@ func TestSplitSeedChoosesOthers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return validation.Pixels
+		return validation.Values.Uint8
 	}
 	if !slices.Equal(held(1), held(1)) {
 		t.Error("the same seed holds out other images the second time")
@@ -100,8 +100,8 @@ func TestKinds(t *testing.T) {
 			t.Setenv("HOME", t.TempDir())
 			source := kind()
 			if folder, ok := source.(*Folder); ok {
-				folder.Dir = t.TempDir()
-				save(t, folder.Dir, "a.png", uniform(4, 4, 0))
+				folder.Dir = []string{t.TempDir()}
+				save(t, folder.Dir[0], "a.png", uniform(4, 4, 0))
 			}
 			if _, err := source.Load(ctx, Options{}); !errors.Is(err, context.Canceled) {
 				t.Errorf("loading with a cancelled context: got %v, want context.Canceled", err)

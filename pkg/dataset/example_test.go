@@ -17,7 +17,7 @@ func Example() {
 	split := must.M1(glyphs.Load(context.Background(), dataset.Options{}))
 	fmt.Println(split.Train.Len(), split.Validation.Len(), split.Test.Len())
 	first := split.Test.At(0) // 28×28 pixels, 0 black, 255 white
-	fmt.Println(len(first), "pixels of the letter", split.Classes[split.Test.Labels[0]])
+	fmt.Println(first.Len(), "pixels of the letter", split.Classes[split.Test.Labels[0]])
 	// Output:
 	// 900 100 200
 	// 784 pixels of the letter D

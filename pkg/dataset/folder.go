@@ -1,30 +1,35 @@
 package dataset
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"image"
-	"math"
+	"image/color"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/gomlx/compute/dtypes"
 	"golang.org/x/image/draw"
 
+	"latent/pkg/array"
 	"latent/pkg/picture"
+	"latent/pkg/scale"
 )
 
-// Folder is the user's own pictures: every PNG, JPEG and GIF file (its first frame) in a folder and its subfolders, cut to
-// the wanted shape about the middle and scaled to one size. Transparent places are black. Where there are subfolders, the
-// first level gives the classes.
+// Folder is the user's own pictures: every PNG, JPEG, GIF, WebP, BMP and TIFF file in a folder and its subfolders, scaled to one size
+// (see Fit). Transparent places are black. Where there are subfolders, the first level gives the
+// classes. Each page of a TIFF file is a picture; of a GIF file, the first frame is. Where a file has more than 8 bits a channel, all
+// pictures are of 16, and of float32 where one has such numbers. Not read are animated WebP files, and of TIFF files those that are
+// packed as JPEG or for fax.
 type Folder struct {
-	// Dir is the folder, and must be given. Links in it are not followed.
-	Dir string `yaml:"dir"`
+	// Dir is the folder, and must be given; or a list of folders, files and patterns such as "2026-*/*.tif". Of several folders, each is
+	// a class. Links in folders are not followed.
+	Dir []string `yaml:"dir" single:"yes" maxitems:"1000000"`
 
 	// Height is that of the images after scaling, in pixels.
 	Height int `yaml:"height" min:"1" max:"4096"`
@@ -32,22 +37,54 @@ type Folder struct {
 	// Width is that of the images after scaling, in pixels.
 	Width int `yaml:"width" min:"1" max:"4096"`
 
-	// Colour says whether the images have one channel (grey: their luma) or three (rgb).
-	Colour string `yaml:"colour" enum:"grey,rgb"`
+	// Fit is how pictures of another shape come to height and width: crop cuts them about the middle, pad scales them to lie inside, with
+	// black, or 0 of floats, beside them, and stretch changes their shape.
+	Fit string `yaml:"fit" enum:"crop,pad,stretch"`
 
-	// TestFraction is the part of the files that become test images. A file's name decides on which side it falls, so that
-	// a new file moves no other.
-	TestFraction float64 `yaml:"test_fraction" above:"0" below:"1"`
+	// Patch keeps the pictures' own sizes, in the place of height and width: training takes squares of so many pixels on a side from them,
+	// at places that the run's seed draws anew in each epoch, and whole pictures are measured. The model must be one for any size, such
+	// as unet or dncnn. 0 scales all pictures to one size.
+	Patch int `yaml:"patch" min:"0" max:"4096"`
 
-	Holdout `yaml:",inline"`
+	// PatchesPerImage is how many squares of each picture are in an epoch.
+	PatchesPerImage int `yaml:"patches_per_image" min:"1" max:"100000"`
+
+	// Augment varies the training pictures, anew for each sample: flip mirrors them, rotate90 turns them by quarters (squares alone),
+	// brightness adds up to a tenth of the range, contrast stretches or shrinks the values about their mean by up to a fifth.
+	Augment []string `yaml:"augment,flow" enum:"flip,rotate90,brightness,contrast" maxitems:"4"`
+
+	// Colour says whether the images have one channel (grey: their luma), three (rgb), or those that the files have (all), which then
+	// have the same number of them. Alpha is a channel of its own for all.
+	Colour string `yaml:"colour" enum:"grey,rgb,all"`
+
+	// Scale maps pixels to the model's scale: by default, the range of the files' numbers, 0 to 255 or 0 to 65535, to -1 and 1.
+	Scale scale.Options `yaml:"scale"`
+
+	// OnBad is what is done where a picture cannot be used, for it is damaged or huge: refuse the whole folder, or skip the picture and
+	// name it in the manifest and the report.
+	OnBad string `yaml:"on_bad" enum:"refuse,skip"`
+
+	Pairs `yaml:",inline"`
+
+	Own `yaml:",inline"`
 }
 
 // Check wants a folder.
 func (d *Folder) Check(report func(key, problem string)) {
-	if d.Dir == "" {
-		report("dir", "missing; name the folder with your PNG, JPEG or GIF files")
+	if len(d.Dir) == 0 || slices.Contains(d.Dir, "") {
+		report("dir", "missing; name the folder with your pictures")
+	}
+	d.checkPairs(d.Pairs, report)
+	if slices.Contains(d.Augment, "rotate90") && d.Patch == 0 && d.Height != d.Width {
+		report("augment", fmt.Sprintf("rotate90 turns squares alone, and pictures have %d×%d pixels; leave it out, or make height and width the same", d.Height, d.Width))
+	}
+	if problem := d.Scale.Problem(); problem != "" {
+		report("scale", problem)
 	}
 }
+
+// ScaleOptions is how values are scaled.
+func (d *Folder) ScaleOptions() scale.Options { return d.Scale }
 
 // TrainImages is 0: only loading tells.
 func (d *Folder) TrainImages() int { return 0 }
@@ -57,73 +94,433 @@ const (
 	errorsShown     = 10
 )
 
-// Load reads and scales the pictures.
-//
-// A number that a file's name and SplitSeed decide ranks the files: the first TestFraction of the numbers' range become
-// test images, the next Validation files are held out, and the next Limit are trained on. So a new file moves none between
-// test and training, and at most one between the other parts.
+// Load reads and scales the pictures, and divides them by their names.
 func (d *Folder) Load(ctx context.Context, _ Options) (*Split, error) {
-	all, names, sums, err := d.read(ctx)
+	files, leftOut, err := listed("data.dir", d.Dir)
 	if err != nil {
 		return nil, err
 	}
-	digest, places, order := sha256.New(), make([]float64, len(names)), make([]int, len(names))
-	split := &Split{Classes: classesOf(names)}
-	for i, name := range names {
-		fmt.Fprintf(digest, "%q %s\n", name, sums[i])
-		places[i], order[i] = d.place(name), i
-		if len(split.Classes) > 0 {
-			class, _ := slices.BinarySearch(split.Classes, classOf(name))
-			all.Labels = append(all.Labels, uint8(class))
+	tests, others, err := listed("data.test", d.Test)
+	if err != nil {
+		return nil, err
+	}
+	for ending, count := range others {
+		leftOut[ending] += count
+	}
+	read, err := d.reading()(ctx, slices.Concat(files, tests), d.title())
+	if err != nil {
+		return nil, err
+	}
+	targets, err := d.readTargets(ctx, files, tests, &read)
+	if err != nil {
+		return nil, err
+	}
+	given := 0
+	for _, f := range read.Frames {
+		if f.File >= len(files) {
+			given++
 		}
 	}
-	split.Checksums = map[string]string{filepath.Base(d.Dir): hex.EncodeToString(digest.Sum(nil))}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(places[a], places[b]) })
-	tests, _ := slices.BinarySearchFunc(order, d.TestFraction, func(i int, fraction float64) int { return cmp.Compare(places[i], fraction) })
-	if tests == 0 || tests == len(order) {
-		return nil, fmt.Errorf("read %s: %d pictures give %d training and %d test images; there must be some of each: add files or change data.test_fraction",
-			d.Dir, len(names), len(order)-tests, tests)
+	p, err := d.divide(len(read.Frames), given, func(i int) string { return read.Frames[i].Name })
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", d.title(), err)
 	}
-	split.Test = all.Select(slices.Sorted(slices.Values(order[:tests])))
-	split.Train, split.Validation, err = d.split(all, order[tests:])
-	return split, err
+	names := make([]string, len(read.Frames))
+	for i, f := range read.Frames {
+		names[i] = f.Name
+	}
+	classes := classesOf(names)
+	for _, name := range names {
+		if classes == nil {
+			break
+		}
+		class, _ := slices.BinarySearch(classes, classOf(name))
+		read.samples.Labels = append(read.samples.Labels, uint8(class))
+	}
+	split := &Split{}
+	if d.Patch > 0 {
+		all := read.samples
+		split.Train, split.Validation, split.Test = all.patchesOf(p.train, d.PatchesPerImage), all.patchesOf(p.validation, 1), all.patchesOf(p.test, 1)
+		split.Train.Streamed = true
+	} else {
+		split = p.of(read.samples)
+		split.Train.Streamed = d.streams(split.Train.bytes())
+	}
+	if targets.samples != nil && len(d.Target) == 0 { // of the test alone
+		first, places := len(read.Frames)-given, make([]int, given)
+		for i := range places {
+			places[i] = p.test[i] - first
+		}
+		split.Test.Target = targets.samples.picturesAt(places)
+	}
+	split.Train.Augment = augmentOf(d.Augment)
+	split.Classes, split.LeftOut, split.Skipped = classes, leftOut, read.Skipped
+	split.Checksums = map[string]string{filepath.Base(d.Dir[0]): read.checksum()}
+	if targets.samples != nil {
+		split.Checksums["targets"] = targets.checksum()
+	}
+	return split, split.rescale(d.Scale, false)
 }
 
-// All reads and scales all pictures of the folder, without dividing them, in the order of their names.
-func (d *Folder) All(ctx context.Context) (*Images, error) {
-	all, _, _, err := d.read(ctx)
-	return all, err
+// readTargets reads the targets of what was read of files and tests: of all or of the test's alone, or none. A picture that was skipped,
+// itself or its target, is then in neither.
+func (d *Folder) readTargets(ctx context.Context, files, tests []file, read *contents) (contents, error) {
+	training, test := d.Targets()
+	if !test {
+		return contents{}, nil
+	}
+	var inputs, targets []file
+	first := len(files) // of those with targets
+	if training {
+		found, err := targetsOf("data.target", d.Target, files)
+		if err != nil {
+			return contents{}, err
+		}
+		inputs, targets, first = files, found, 0
+	}
+	if len(tests) > 0 {
+		found, err := targetsOf("data.test_target", d.TestTarget, tests)
+		if err != nil {
+			return contents{}, err
+		}
+		inputs, targets = slices.Concat(inputs, tests), slices.Concat(targets, found)
+	}
+	if err := checkSizes(ctx, inputs, targets); err != nil {
+		return contents{}, err
+	}
+	other := *d
+	other.Dir = slices.Concat(d.Target, d.TestTarget)
+	both, err := other.reading()(ctx, targets, other.title())
+	if err != nil {
+		return contents{}, err
+	}
+	if err := read.samples.fits(both.samples); err != nil {
+		return contents{}, fmt.Errorf("read %s, %s: %w", d.title(), other.title(), err)
+	}
+	read.pair(&both, first)
+	if training {
+		read.samples.Target = both.samples
+	}
+	return both, nil
 }
 
-// read returns all images, with the files' names and SHA-256 sums.
-func (d *Folder) read(ctx context.Context) (all *Images, names, sums []string, err error) {
+// pair keeps of what was read, and of the targets of its files from the first-th on, the pictures that both have.
+func (read *contents) pair(targets *contents, first int) {
+	type place struct{ file, page int }
+	known := map[place]int{}
+	for i, f := range targets.Frames {
+		known[place{f.File + first, f.Page}] = i
+	}
+	var own, other []int
+	for i, f := range read.Frames {
+		if f.File < first {
+			own = append(own, i)
+		} else if j, found := known[place{f.File, f.Page}]; found {
+			own, other = append(own, i), append(other, j)
+		}
+	}
+	read.Skipped = append(read.Skipped, targets.Skipped...)
+	read.keep(own)
+	targets.keep(other)
+}
+
+// keep keeps the pictures at places.
+func (read *contents) keep(places []int) {
+	if len(places) == len(read.Frames) {
+		return
+	}
+	var frames []frame
+	for _, i := range places {
+		frames = append(frames, read.Frames[i])
+	}
+	read.Frames = frames
+	read.samples = read.samples.picturesAt(places)
+}
+
+// checksum is one over the names and the contents of all pictures.
+func (read *contents) checksum() string {
+	digest := sha256.New()
+	for _, f := range read.Frames {
+		fmt.Fprintf(digest, "%q %s\n", f.Name, read.Sums[f.File])
+	}
+	return hex.EncodeToString(digest.Sum(nil))
+}
+
+// All reads all pictures, without dividing them, in the order of their names: as patches, one of each, where they keep their sizes.
+func (d *Folder) All(ctx context.Context) (*Samples, error) {
+	files, _, err := listed("data.dir", d.Dir)
+	if err != nil {
+		return nil, err
+	}
+	read, err := d.reading()(ctx, files, d.title())
+	return read.samples, err
+}
+
+// reading is how the pictures are read: scaled, or at their own sizes.
+func (d *Folder) reading() func(ctx context.Context, files []file, title string) (contents, error) {
+	if d.Patch > 0 {
+		return d.readPatches
+	}
+	return d.read
+}
+
+// title says which folder it is.
+func (d *Folder) title() string {
+	if len(d.Dir) > 1 {
+		return fmt.Sprintf("%s and %d more", d.Dir[0], len(d.Dir)-1)
+	}
+	return strings.Join(d.Dir, "")
+}
+
+// file is a picture file, and the name that it has in the dataset: its path below its folder, with slashes.
+type file struct{ path, name string }
+
+// listed returns the picture files that paths and patterns mean, those of each in the order of their names, and counts what else is in
+// folders by ending. Where there are several folders, names begin with theirs.
+func listed(key string, patterns []string) (files []file, leftOut map[string]int, err error) {
+	leftOut = map[string]int{}
+	paths, err := Paths(key, patterns)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, nil, fmt.Errorf("read %s %q: %w", key, path, err)
+		}
+		if !info.IsDir() {
+			if len(paths) == 1 {
+				if frames, err := picture.Frames(path); err == nil && len(frames) < 2 {
+					return nil, nil, fmt.Errorf("read %s %q: one picture; name a folder of them, or a pattern such as \"photos/*.png\"", key, path)
+				}
+			}
+			files = append(files, file{path, filepath.Base(path)})
+			continue
+		}
+		names, others, err := picture.List(path)
+		if err != nil {
+			return nil, nil, fmt.Errorf("read %s %q: %w", key, path, err)
+		}
+		for ending, count := range others {
+			leftOut[ending] += count
+		}
+		prefix := ""
+		if len(paths) > 1 {
+			prefix = filepath.Base(path) + "/"
+		}
+		for _, name := range names {
+			files = append(files, file{filepath.Join(path, filepath.FromSlash(name)), prefix + name})
+		}
+	}
+	return files, leftOut, nil
+}
+
+// frame is a picture of a file.
+type frame struct {
+	File int // its place in the list
+	Page int // in the file
+	Name string
+
+	head head
+}
+
+// head is what a file says of a picture.
+type head struct {
+	picture.Frame
+	size Size // where pictures keep their own
+	err  error
+}
+
+// headsOf reads what a file says of its pictures, at least one. A file that cannot be read has one, which is found to be damaged later.
+func (d *Folder) headsOf(path string) []head {
+	opened, err := picture.Open(path)
+	if err != nil {
+		return []head{{err: err}}
+	}
+	defer opened.Close()
+	var heads []head
+	for page, found := range opened.Frames() {
+		h := head{Frame: found}
+		if d.Patch > 0 {
+			h.size.Height, h.size.Width, h.err = opened.Size(page)
+		}
+		heads = append(heads, h)
+	}
+	return heads
+}
+
+// contents are what is in a folder.
+type contents struct {
+	samples *Samples
+
+	Frames  []frame  // the samples
+	Sums    []string // SHA-256 of each file
+	Skipped []string
+	// Places are those of the frames among the samples, where some were skipped.
+	Places []int
+}
+
+// read returns all pictures of files.
+func (d *Folder) read(ctx context.Context, files []file, title string) (contents, error) {
 	if d.Height < 1 || d.Width < 1 {
-		return nil, nil, nil, fmt.Errorf("data.height, data.width: %d×%d, want at least 1×1", d.Height, d.Width)
+		return contents{}, fmt.Errorf("data.height, data.width: %d×%d, want at least 1×1", d.Height, d.Width)
 	}
-	if names, err = picture.List(d.Dir); err != nil {
-		return nil, nil, nil, fmt.Errorf("read data.dir %q: %w", d.Dir, err)
+	var place slot
+	var noPlace error // there is no cache, or a file is not there, of which reading tells
+	if d.Resident != "device" {
+		place, noPlace = slotOf("pictures", []any{d.Height, d.Width, d.Fit, d.Colour, d.OnBad}, files)
+		if noPlace == nil {
+			read := &contents{}
+			var err error
+			if read.samples, err = place.stored(read); err != nil {
+				return contents{}, err
+			}
+			if read.samples != nil {
+				return read.chosen(), nil
+			}
+		}
 	}
-	all = &Images{Height: d.Height, Width: d.Width, Channels: 1}
+	all, frames, err := d.heads(ctx, files)
+	if err != nil {
+		return contents{}, err
+	}
+	dtype, size := all.Values.Type(), all.Size()
+	switch bytes := int64(len(frames)) * int64(size*dtype.Size()); {
+	case d.streams(bytes):
+		if noPlace != nil {
+			return contents{}, fmt.Errorf("stream %s: %w", title, noPlace)
+		}
+		return d.readStreamed(ctx, files, title, all, frames, place)
+	case bytes > maxFolderPixels:
+		return contents{}, fmt.Errorf("read %s: %d images of %d bytes need more than %d GiB; lower data.height and data.width, or write data.resident: stream",
+			title, len(frames), size*dtype.Size(), maxFolderPixels>>30)
+	}
+	all.Values = array.Make(dtype, len(frames)*size)
+	read, err := d.decode(ctx, files, title, frames, func(i int) (string, error) {
+		return d.readOne(files[frames[i].File].path, frames[i], all.At(i), all.Channels)
+	})
+	if err != nil {
+		return contents{}, err
+	}
+	read.samples = all
+	return read.chosen(), nil
+}
+
+// chosen leaves the pictures out that were skipped.
+func (read *contents) chosen() contents {
+	if len(read.Skipped) > 0 {
+		read.samples = read.samples.Select(read.Places)
+	}
+	return *read
+}
+
+// readStreamed decodes pictures into a place in the cache.
+func (d *Folder) readStreamed(ctx context.Context, files []file, title string, like *Samples, frames []frame, place slot) (contents, error) {
+	if len(frames) > mostStreamed {
+		return contents{}, fmt.Errorf("read %s: %d pictures, at most %d are read", title, len(frames), mostStreamed)
+	}
+	w, err := place.cache.Create(place.key, like.Values.Type(), len(frames)*like.Size())
+	if err != nil {
+		return contents{}, fmt.Errorf("stream %s: %w", title, err)
+	}
+	defer w.Abort()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	read, err := d.decode(ctx, files, title, frames, func(i int) (string, error) {
+		pixels := array.Make(like.Values.Type(), like.Size())
+		sum, err := d.readOne(files[frames[i].File].path, frames[i], pixels, like.Channels)
+		if err := w.WriteAt(pixels, i*like.Size()); err != nil {
+			stop(fmt.Errorf("stream %s: %w", title, err))
+		}
+		return sum, err
+	})
+	if err != nil {
+		return contents{}, err
+	}
+	if read.samples, err = place.commit(w, title, fmt.Sprintf("folder %s, %d %s", title, len(frames), like.kind()), like, read); err != nil {
+		return contents{}, err
+	}
+	return read.chosen(), nil
+}
+
+// decode reads all pictures by one, from several goroutines, which returns the SHA-256 of a file with its first page.
+func (d *Folder) decode(ctx context.Context, files []file, title string, frames []frame, one func(i int) (string, error)) (*contents, error) {
+	read := &contents{Sums: make([]string, len(files))}
+	failures := make([]error, len(frames))
+	err := inParallel(ctx, len(frames), func(i int) {
+		sum, err := one(i)
+		if failures[i] = err; frames[i].Page == 0 {
+			read.Sums[frames[i].File] = sum
+		}
+	})
+	if err != nil {
+		return nil, context.Cause(ctx)
+	}
+	for i, failure := range failures {
+		if failure != nil {
+			text := failure.Error()
+			for _, dir := range d.Dir {
+				text = strings.TrimPrefix(text, dir+string(filepath.Separator))
+			}
+			read.Skipped = append(read.Skipped, text)
+			continue
+		}
+		read.Places, read.Frames = append(read.Places, i), append(read.Frames, frames[i])
+	}
+	n := len(read.Skipped)
+	if n == 0 {
+		read.Places = nil
+		return read, nil
+	}
+	if d.OnBad == "skip" && read.Frames != nil {
+		return read, nil
+	}
+	failures = slices.DeleteFunc(failures, func(err error) bool { return err == nil })
+	cure := "repair or remove them, or write data.on_bad: skip"
+	if read.Frames == nil {
+		cure = "none is left"
+	}
+	return nil, fmt.Errorf("%d of %d pictures in %s cannot be used; %s:\n%w",
+		n, len(frames), title, cure, errors.Join(failures[:min(n, errorsShown)]...))
+}
+
+// heads reads what the files say of themselves, and returns no samples of the kind that they have together, and all pictures.
+func (d *Folder) heads(ctx context.Context, files []file) (*Samples, []frame, error) {
+	heads := make([][]head, len(files))
+	if err := inParallel(ctx, len(files), func(i int) { heads[i] = d.headsOf(files[i].path) }); err != nil {
+		return nil, nil, err
+	}
+	all, dtype := &Samples{Height: d.Height, Width: d.Width, Channels: 1}, dtypes.Uint8
 	if d.Colour == "rgb" {
 		all.Channels = 3
 	}
-	if len(names) > maxFolderPixels/all.Size() {
-		return nil, nil, nil, fmt.Errorf("read %s: %d images of %d bytes need more than %d GiB; lower data.height and data.width",
-			d.Dir, len(names), all.Size(), maxFolderPixels>>30)
+	var frames []frame
+	first := ""
+	for i, found := range heads {
+		for page, head := range found {
+			f := frame{File: i, Page: page, Name: files[i].name, head: head}
+			if len(found) > 1 {
+				f.Name = fmt.Sprintf("%s#%d", f.Name, page+1)
+			}
+			frames = append(frames, f)
+			if head.Channels == 0 {
+				continue
+			}
+			if head.Type == dtypes.Float32 || head.Type == dtypes.Uint16 && dtype == dtypes.Uint8 {
+				dtype = head.Type
+			}
+			switch {
+			case d.Colour != "all":
+			case first == "":
+				first, all.Channels = files[i].path, head.Channels
+			case all.Channels != head.Channels && d.OnBad != "skip":
+				return nil, nil, fmt.Errorf("data.colour: all: %s has %d channels, and %s has %d; write grey or rgb, or take files of one kind",
+					first, all.Channels, files[i].path, head.Channels)
+			}
+		}
 	}
-	all.Pixels = make([]uint8, len(names)*all.Size())
-	sums = make([]string, len(names))
-	failures := make([]error, len(names))
-	err = inParallel(ctx, len(names), func(i int) { sums[i], failures[i] = d.readOne(names[i], all.At(i)) })
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	failures = slices.DeleteFunc(failures, func(err error) bool { return err == nil })
-	if n := len(failures); n > 0 {
-		return nil, nil, nil, fmt.Errorf("%d of %d pictures in %s cannot be used; repair or remove them:\n%w",
-			n, len(names), d.Dir, errors.Join(failures[:min(n, errorsShown)]...))
-	}
-	return all, names, sums, nil
+	all.Values = array.Make(dtype, 0)
+	return all, frames, nil
 }
 
 // classOf is the first folder of a name, "" for files at the top.
@@ -148,47 +545,159 @@ func classesOf(names []string) []string {
 	}
 	slices.Sort(classes)
 	classes = slices.Compact(classes)
-	if len(classes) > math.MaxUint8+1 {
+	if len(classes) > mostClasses {
 		return nil
 	}
 	return classes
 }
 
-// place is a number in [0, 1) that the file's name and the split's seed decide.
-func (d *Folder) place(name string) float64 {
-	digest := sha256.Sum256(fmt.Appendf(nil, "%d %s", d.SplitSeed, name))
-	return float64(binary.BigEndian.Uint64(digest[:])>>11) / (1 << 53)
-}
-
-// readOne puts a file's picture into pixels, [height, width, channel], and returns the file's SHA-256.
-func (d *Folder) readOne(name string, pixels []uint8) (string, error) {
-	read, err := picture.Read(filepath.Join(d.Dir, filepath.FromSlash(name)))
+// readOne puts a picture of a file into pixels, [height, width, channel], and returns the file's SHA-256 with its first.
+func (d *Folder) readOne(path string, f frame, pixels array.Values, channels int) (sum string, err error) {
+	opened, err := picture.Open(path)
 	if err != nil {
 		return "", err
 	}
-	d.scale(read, pixels)
-	return read.SHA256, nil
+	defer opened.Close()
+	if f.Page >= len(opened.Frames()) {
+		return "", fmt.Errorf("%s: it was changed while it was read", path)
+	}
+	if head := opened.Frames()[f.Page]; head.Image && d.Colour != "all" && pixels.Float32 == nil {
+		image, err := opened.Image(f.Page)
+		if err != nil {
+			return "", err
+		}
+		d.fit(image, pixels)
+	} else if err := d.fitArray(opened, path, f.Page, pixels, channels); err != nil {
+		return "", err
+	}
+	if f.Page == 0 {
+		return opened.SHA256()
+	}
+	return "", nil
 }
 
-// scale cuts a picture to the shape of the images about its middle, and scales it (Catmull–Rom).
-func (d *Folder) scale(picture image.Image, pixels []uint8) {
-	cut := picture.Bounds()
-	if width := max(1, cut.Dy()*d.Width/d.Height); width < cut.Dx() {
-		cut.Min.X += (cut.Dx() - width) / 2
-		cut.Max.X = cut.Min.X + width
-	} else if height := max(1, cut.Dx()*d.Height/d.Width); height < cut.Dy() {
-		cut.Min.Y += (cut.Dy() - height) / 2
-		cut.Max.Y = cut.Min.Y + height
+// fitArray cuts and scales a picture as fit does, by its numbers: those of floats and of more channels than a picture for people has.
+func (d *Folder) fitArray(opened *picture.File, path string, page int, pixels array.Values, channels int) error {
+	read, err := opened.Array(page)
+	if err != nil {
+		return err
 	}
+	head := opened.Frames()[page]
+	values := read.Values.As(dtypes.Float32).Float32
+	if pixels.Uint16 != nil {
+		values = read.Values.As(dtypes.Uint16).As(dtypes.Float32).Float32 // bytes among 16 bits
+	}
+	if d.Colour != "all" {
+		if values, err = coloured(values, read.Channels, head.Alpha, channels); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	} else if read.Channels != channels {
+		return fmt.Errorf("%s: %d channels, and the first picture has %d", path, read.Channels, channels)
+	}
+	cut, inner := d.fitting(image.Rect(0, 0, read.Width, read.Height))
+	fitted := resample(values, read.Width, channels, cut, inner.Dy(), inner.Dx())
+	line := inner.Dx() * channels
+	for i, value := range fitted {
+		pixels.Set(((inner.Min.Y+i/line)*d.Width+inner.Min.X)*channels+i%line, float64(value))
+	}
+	return nil
+}
+
+// coloured makes pixels with so many channels, 1 or 3, of those that a picture has. Alpha is left out.
+func coloured(values []float32, has int, alpha bool, channels int) ([]float32, error) {
+	colours := has
+	if alpha {
+		colours--
+	}
+	if colours != 1 && colours != 3 {
+		return nil, fmt.Errorf("%d channels are neither grey nor RGB; write data.colour: all", has)
+	}
+	if has == channels {
+		return values, nil
+	}
+	n := len(values) / has
+	made := make([]float32, 0, n*channels)
+	for i := range n {
+		pixel := values[i*has:][:colours]
+		switch {
+		case channels == 3 && colours == 1:
+			made = append(made, pixel[0], pixel[0], pixel[0])
+		case channels == 3:
+			made = append(made, pixel...)
+		case colours == 1:
+			made = append(made, pixel[0])
+		default: // luma, as in JPEG
+			made = append(made, 0.299*pixel[0]+0.587*pixel[1]+0.114*pixel[2])
+		}
+	}
+	return made, nil
+}
+
+// fitting returns the part of a picture that is shown, and where it comes to lie in an image.
+func (d *Folder) fitting(picture image.Rectangle) (part, inner image.Rectangle) {
+	inner = image.Rect(0, 0, d.Width, d.Height)
+	switch d.Fit {
+	case "pad":
+		return picture, within(inner, picture.Dx(), picture.Dy())
+	case "stretch":
+		return picture, inner
+	}
+	return within(picture, d.Width, d.Height), inner
+}
+
+// within returns the largest rectangle of a shape about the middle of another.
+func within(outer image.Rectangle, width, height int) image.Rectangle {
+	wide, high := max(1, outer.Dy()*width/height), max(1, outer.Dx()*height/width)
+	if wide < outer.Dx() {
+		outer.Min.X += (outer.Dx() - wide) / 2
+		outer.Max.X = outer.Min.X + wide
+	} else if high < outer.Dy() {
+		outer.Min.Y += (outer.Dy() - high) / 2
+		outer.Max.Y = outer.Min.Y + high
+	}
+	return outer
+}
+
+// fit scales a picture (Catmull–Rom).
+func (d *Folder) fit(picture image.Image, pixels array.Values) {
+	part, inner := d.fitting(picture.Bounds())
 	bounds := image.Rect(0, 0, d.Width, d.Height)
+	if pixels.Uint16 != nil {
+		d.fitDeep(picture, part, inner, pixels.Uint16)
+		return
+	}
 	if d.Colour != "rgb" {
-		grey := &image.Gray{Pix: pixels, Stride: d.Width, Rect: bounds}
-		draw.CatmullRom.Scale(grey, bounds, picture, cut, draw.Over, nil)
+		grey := &image.Gray{Pix: pixels.Uint8, Stride: d.Width, Rect: bounds}
+		draw.CatmullRom.Scale(grey, inner, picture, part, draw.Over, nil)
 		return
 	}
 	canvas := image.NewRGBA(bounds)
-	draw.CatmullRom.Scale(canvas, bounds, picture, cut, draw.Over, nil)
+	draw.CatmullRom.Scale(canvas, inner, picture, part, draw.Over, nil)
 	for i := range d.Width * d.Height {
-		copy(pixels[3*i:3*i+3], canvas.Pix[4*i:]) // alpha is left out: the colours are multiplied by it, so over black
+		copy(pixels.Uint8[3*i:3*i+3], canvas.Pix[4*i:]) // alpha is left out: the colours are multiplied by it, so over black
+	}
+}
+
+// fitDeep scales a part of a picture, with 16 bits. One that has the right size already is taken as it is, to the bit.
+func (d *Folder) fitDeep(picture image.Image, part, inner image.Rectangle, pixels []uint16) {
+	canvas, same := image.NewRGBA64(image.Rect(0, 0, d.Width, d.Height)), part.Size() == inner.Size()
+	if same {
+		draw.Draw(canvas, inner, picture, part.Min, draw.Src)
+	} else {
+		draw.CatmullRom.Scale(canvas, inner, picture, part, draw.Over, nil)
+	}
+	grey, isGrey := picture.(*image.Gray16)
+	for i := range d.Width * d.Height {
+		at := image.Pt(i%d.Width, i/d.Width)
+		c := canvas.RGBA64At(at.X, at.Y)
+		switch {
+		case d.Colour == "rgb":
+			pixels[3*i], pixels[3*i+1], pixels[3*i+2] = c.R, c.G, c.B
+		case isGrey && same && at.In(inner):
+			from := at.Sub(inner.Min).Add(part.Min)
+			pixels[i] = grey.Gray16At(from.X, from.Y).Y // luma of equal channels may be one less
+		default:
+			pixels[i] = color.Gray16Model.Convert(c).(color.Gray16).Y
+		}
 	}
 }

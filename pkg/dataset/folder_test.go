@@ -11,13 +11,18 @@ import (
 	"image/gif"
 	"image/jpeg"
 	"image/png"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/gomlx/compute/dtypes"
+
+	"latent/pkg/array"
 	"latent/pkg/picture"
+	"latent/pkg/scale"
 )
 
 // save writes the picture in the format of the name's ending, and makes the folders in between.
@@ -111,13 +116,51 @@ func TestFolderScale(t *testing.T) {
 				channels = 3
 			}
 			got := make([]uint8, c.height*c.width*channels)
-			d.scale(c.picture, got)
+			d.fit(c.picture, array.Values{Uint8: got})
 			for i := range got {
 				if want := c.want[i%len(c.want)]; max(got[i], want)-min(got[i], want) > 1 || len(c.want) == len(same) && got[i] != want {
 					t.Fatalf("value %d is %d, want %d", i, got[i], want)
 				}
 			}
 		})
+	}
+}
+
+// Pictures of another shape are cut, lie inside with black beside them, or are stretched: bytes, 16 bits and floats alike.
+func TestFit(t *testing.T) {
+	// Three columns of 10×30: 60 at the left, 120, 180.
+	wide := painted(30, 10, func(x, y int) color.Color { return color.Gray{Y: uint8(60 * (1 + x/10))} })
+	for fit, want := range map[string][]float64{
+		"crop":    {120, 120, 120, 120, 120, 120, 120, 120, 120},
+		"pad":     {0, 0, 0, 60, 120, 180, 0, 0, 0},
+		"stretch": {60, 120, 180, 60, 120, 180, 60, 120, 180},
+	} {
+		d := &Folder{Height: 3, Width: 3, Colour: "grey", Fit: fit}
+		for name, unit := range map[string]float64{"bytes": 1, "16 bits": 257} {
+			pixels := array.Make(map[string]dtypes.DType{"bytes": dtypes.Uint8, "16 bits": dtypes.Uint16}[name], 9)
+			d.fit(wide, pixels)
+			for i := range want {
+				if got := pixels.At(i) / unit; math.Abs(got-want[i]) > 6 { // the kernel reaches beyond a column
+					t.Errorf("%s, %s: pixel %d is %g, want %g", fit, name, i, got, want[i])
+				}
+			}
+		}
+		folder := t.TempDir()
+		save(t, folder, "wide.png", wide)
+		opened, err := picture.Open(filepath.Join(folder, "wide.png"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer opened.Close()
+		pixels := array.Make(dtypes.Float32, 9)
+		if err := d.fitArray(opened, "wide.png", 0, pixels, 1); err != nil {
+			t.Fatal(err)
+		}
+		for i := range want {
+			if got := pixels.At(i); math.Abs(got-want[i]) > 6 {
+				t.Errorf("%s, floats: pixel %d is %g, want %g", fit, i, got, want[i])
+			}
+		}
 	}
 }
 
@@ -129,7 +172,7 @@ func shades(t *testing.T, d Folder) (train, validation, test []uint8) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return split.Train.Pixels, split.Validation.Pixels, split.Test.Pixels
+	return split.Train.Values.Uint8, split.Validation.Values.Uint8, split.Test.Values.Uint8
 }
 
 func TestFolderSplit(t *testing.T) {
@@ -137,7 +180,7 @@ func TestFolderSplit(t *testing.T) {
 	for i := range 200 {
 		save(t, dir, fmt.Sprintf("%c/%03d.png", 'a'+i/100, i), uniform(2, 2, uint8(i)))
 	}
-	d := Folder{Dir: dir, TestFraction: 0.25, Holdout: Holdout{Validation: 30}}
+	d := Folder{Dir: []string{dir}, Own: Own{TestFraction: 0.25, Holdout: Holdout{Validation: 30}}}
 	train, validation, test := shades(t, d)
 	if all := slices.Sorted(slices.Values(slices.Concat(train, validation, test))); len(slices.Compact(all)) != 200 {
 		t.Errorf("the parts have %d different images, want 200", len(slices.Compact(all)))
@@ -200,7 +243,7 @@ func TestFolderFiles(t *testing.T) {
 	save(t, outside, "secret.png", uniform(2, 2, 1))
 	dir := t.TempDir()
 	// "b-" sorts before "b/", which a list of classes in the order of the files would get wrong.
-	for _, name := range []string{"b/1.png", "b/deep/2.GIF", "b-/3.jpeg", "a/4.JPG", "a/notes.txt", "a/5.tiff"} {
+	for _, name := range []string{"b/1.png", "b/deep/2.GIF", "b-/3.jpeg", "a/4.JPG", "a/notes.txt", "a/5.psd"} {
 		save(t, dir, name, uniform(2, 2, 100))
 	}
 	for link, target := range map[string]string{"a/link.png": filepath.Join(outside, "secret.png"), "out": outside} {
@@ -208,10 +251,13 @@ func TestFolderFiles(t *testing.T) {
 			t.Skip("no symbolic links here:", err)
 		}
 	}
-	d := &Folder{Dir: dir, Height: 2, Width: 2, TestFraction: 0.5}
-	names, err := picture.List(dir)
+	d := &Folder{Dir: []string{dir}, Height: 2, Width: 2, Own: Own{TestFraction: 0.5}}
+	names, others, err := picture.List(dir)
 	if want := []string{"a/4.JPG", "b-/3.jpeg", "b/1.png", "b/deep/2.GIF"}; err != nil || !slices.Equal(names, want) {
 		t.Errorf("got %q, %v, want %q", names, err, want)
+	}
+	if got, want := picture.Others(others, "left out: "), "left out: 1 .psd, 1 .txt"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 	split, err := d.Load(context.Background(), Options{})
 	if err != nil {
@@ -261,9 +307,9 @@ func TestFolderRefuses(t *testing.T) {
 		change func(*Folder)
 		want   []string
 	}{
-		"no such folder": {change: func(d *Folder) { d.Dir = filepath.Join(d.Dir, "nowhere") }, want: []string{"read data.dir", "nowhere"}},
-		"no pictures":    {files: map[string][]byte{"readme.txt": nil}, want: []string{"no PNG, JPEG or GIF files there"}},
-		"one picture":    {files: map[string][]byte{"1.png": whole.Bytes()}, want: []string{"1 pictures give", "add files or change data.test_fraction"}},
+		"no such folder": {change: func(d *Folder) { d.Dir[0] = filepath.Join(d.Dir[0], "nowhere") }, want: []string{"read data.dir", "nowhere"}},
+		"no pictures":    {files: map[string][]byte{"readme.txt": nil}, want: []string{"no PNG, JPEG, GIF, WebP, BMP or TIFF files there"}},
+		"one picture":    {files: map[string][]byte{"1.png": whole.Bytes()}, want: []string{"1 samples give", "add samples, set data.test, or change data.test_fraction"}},
 		"a bomb":         {files: map[string][]byte{"bomb.png": bomb.Bytes()}, want: []string{"bomb.png: 65536×65536 pixels, at most 67108864 are read"}},
 		"broken ones": {files: map[string][]byte{"a/cut.png": whole.Bytes()[:whole.Len()-20], "b/empty.jpg": nil, "c/fine.png": whole.Bytes()},
 			want: []string{"2 of 3 pictures in", "cut.png: ", "empty.jpg: "}},
@@ -271,12 +317,12 @@ func TestFolderRefuses(t *testing.T) {
 			want: []string{"more than 4 GiB; lower data.height and data.width"}},
 		"no size":       {files: map[string][]byte{"1.png": whole.Bytes()}, change: func(d *Folder) { d.Height = 0 }, want: []string{"data.height, data.width: 0×2"}},
 		"all held out":  {files: thirty(whole.Bytes()), change: func(d *Folder) { d.Validation = 30 }, want: []string{"data.validation: 30 images held out of"}},
-		"a file as dir": {files: map[string][]byte{"1.png": whole.Bytes()}, change: func(d *Folder) { d.Dir = filepath.Join(d.Dir, "1.png") }, want: []string{"read data.dir"}},
+		"a file as dir": {files: map[string][]byte{"1.png": whole.Bytes()}, change: func(d *Folder) { d.Dir[0] = filepath.Join(d.Dir[0], "1.png") }, want: []string{"read data.dir"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := &Folder{Dir: t.TempDir(), Height: 2, Width: 2, TestFraction: 0.5}
+			d := &Folder{Dir: []string{t.TempDir()}, Height: 2, Width: 2, Own: Own{TestFraction: 0.5}}
 			for name, data := range c.files {
-				saveFile(t, d.Dir, name, data)
+				saveFile(t, d.Dir[0], name, data)
 			}
 			if c.change != nil {
 				c.change(d)
@@ -295,9 +341,9 @@ func TestFolderRefuses(t *testing.T) {
 }
 
 func TestFolderNamesTenBrokenPictures(t *testing.T) {
-	d := &Folder{Dir: t.TempDir(), Height: 2, Width: 2, TestFraction: 0.5}
+	d := &Folder{Dir: []string{t.TempDir()}, Height: 2, Width: 2, Own: Own{TestFraction: 0.5}}
 	for name := range thirty(nil) {
-		saveFile(t, d.Dir, name, nil)
+		saveFile(t, d.Dir[0], name, nil)
 	}
 	_, err := d.Load(context.Background(), Options{})
 	if err == nil || !strings.Contains(err.Error(), "30 of 30 pictures") || strings.Count(err.Error(), ".png: ") != 10 {
@@ -311,4 +357,76 @@ func thirty(data []byte) map[string][]byte {
 		files[fmt.Sprintf("%02d.png", i)] = data
 	}
 	return files
+}
+
+// Pictures of 16 bits keep all of them: 400 levels between 30,000 and 30,399 stay 400 levels, and the scale spreads them over [-1, 1].
+// One of 8 bits among them has 257 of their steps for each of its own.
+func TestDeepFolder(t *testing.T) {
+	dir := t.TempDir()
+	deep := image.NewGray16(image.Rect(0, 0, 20, 20))
+	for i := range 400 {
+		deep.SetGray16(i%20, i/20, color.Gray16{Y: uint16(30000 + i)})
+	}
+	for i := range 20 {
+		save(t, dir, fmt.Sprintf("%02d.png", i), deep)
+	}
+	d := Kinds["folder"]().(*Folder)
+	d.Dir, d.Height, d.Width, d.TestFraction = []string{dir}, 20, 20, 0.3
+	d.Scale = scale.Options{Kind: "range", Low: 30000, High: 30399}
+	split, err := d.Load(t.Context(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if split.Train.Values.Type() != dtypes.Uint16 {
+		t.Fatalf("values of %v", split.Train.Values.Type())
+	}
+	for i, value := range split.Test.At(0).Uint16 {
+		if want := uint16(30000 + i); value != want {
+			t.Fatalf("value %d is %d, want %d", i, value, want)
+		}
+	}
+	if low, high := split.Test.Scale.At(0, 30000), split.Test.Scale.At(0, 30399); math.Abs(low+1) > 1e-4 || math.Abs(high-1) > 1e-4 {
+		t.Errorf("30000 and 30399 become %g and %g", low, high)
+	}
+	shown := split.Test.Shown().At(0).Uint8
+	if first, last := shown[0], shown[399]; first != 0 || last != 255 {
+		t.Errorf("shown from %d to %d, want 0 to 255", first, last)
+	}
+
+	save(t, dir, "shallow.png", uniform(20, 20, 117))
+	all, err := d.All(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := all.At(all.Len() - 1).Uint16[0]; got != 117*257 {
+		t.Errorf("a byte of 117 became %d, want %d", got, 117*257)
+	}
+}
+
+// Damaged pictures are passed over where that is asked for, with their names and causes; the others stay.
+func TestFolderSkips(t *testing.T) {
+	d := Kinds["folder"]().(*Folder)
+	d.Dir, d.Height, d.Width, d.TestFraction, d.OnBad = []string{t.TempDir()}, 2, 2, 0.5, "skip"
+	for i := range 9 {
+		save(t, d.Dir[0], fmt.Sprintf("%d.png", i), uniform(2, 2, uint8(i)))
+	}
+	saveFile(t, d.Dir[0], "4.png", []byte("no picture"))
+	split, err := d.Load(t.Context(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := split.Train.Len() + split.Test.Len(); n != 8 || len(split.Skipped) != 1 || !strings.HasPrefix(split.Skipped[0], "4.png: not a PNG") {
+		t.Errorf("%d pictures, skipped %q", n, split.Skipped)
+	}
+	for _, value := range slices.Concat(split.Train.Values.Uint8, split.Test.Values.Uint8) {
+		if value == 4 {
+			t.Error("the damaged picture is among the others")
+		}
+	}
+	for i := range 9 {
+		saveFile(t, d.Dir[0], fmt.Sprintf("%d.png", i), nil)
+	}
+	if _, err := d.Load(t.Context(), Options{}); err == nil || !strings.Contains(err.Error(), "9 of 9 pictures") {
+		t.Errorf("nothing but damaged pictures: %v", err)
+	}
 }

@@ -9,6 +9,9 @@ import (
 	"strings"
 	"sync"
 
+	"latent/pkg/array"
+
+	"github.com/gomlx/compute/dtypes"
 	"golang.org/x/image/draw"
 	"golang.org/x/image/font/gofont/gobold"
 	"golang.org/x/image/font/gofont/goitalic"
@@ -79,18 +82,18 @@ func (d *Glyphs) Load(ctx context.Context, _ Options) (*Split, error) {
 	if split.Test, err = d.make(ctx, stencils, 1<<32, d.Test); err != nil {
 		return nil, err
 	}
-	split.Checksums = map[string]string{"train": sum(all.Pixels), "test": sum(split.Test.Pixels)}
+	split.Checksums = map[string]string{"train": sum(all.Values.Bytes()), "test": sum(split.Test.Values.Bytes())}
 	split.Train, split.Validation, err = d.split(all, d.shuffled(d.Train))
 	return split, err
 }
 
 // make draws n images; image i has the generator (seed, first + i), so that they can be drawn in parallel.
-func (d *Glyphs) make(ctx context.Context, stencils [][]stencil, first uint64, n int) (*Images, error) {
-	images := &Images{Height: glyphSide, Width: glyphSide, Channels: 1, Labels: make([]uint8, n)}
+func (d *Glyphs) make(ctx context.Context, stencils [][]stencil, first uint64, n int) (*Samples, error) {
+	images := &Samples{Height: glyphSide, Width: glyphSide, Channels: 1, Labels: make([]uint8, n)}
 	if d.Colour == "rgb" {
 		images.Channels = 3
 	}
-	images.Pixels = make([]uint8, n*images.Size())
+	images.Values = array.Make(dtypes.Uint8, n*images.Size())
 	return images, inParallel(ctx, n, func(i int) {
 		generator := rand.New(rand.NewPCG(uint64(d.Seed), first+uint64(i)))
 		class := generator.IntN(len(glyphClasses))
@@ -99,9 +102,9 @@ func (d *Glyphs) make(ctx context.Context, stencils [][]stencil, first uint64, n
 		var shades [glyphSide * glyphSide]uint8
 		faces[generator.IntN(len(faces))].draw(shades[:], generator)
 		if d.Colour == "rgb" {
-			paint(images.At(i), shades[:], generator)
+			paint(images.At(i).Uint8, shades[:], generator)
 		} else {
-			copy(images.At(i), shades[:])
+			copy(images.At(i).Uint8, shades[:])
 		}
 	})
 }

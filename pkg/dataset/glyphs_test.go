@@ -51,7 +51,7 @@ func TestColourGlyphs(t *testing.T) {
 		return 0.299*float64(rgb[0]) + 0.587*float64(rgb[1]) + 0.114*float64(rgb[2])
 	}
 	for i := range grey.Len() {
-		shades, pixels := grey.At(i), colour.At(i)
+		shades, pixels := grey.At(i).Uint8, colour.At(i).Uint8
 		paper, strongest, most := pixels[:3], 0, 0
 		for place, shade := range shades {
 			if shade == 0 && !bytes.Equal(pixels[3*place:][:3], paper) {
@@ -74,29 +74,29 @@ func TestGlyphsAreTheSame(t *testing.T) {
 
 	t.Run("with more images after them", func(t *testing.T) {
 		many := loadGlyphs(t, &Glyphs{Train: 900, Test: 200, Seed: 7})
-		if !bytes.HasPrefix(many.Train.Pixels, few.Train.Pixels) || !bytes.HasPrefix(many.Train.Labels, few.Train.Labels) ||
-			!bytes.HasPrefix(many.Test.Pixels, few.Test.Pixels) {
+		if !bytes.HasPrefix(many.Train.Values.Uint8, few.Train.Values.Uint8) || !bytes.HasPrefix(many.Train.Labels, few.Train.Labels) ||
+			!bytes.HasPrefix(many.Test.Values.Uint8, few.Test.Values.Uint8) {
 			t.Error("the first images change with the number of images")
 		}
 	})
 	t.Run("on one core", func(t *testing.T) {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-		if one := loadGlyphs(t, &Glyphs{Train: 300, Test: 100, Seed: 7}); !bytes.Equal(one.Train.Pixels, few.Train.Pixels) {
+		if one := loadGlyphs(t, &Glyphs{Train: 300, Test: 100, Seed: 7}); !bytes.Equal(one.Train.Values.Uint8, few.Train.Values.Uint8) {
 			t.Error("the images change with the number of cores")
 		}
 	})
 	t.Run("but not with another seed", func(t *testing.T) {
-		if other := loadGlyphs(t, &Glyphs{Train: 300, Test: 100, Seed: 8}); bytes.Equal(other.Train.Pixels, few.Train.Pixels) {
+		if other := loadGlyphs(t, &Glyphs{Train: 300, Test: 100, Seed: 8}); bytes.Equal(other.Train.Values.Uint8, few.Train.Values.Uint8) {
 			t.Error("seeds 7 and 8 give the same images")
 		}
 	})
 	t.Run("nor in the test set", func(t *testing.T) {
 		seen := map[string]bool{}
 		for i := range few.Train.Len() {
-			seen[string(few.Train.At(i))] = true
+			seen[string(few.Train.At(i).Uint8)] = true
 		}
 		for i := range few.Test.Len() {
-			if seen[string(few.Test.At(i))] {
+			if seen[string(few.Test.At(i).Uint8)] {
 				t.Errorf("test image %d is also a training image", i)
 			}
 		}
@@ -111,7 +111,7 @@ func TestGlyphsLook(t *testing.T) {
 	for i := range images.Len() {
 		classes[images.Labels[i]]++
 		ink, brightest, border := 0, 0, 0
-		for place, shade := range images.At(i) {
+		for place, shade := range images.At(i).Uint8 {
 			x, y, shade := place%glyphSide, place/glyphSide, int(shade)
 			ink, brightest = ink+shade, max(brightest, shade)
 			sumX, sumY, total = sumX+x*shade, sumY+y*shade, total+shade

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"latent/pkg/array"
 )
 
 // maxIDXBytes bounds an IDX file's contents: 60,000 images of 28×28 are 47 MB.
@@ -67,7 +69,7 @@ func gunzip(file []byte) ([]byte, error) {
 }
 
 // readIDXImages joins a file of images and one of labels.
-func readIDXImages(imageFile, labelFile []byte, classes int) (*Images, error) {
+func readIDXImages(imageFile, labelFile []byte, classes int) (*Samples, error) {
 	dims, pixels, err := readIDX(imageFile, 3)
 	if err != nil {
 		return nil, fmt.Errorf("images: %w", err)
@@ -84,5 +86,5 @@ func readIDXImages(imageFile, labelFile []byte, classes int) (*Images, error) {
 			return nil, fmt.Errorf("image %d has label %d: there are %d classes", i, label, classes)
 		}
 	}
-	return &Images{Height: dims[1], Width: dims[2], Channels: 1, Pixels: pixels, Labels: labels}, nil
+	return &Samples{Height: dims[1], Width: dims[2], Channels: 1, Values: array.Values{Uint8: pixels}, Labels: labels}, nil
 }

@@ -104,7 +104,7 @@ const (
 // as it is in the literature, which holds out none, and enough to choose an epoch by.
 const familyValidation = 1000
 
-func newIDX(f *family) *IDX { return &IDX{Holdout: Holdout{Validation: familyValidation}, family: f} }
+func newIDX(f *family) *IDX { return &IDX{Holdout: holdout(familyValidation), family: f} }
 
 // Check reports a holdout that leaves nothing to train on.
 func (d *IDX) Check(report func(key, problem string)) { d.check(familyTrain, report) }
@@ -144,7 +144,7 @@ func (d *IDX) Load(ctx context.Context, options Options) (*Split, error) {
 
 // images joins a file of images and one of labels, which must have n images of the family's size. Only unpacked files,
 // which have no published checksum, can fail here.
-func (f *family) images(imageFile, labelFile []byte, n int) (*Images, error) {
+func (f *family) images(imageFile, labelFile []byte, n int) (*Samples, error) {
 	images, err := readIDXImages(imageFile, labelFile, len(f.classes))
 	if err == nil && (images.Len() != n || images.Height != familySide || images.Width != familySide) {
 		err = fmt.Errorf("images: %d of %d×%d, want %d of %[5]d×%[5]d", images.Len(), images.Height, images.Width, n, familySide)

@@ -35,7 +35,7 @@ func TestMNIST(t *testing.T) {
 		t.Errorf("the first labels are %v, want %v", split.Train.Labels[:10], want)
 	}
 	var total, squares float64
-	for _, pixel := range split.Train.Pixels {
+	for _, pixel := range split.Train.Values.Uint8 {
 		x := float64(pixel) / 255
 		total, squares = total+x, squares+x*x
 	}
@@ -82,7 +82,7 @@ func TestIDXDownloadsOnce(t *testing.T) {
 			t.Errorf("%d, %d, %d images", split.Train.Len(), split.Validation.Len(), split.Test.Len())
 		}
 		for i, label := range split.Test.Labels {
-			if split.Test.At(i)[0] != uint8(i) || label != uint8(i%10) {
+			if split.Test.At(i).Uint8[0] != uint8(i) || label != uint8(i%10) {
 				t.Fatalf("test image %d is not what was published", i)
 			}
 		}

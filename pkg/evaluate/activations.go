@@ -16,27 +16,26 @@ const watched = 100
 
 // watcher is the program of Activations, for so many images.
 type watcher struct {
-	exec   *Exec
-	images int
-	layers []string // of the outputs
+	program *program
+	layers  []string // of the outputs
 }
 
 // Activations returns what the layers make of the first images, 100 at most, damaged as where they are measured: the values after
 // each layer's activation, by its name; see model.Pass.Watch. What a layer makes when it is applied again is left out.
-func (e *Evaluator) Activations(weights []*tensors.Tensor, images *dataset.Images) (map[string][]float32, error) {
+func (e *Evaluator) Activations(weights []*tensors.Tensor, images *dataset.Samples) (map[string][]float32, error) {
 	n := min(watched, images.Len())
 	w := &e.later.watcher
-	if w.images != n {
-		if w.exec != nil {
-			w.exec.Finalize()
+	if w.program == nil || w.program.images != n {
+		if w.program != nil {
+			w.program.exec.Finalize()
 		}
-		exec, err := e.compile(n, e.buildActivations)
+		program, err := e.compileFor(n, e.inputShapes(n), e.buildActivations)
 		if err != nil {
 			return nil, fmt.Errorf("build the activations: %w", err)
 		}
-		w.exec, w.images = exec, n
+		w.program = program
 	}
-	outputs, err := e.call(w.exec, n, weights, images, 0, 0)
+	outputs, err := e.call(w.program, weights, images, 0, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ func TestActivationsIdentity(t *testing.T) {
 	const side, n = 4, 3
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
 		m, weights := identity(side * side)
-		evaluator, err := New(b.Compute, Spec{Model: m, Corrupt: corrupt.Chain{&corrupt.None{}}, Loss: model.Loss{Kind: "mse"}}, model.Image{Height: side, Width: side, Channels: 1})
+		evaluator, err := New(b.Compute, Spec{Model: m, Corrupt: corrupt.Chain{&corrupt.None{}}, Loss: model.Loss{Kind: "mse"}}, like(model.Image{Height: side, Width: side, Channels: 1}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,7 +38,7 @@ func TestActivationsIdentity(t *testing.T) {
 				t.Fatalf("%s: %d values, want %d", layer, len(values), n*side*side)
 			}
 			for i, value := range values {
-				if want := float64(images.Pixels[i])/127.5 - 1; math.Abs(float64(value)-want) > 1e-6 {
+				if want := float64(images.Values.Uint8[i])/127.5 - 1; math.Abs(float64(value)-want) > 1e-6 {
 					t.Fatalf("%s: value %d is %g, the pixel %g", layer, i, value, want)
 				}
 			}
@@ -66,7 +66,7 @@ func TestActivationsOfEveryKind(t *testing.T) {
 				}
 			}
 			// Not New, which compiles what Measure needs.
-			evaluator := &Evaluator{backend: b.Compute, spec: Spec{Model: m, Loss: model.Loss{Kind: "mse"}}, image: image, params: model.Params(m, image), later: &later{}}
+			evaluator := &Evaluator{backend: b.Compute, spec: Spec{Model: m, Loss: model.Loss{Kind: "mse"}}, image: image, like: pictures(0, 12, 12), params: model.Params(m, image), later: &later{}}
 			defer evaluator.Close()
 			activations, err := evaluator.Activations(weights, pictures(2, 12, 12))
 			if err != nil {

@@ -38,7 +38,7 @@ type Probed struct {
 // parts have labels.
 func (e *Evaluator) Probe(ctx context.Context, weights []*tensors.Tensor, split *dataset.Split) (Probed, error) {
 	var sets [3]probe.Set
-	for i, images := range []*dataset.Images{split.Train, split.Validation, split.Test} {
+	for i, images := range []*dataset.Samples{split.Train, split.Validation, split.Test} {
 		codes, err := e.Encode(ctx, weights, images)
 		if err != nil {
 			return Probed{}, err
@@ -71,32 +71,34 @@ func (c Codes) Matrix() *mat.Dense {
 // Codebook measures how a model with a codebook uses it for undamaged images: "entries_used", how many of its entries are
 // chosen at all, and "perplexity", exp(−Σ p log p) with the share p of each entry in all choices, which is the number of
 // entries where all are chosen equally often. Of other models it returns nil.
-func (e *Evaluator) Codebook(ctx context.Context, weights []*tensors.Tensor, images *dataset.Images) (map[string]Figure, error) {
+func (e *Evaluator) Codebook(ctx context.Context, weights []*tensors.Tensor, images *dataset.Samples) (map[string]Figure, error) {
 	quantiser, ok := e.spec.Model.(model.Quantiser)
 	if !ok {
 		return nil, nil
 	}
-	exec, err := e.compile(batch, func(inputs []*Node) []*Node {
+	choices, err := e.compile(func(inputs []*Node) []*Node {
 		in := e.read(inputs)
 		return []*Node{quantiser.Choices(in.pass(streamModel), in.images)}
 	})
 	if err != nil {
 		return nil, fmt.Errorf("build the choice of entries: %w", err)
 	}
+	defer choices.exec.Finalize()
+	batch := choices.images
 	counts, all := map[int32]int{}, 0
 	for first := 0; first < images.Len(); first += batch {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		outputs, err := e.call(exec, batch, weights, images, first, 0)
+		outputs, err := e.call(choices, weights, images, first, 0)
 		if err != nil {
 			return nil, err
 		}
-		choices, err := tensors.CopyFlatData[int32](outputs[0])
+		entries, err := tensors.CopyFlatData[int32](outputs[0])
 		if err != nil {
 			return nil, err
 		}
-		for _, entry := range choices[:len(choices)/batch*min(batch, images.Len()-first)] {
+		for _, entry := range entries[:len(entries)/batch*min(batch, images.Len()-first)] {
 			counts[entry]++
 			all++
 		}

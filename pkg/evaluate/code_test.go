@@ -15,14 +15,14 @@ import (
 )
 
 // shades returns n images of 2×2, each of one of two shades, which is its label; one in three is bright.
-func shades(n int) *dataset.Images {
-	images := &dataset.Images{Height: 2, Width: 2, Channels: 1}
+func shades(n int) *dataset.Samples {
+	images := &dataset.Samples{Height: 2, Width: 2, Channels: 1}
 	for i := range n {
 		label := uint8(0)
 		if i%3 == 0 {
 			label = 1
 		}
-		images.Pixels = append(images.Pixels, slices.Repeat([]uint8{50 + 100*label + uint8(i%7)}, 4)...)
+		images.Values.Uint8 = append(images.Values.Uint8, slices.Repeat([]uint8{50 + 100*label + uint8(i%7)}, 4)...)
 		images.Labels = append(images.Labels, label)
 	}
 	return images
@@ -47,11 +47,11 @@ func TestCodebook(t *testing.T) {
 			}
 			weights = append(weights, tensors.FromFlatDataAndDimensions(values, param.Dims...))
 		}
-		evaluator, err := New(b.Compute, Spec{Model: m}, image)
+		evaluator, err := New(b.Compute, Spec{Model: m}, like(image))
 		if err != nil {
 			t.Fatal(err)
 		}
-		found, err := evaluator.Codebook(context.Background(), weights, shades(batch+100)) // 600 images
+		found, err := evaluator.Codebook(context.Background(), weights, shades(block+100)) // 600 images
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,7 +66,7 @@ func TestCodebook(t *testing.T) {
 func TestProbe(t *testing.T) {
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
 		m, weights := identity(4)
-		evaluator, err := New(b.Compute, Spec{Model: m, Loss: model.Loss{Kind: "mse"}}, model.Image{Height: 2, Width: 2, Channels: 1})
+		evaluator, err := New(b.Compute, Spec{Model: m, Loss: model.Loss{Kind: "mse"}}, like(model.Image{Height: 2, Width: 2, Channels: 1}))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,12 +19,12 @@ func TestDamage(t *testing.T) {
 	}
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
 		m, weights := identity(side * side)
-		evaluator, err := New(b.Compute, Spec{Model: m, Corrupt: chain, Loss: model.Loss{Kind: "mse"}, Seed: 7}, model.Image{Height: side, Width: side, Channels: 1})
+		evaluator, err := New(b.Compute, Spec{Model: m, Corrupt: chain, Loss: model.Loss{Kind: "mse"}, Seed: 7}, like(model.Image{Height: side, Width: side, Channels: 1}))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer evaluator.Close()
-		for _, n := range []int{3, batch + 2} {
+		for _, n := range []int{3, block + 2} {
 			images := pictures(n, side, side)
 			want, err := evaluator.Sample(weights, images, n)
 			if err != nil {
@@ -34,7 +34,7 @@ func TestDamage(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if slices.Equal(got.Pixels, images.Pixels) || !slices.Equal(got.Pixels, want.Damaged.Pixels) {
+			if slices.Equal(got.Values.Uint8, images.Values.Uint8) || !slices.Equal(got.Values.Uint8, want.Damaged.Values.Uint8) {
 				t.Errorf("%d images are damaged in another way than in the evaluation", n)
 			}
 		}

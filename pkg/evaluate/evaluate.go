@@ -22,10 +22,13 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"latent/pkg/array"
 	"latent/pkg/corrupt"
 	"latent/pkg/dataset"
 	"latent/pkg/model"
 	"latent/pkg/random"
+	"latent/pkg/restore"
+	"latent/pkg/scale"
 )
 
 // Options is how a model is measured, the config's section `evaluate:`.
@@ -57,6 +60,11 @@ type Options struct {
 	// of an hour); 0 leaves it out.
 	Generated int `yaml:"generated" min:"0" max:"10000000"`
 
+	// Memory is how many MiB a pass over held-out images may take for what it computes, beside the weights: it decides how many
+	// images are taken at once, by an estimate. Figures do not depend on it beyond rounding. 0 is a thirty-second of the
+	// machine's memory, at most 512.
+	Memory int `yaml:"memory" min:"0" max:"1073741824"`
+
 	// Probe fits a linear classifier to the codes of undamaged training images, chooses its L2 regulariser by held-out images,
 	// and measures its accuracy on the codes of test images. The dataset needs labels, and the code has at most 1024 values. It
 	// takes some 10 s for a code of 64 values, and longer in proportion.
@@ -69,6 +77,10 @@ type Spec struct {
 	Corrupt corrupt.Chain
 	Loss    model.Loss
 	Seed    int64
+	// Memory is how many bytes a pass over images may take for what it computes, beside the weights; 0 is [trace.DefaultMemory]. It
+	// decides how many images are taken at once. Figures do not depend on it beyond rounding, but for the loss of wae, whose
+	// divergence is one of a batch.
+	Memory int64
 }
 
 // scalars are the number 1, and the numbers of the loss, the model and the corruptions.
@@ -81,35 +93,37 @@ type Evaluator struct {
 	backend compute.Backend
 	spec    Spec
 	image   model.Image
+	like    *dataset.Samples // none, of the kind that is measured
 	params  []model.Param
 	metrics []Metric
 	terms   []string // the parts of the loss, where it has more than one
-	exec    *Exec
-	code    int // values of a code
+	main    *program
+	code    int  // values of a code
+	exact   bool // see Exact
 	later   *later
 }
 
 // later are the programs that are compiled when they are first called.
 type later struct {
-	encoder    *Exec
+	encoder    *program
+	posterior  *program // of codes with their log variances
 	watcher    watcher
 	likelihood likelihood
+	sizes      map[dataset.Size]sized // for whole pictures
+	restorer   *restore.Restorer      // of parts of them
 }
 
 // Structure is what an evaluator is compiled for, beside the images' size.
 type Structure struct {
 	Model, Corrupt, Loss string
 	Damaged              bool
+	Memory               int64
 }
 
 // Structure returns that of an evaluation with this spec: those with equal ones can share an evaluator.
 func (s Spec) Structure() Structure {
-	return Structure{Model: model.Structure(s.Model), Corrupt: s.Corrupt.Structure(), Loss: s.Loss.Kind, Damaged: s.Loss.Damaged}
+	return Structure{Model: model.Structure(s.Model), Corrupt: s.Corrupt.Structure(), Loss: s.Loss.Kind, Damaged: s.Loss.Damaged, Memory: s.Memory}
 }
-
-// batch is the number of images in a call. It is part of what an evaluation seed means: the corruption of image i is
-// draw i % batch of call i / batch.
-const batch = 500
 
 // Result is what Measure found.
 type Result struct {
@@ -121,27 +135,39 @@ type Result struct {
 	// Reconstructed and Corrupted hold a figure for each metric by its name, and "psnr_pooled", the PSNR of the mean
 	// squared error, without an interval. Corrupted is nil where nothing damages the input.
 	Reconstructed, Corrupted map[string]Figure
+	// Features are the figures of each feature of vectors; nil of pictures.
+	Features []Feature
 	// MaskKnown are the same figures of a baseline; see [Evaluator.MaskKnown]. Measure leaves it nil.
 	MaskKnown map[string]Figure
 }
 
-// New compiles the evaluation of a model on images of this size.
-func New(b compute.Backend, spec Spec, image model.Image) (*Evaluator, error) {
-	e := &Evaluator{backend: b, spec: spec, image: image, params: model.Params(spec.Model, image), later: &later{}}
+// New compiles the evaluation of a model on images of the size, type and scale of these, of which there may be none.
+func New(b compute.Backend, spec Spec, like *dataset.Samples) (*Evaluator, error) {
+	e := prepare(b, spec, like)
+	main, err := e.compile(e.build)
+	if err != nil {
+		return nil, fmt.Errorf("build the evaluation: %w", err)
+	}
+	e.main = main
+	return e, nil
+}
+
+// prepare returns an evaluator without a program.
+func prepare(b compute.Backend, spec Spec, like *dataset.Samples) *Evaluator {
+	image := model.Image{Height: like.Height, Width: like.Width, Channels: like.Channels}
+	e := &Evaluator{backend: b, spec: spec, image: image, like: like.Like(), params: model.Params(spec.Model, image), later: &later{}}
+	if like.Target != nil {
+		e.like.Target = like.Target.Like()
+	}
 	for _, metric := range Metrics {
-		if min(image.Height, image.Width) >= metric.Smallest {
+		if min(image.Height, image.Width) >= metric.Smallest && (metric.Vectors || !like.Vectors()) {
 			e.metrics = append(e.metrics, metric)
 		}
 	}
 	if spec.Corrupt.Local() {
 		e.metrics = append(e.metrics, MaskMetrics...)
 	}
-	exec, err := e.compile(batch, e.build)
-	if err != nil {
-		return nil, fmt.Errorf("build the evaluation: %w", err)
-	}
-	e.exec = exec
-	return e, nil
+	return e
 }
 
 // With returns the evaluation with another spec of the same structure: its numbers and its seed. It shares the compiled
@@ -155,23 +181,24 @@ func (e *Evaluator) With(spec Spec) (*Evaluator, error) {
 	return &other, nil
 }
 
-// Close frees the compiled programs, also of those that share them.
-func (e *Evaluator) Close() {
-	for _, exec := range []*Exec{e.exec, e.later.encoder, e.later.watcher.exec, e.later.likelihood.evidence, e.later.likelihood.weights} {
-		if exec != nil {
-			exec.Finalize()
-		}
-	}
+// Exact returns the evaluator with which Decode gives the values of the model's scale of pictures, too, and not bytes.
+func (e *Evaluator) Exact() *Evaluator {
+	other := *e
+	other.exact = true
+	return &other
 }
 
-// compile compiles a program for so many images a call.
-func (e *Evaluator) compile(images int, build func(inputs []*Node) []*Node) (*Exec, error) {
-	exec, err := NewExec(e.backend, build)
-	if err != nil {
-		return nil, err
+// Close frees the compiled programs, also of those that share them.
+func (e *Evaluator) Close() {
+	for _, p := range []*program{e.main, e.later.encoder, e.later.posterior, e.later.watcher.program, e.later.likelihood.evidence, e.later.likelihood.weights} {
+		if p != nil {
+			p.exec.Finalize()
+		}
 	}
-	_, err = exec.Compile(e.inputShapes(images)...)
-	return exec, err
+	e.later.closeSizes()
+	if e.later.restorer != nil {
+		e.later.restorer.Close()
+	}
 }
 
 // Children of an evaluation's key, past those of a chain's corruptions. What is drawn for an image depends on its place among
@@ -183,7 +210,7 @@ const (
 
 // Inputs of a program, before the parameters.
 const (
-	inputImages  = iota // [images, pixels] uint8
+	inputImages  = iota // [images, values] as dataset.Samples.Row has them
 	inputLabels         // [images] uint8, all 0 where the images have none
 	inputFirst          // uint32: place of the first image
 	inputCount          // uint32: how many there are, the rest being padding
@@ -195,7 +222,7 @@ const (
 
 func (e *Evaluator) inputShapes(images int) []shapes.Shape {
 	list := []shapes.Shape{
-		inputImages:  shapes.Make(dtypes.Uint8, images, e.image.Size()),
+		inputImages:  shapes.Make(e.like.RowType(), images, e.like.RowSize()),
 		inputLabels:  shapes.Make(dtypes.Uint8, images),
 		inputFirst:   shapes.Make(dtypes.Uint32),
 		inputCount:   shapes.Make(dtypes.Uint32),
@@ -211,7 +238,8 @@ func (e *Evaluator) inputShapes(images int) []shapes.Shape {
 
 // input is what the inputs of a program say.
 type input struct {
-	images               *Node // [images, height, width, channels], pixels in [-1, 1]
+	images               *Node // [images, height, width, channels], pixels in [-1, 1]: the targets, clean
+	given                *Node // the same but for pairs: what is damaged, and then given to the model
 	labels               *Node // [images] uint8
 	first, count, call   *Node // uint32 scalars
 	root                 random.Key
@@ -230,8 +258,9 @@ func (e *Evaluator) read(inputs []*Node) input {
 		return taken
 	}
 	one := take(1)[0]
+	given, target := model.Pair(inputs[inputImages], e.image, e.like.Scale)
 	in := input{
-		images: model.Pixels(inputs[inputImages], e.image), labels: inputs[inputLabels], first: inputs[inputFirst], count: inputs[inputCount], call: inputs[inputCall],
+		images: target, given: given, labels: inputs[inputLabels], first: inputs[inputFirst], count: inputs[inputCount], call: inputs[inputCall],
 		root: random.KeyFromNode(inputs[inputSeed]),
 		loss: take(len(e.spec.Loss.Strengths())), model: take(len(model.Numbers(e.spec.Model))), corrupt: scalars,
 		weights: model.Weights{},
@@ -245,6 +274,15 @@ func (e *Evaluator) read(inputs []*Node) input {
 	return in
 }
 
+// blank are no samples, as [dataset.Samples.Shown] returns them, to be appended to.
+func (e *Evaluator) blank() *dataset.Samples {
+	blank := *e.like.Shown()
+	if e.exact && !e.like.Vectors() {
+		blank.Scale, blank.Values = scale.None(), array.Make(dtypes.Float32, 0)
+	}
+	return &blank
+}
+
 // pass returns a pass that draws from a stream, for each image by its place.
 func (in input) pass(stream int) *model.Pass {
 	row := Iota(in.first.Graph(), shapes.Make(dtypes.Uint32, in.images.Shape().Dim(0)), 0)
@@ -256,29 +294,38 @@ func (in input) pass(stream int) *model.Pass {
 
 // Outputs of the program.
 const (
-	outputFigures       = iota // [1 + 2·metrics + terms + 1, batch] float32: see [Evaluator.build]
-	outputDamaged              // [batch, pixels] uint8
+	outputFigures       = iota // float32: see [Evaluator.figuresOf]
+	outputDamaged              // [images, values]: pictures uint8, vectors float32 in the model's scale; see [dataset.Samples.Shown]
 	outputReconstructed        // the same
 )
 
-// build makes the program of Measure. Its figures are, for each image, the loss; each metric, of the reconstruction and of the
-// damaged input; the terms of the loss; and the part of the image that the corruption changes, where it is local.
+// build makes the program of Measure.
 func (e *Evaluator) build(inputs []*Node) []*Node {
 	in := e.read(inputs)
-	x := in.images
 	damaged, mask := e.damage(in)
-	out, terms := model.Learn(e.spec.Model, in.pass(streamModel), e.spec.Loss, in.loss, x, damaged, mask)
-	e.code = out.Latent.Shape().Size() / batch
+	out, terms := model.Learn(e.spec.Model, in.pass(streamModel), e.spec.Loss, in.loss, in.images, damaged, mask)
+	e.code = out.Latent.Shape().Size() / in.images.Shape().Dim(0)
+	return []*Node{
+		outputFigures:       e.figuresOf(in.images, damaged, mask, out, terms),
+		outputDamaged:       e.shown(damaged),
+		outputReconstructed: e.shown(out.Image),
+	}
+}
 
+// figuresOf are the figures of images: [1 + 2·metrics + terms + 1, images]. They are, for each image, the loss; each metric, of the
+// reconstruction and of the damaged input; the terms of the loss, where it has several; and the part of the image that the corruption
+// changes, where it is local.
+func (e *Evaluator) figuresOf(x, damaged, mask *Node, out model.Output, terms []model.Term) *Node {
+	n := x.Shape().Dim(0)
 	figures := []*Node{ExpandAxes(model.Sum(terms), 0)}
 	// Each metric is built, and compiled, once for both.
-	twice, both := Concatenate([]*Node{x, x}, 0), Concatenate([]*Node{out.Image, damaged}, 0)
+	twice, both := e.seen(Concatenate([]*Node{x, x}, 0)), e.seen(Concatenate([]*Node{out.Image, damaged}, 0))
 	for _, metric := range e.metrics {
 		if metric.Part != nil {
-			figures = append(figures, Reshape(metric.Part(twice, both, Concatenate([]*Node{mask, mask}, 0)), 2, batch))
+			figures = append(figures, Reshape(metric.Part(twice, both, Concatenate([]*Node{mask, mask}, 0)), 2, n))
 			continue
 		}
-		figures = append(figures, Reshape(metric.PerImage(twice, both), 2, batch))
+		figures = append(figures, Reshape(metric.PerImage(twice, both), 2, n))
 	}
 	e.terms = nil
 	if len(terms) > 1 {
@@ -290,22 +337,45 @@ func (e *Evaluator) build(inputs []*Node) []*Node {
 	if mask != nil {
 		figures = append(figures, ExpandAxes(ReduceMean(mask, 1, 2, 3), 0))
 	}
-	return []*Node{
-		outputFigures:       Concatenate(figures, 0),
-		outputDamaged:       bytes(damaged),
-		outputReconstructed: bytes(out.Image),
+	return Concatenate(figures, 0)
+}
+
+// seen maps pictures from the model's scale to that of figures, in which -1 is black and 1 white; vectors stay as they are.
+func (e *Evaluator) seen(x *Node) *Node {
+	if e.like.Vectors() {
+		return x
 	}
+	return Reshape(e.like.Scale.Shown(Reshape(x, x.Shape().Dim(0), -1)), x.Shape().Dimensions...)
+}
+
+// shown maps samples of the model's scale to what [dataset.Samples.Shown] would return: [batch, height, width, channels] → [batch,
+// values].
+func (e *Evaluator) shown(x *Node) *Node {
+	if e.like.Vectors() || e.exact {
+		return Reshape(x, x.Shape().Dim(0), -1)
+	}
+	return bytes(e.seen(x))
 }
 
 // damage returns the damaged images, and the mask of what was changed: [images, height, width, 1]; nil where the corruption is
 // not local.
 func (e *Evaluator) damage(in input) (damaged, mask *Node) {
-	key := in.root.At(DivScalar(in.first, uint32(batch)))
-	damaged = e.spec.Corrupt.Apply(in.images, in.corrupt, key)
-	if e.spec.Corrupt.Local() {
-		mask = e.spec.Corrupt.Mask(in.images, in.corrupt, key)
+	key, chain := drawsOf(in.root, in.first), e.spec.Corrupt.In(e.like.Scale)
+	damaged = chain.Apply(in.given, in.corrupt, key)
+	if chain.Local() {
+		mask = chain.Mask(in.given, in.corrupt, key)
 	}
 	return damaged, mask
+}
+
+// valuesOf returns the values of an output of [Evaluator.shown].
+func valuesOf(output *tensors.Tensor) (v array.Values, err error) {
+	if output.DType() == dtypes.Float32 {
+		v.Float32, err = tensors.CopyFlatData[float32](output)
+	} else {
+		v.Uint8, err = tensors.CopyFlatData[uint8](output)
+	}
+	return v, err
 }
 
 // bytes maps pixels in [-1, 1] to bytes: [batch, height, width, channels] → [batch, pixels].
@@ -314,17 +384,19 @@ func bytes(x *Node) *Node {
 	return Reshape(ConvertDType(rounded, dtypes.Uint8), x.Shape().Dim(0), -1)
 }
 
-// call runs a program on the images from the first-th on, at most count of them, which it was compiled for.
-func (e *Evaluator) call(exec *Exec, count int, weights []*tensors.Tensor, images *dataset.Images, first, number int) ([]*tensors.Tensor, error) {
-	size := e.image.Size()
-	pixels := make([]uint8, count*size)
-	copy(pixels, images.Pixels[first*size:])
+// call runs a program on the images from the first-th on, as many as it takes, or fewer.
+func (e *Evaluator) call(p *program, weights []*tensors.Tensor, images *dataset.Samples, first, number int) ([]*tensors.Tensor, error) {
+	count := p.images
 	labels := make([]uint8, count)
 	if images.Labels != nil {
 		copy(labels, images.Labels[first:])
 	}
+	rows := images.Rows
+	if e.like.Target != nil {
+		rows = func(first, n int) *tensors.Tensor { return images.PairRows(first, n, e.like.RowType()) }
+	}
 	args := []any{
-		inputImages:  tensors.FromFlatDataAndDimensions(pixels, count, size),
+		inputImages:  rows(first, count),
 		inputLabels:  tensors.FromFlatDataAndDimensions(labels, count),
 		inputFirst:   uint32(first),
 		inputCount:   uint32(min(count, images.Len()-first)),
@@ -335,7 +407,7 @@ func (e *Evaluator) call(exec *Exec, count int, weights []*tensors.Tensor, image
 	for _, weight := range weights {
 		args = append(args, weight)
 	}
-	outputs, err := exec.Call(args...)
+	outputs, err := p.exec.Call(args...)
 	if err != nil {
 		return nil, fmt.Errorf("evaluate images from %d on: %w", first, err)
 	}
@@ -343,37 +415,26 @@ func (e *Evaluator) call(exec *Exec, count int, weights []*tensors.Tensor, image
 }
 
 // Measure returns the figures over all images. weights are in the order of [model.Params].
-func (e *Evaluator) Measure(ctx context.Context, weights []*tensors.Tensor, images *dataset.Images) (Result, error) {
+func (e *Evaluator) Measure(ctx context.Context, weights []*tensors.Tensor, images *dataset.Samples) (Result, error) {
 	n := images.Len()
 	if n == 0 {
 		return Result{}, fmt.Errorf("evaluate: no images")
 	}
-	rows := make([][]float64, 1+2*len(e.metrics)+len(e.terms))
-	if e.spec.Corrupt.Local() {
-		rows = append(rows, nil)
+	var variance *variance
+	if e.like.Vectors() {
+		variance = newVariance(images.Clean())
 	}
-	for first := 0; first < n; first += batch {
-		if err := ctx.Err(); err != nil {
-			return Result{}, err
-		}
-		outputs, err := e.call(e.exec, batch, weights, images, first, 0)
-		if err != nil {
-			return Result{}, err
-		}
-		values, err := tensors.CopyFlatData[float32](outputs[outputFigures])
-		if err != nil {
-			return Result{}, err
-		}
-		for i := range rows {
-			for _, value := range values[i*batch:][:min(batch, n-first)] {
-				rows[i] = append(rows[i], float64(value))
-			}
-		}
+	rows, err := e.measureAll(ctx, weights, images, variance)
+	if err != nil {
+		return Result{}, err
 	}
 	changed := rows[len(rows)-1]
 	result := Result{Images: n, Loss: figure(rows[0]), Reconstructed: e.figures(every(2, rows[1:]), changed)}
-	if !e.spec.Corrupt.Identity() {
+	if !e.spec.Corrupt.Identity() || images.Target != nil {
 		result.Corrupted = e.figures(every(2, rows[2:]), changed)
+	}
+	if variance != nil {
+		variance.enter(&result)
 	}
 	for i, name := range e.terms {
 		if result.Terms == nil {
@@ -382,6 +443,80 @@ func (e *Evaluator) Measure(ctx context.Context, weights []*tensors.Tensor, imag
 		result.Terms[name] = figure(rows[1+2*len(e.metrics)+i])
 	}
 	return result, nil
+}
+
+// measureAll returns the figures of each image: those of build, one row after another. Of patches, they are those of the whole pictures,
+// at their own sizes.
+func (e *Evaluator) measureAll(ctx context.Context, weights []*tensors.Tensor, images *dataset.Samples, variance *variance) ([][]float64, error) {
+	if images.Patches == nil {
+		return e.measureSome(ctx, weights, images, variance)
+	}
+	var all [][]float64
+	for _, whole := range images.Whole() {
+		rows, err := e.measureWhole(ctx, weights, whole)
+		if err != nil {
+			return nil, err
+		}
+		if all == nil {
+			all = make([][]float64, len(rows))
+		}
+		for i, row := range rows {
+			all[i] = append(all[i], row...)
+		}
+	}
+	return all, nil
+}
+
+// measureSome is measureAll of images of the evaluator's size.
+func (e *Evaluator) measureSome(ctx context.Context, weights []*tensors.Tensor, images *dataset.Samples, variance *variance) ([][]float64, error) {
+	n := images.Len()
+	rows := e.noRows()
+	for first := 0; first < n; first += e.main.images {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		outputs, err := e.call(e.main, weights, images, first, 0)
+		if err != nil {
+			return nil, err
+		}
+		count := min(e.main.images, n-first)
+		if err := rows.add(outputs[outputFigures], count); err != nil {
+			return nil, err
+		}
+		if variance != nil {
+			if err := variance.add(first, count, outputs); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return rows, nil
+}
+
+// rows are the figures of [Evaluator.figuresOf], each for one image after another.
+type rows [][]float64
+
+// noRows are those of no images.
+func (e *Evaluator) noRows() rows {
+	none := make(rows, 1+2*len(e.metrics)+len(e.terms))
+	if e.spec.Corrupt.Local() {
+		none = append(none, nil)
+	}
+	return none
+}
+
+// add appends the figures of the first count images of a call.
+func (r rows) add(figures *tensors.Tensor, count int) error {
+	values, err := tensors.CopyFlatData[float32](figures)
+	if err != nil {
+		return err
+	}
+	images := len(values) / len(r)
+	for i := range r {
+		for _, value := range values[i*images:][:count] {
+			r[i] = append(r[i], float64(value))
+		}
+	}
+	return nil
 }
 
 // every returns the rows of places 0, n, 2n, …
@@ -425,33 +560,33 @@ func where(values, parts []float64, asked func(part float64) bool) []float64 {
 	return chosen
 }
 
-// Samples are images as the model meets and makes them, for a picture.
+// Samples are images as the model meets and makes them, as bytes, for a picture.
 type Samples struct {
-	Clean, Damaged, Reconstructed *dataset.Images
+	Clean, Damaged, Reconstructed *dataset.Samples
+	// Paired says that the clean ones are targets of their own, and the damaged ones what the dataset has.
+	Paired bool
 }
 
 // Sample returns the first n images, at most as many as there are, with the damage that Measure gives them.
-func (e *Evaluator) Sample(weights []*tensors.Tensor, images *dataset.Images, n int) (Samples, error) {
+func (e *Evaluator) Sample(weights []*tensors.Tensor, images *dataset.Samples, n int) (Samples, error) {
 	n = min(n, images.Len())
-	part := func(pixels []uint8) *dataset.Images {
-		return &dataset.Images{Height: e.image.Height, Width: e.image.Width, Channels: e.image.Channels, Pixels: pixels}
-	}
 	size := e.image.Size()
-	samples := Samples{Clean: part(images.Pixels[:n*size]), Damaged: part(nil), Reconstructed: part(nil)}
+	samples := Samples{Clean: images.Clean().First(n).Shown(), Damaged: e.blank(), Reconstructed: e.blank(), Paired: images.Target != nil}
+	batch := e.main.images
 	for first := 0; first < n; first += batch {
-		outputs, err := e.call(e.exec, batch, weights, images, first, 0)
+		outputs, err := e.call(e.main, weights, images, first, 0)
 		if err != nil {
 			return Samples{}, err
 		}
-		for i, images := range []*dataset.Images{outputDamaged: samples.Damaged, outputReconstructed: samples.Reconstructed} {
+		for i, images := range []*dataset.Samples{outputDamaged: samples.Damaged, outputReconstructed: samples.Reconstructed} {
 			if images == nil {
 				continue
 			}
-			pixels, err := tensors.CopyFlatData[uint8](outputs[i])
+			values, err := valuesOf(outputs[i])
 			if err != nil {
 				return Samples{}, err
 			}
-			images.Pixels = append(images.Pixels, pixels[:min(batch, n-first)*size]...)
+			images.Values = images.Values.Append(values.Slice(0, min(batch, n-first)*size))
 		}
 	}
 	return samples, nil

@@ -6,17 +6,20 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"latent/pkg/array"
 	"latent/pkg/backend"
 	"latent/pkg/backend/backendtest"
 	"latent/pkg/corrupt"
 	"latent/pkg/dataset"
 	"latent/pkg/model"
 	"latent/pkg/random"
+	"latent/pkg/scale"
 )
 
 // PSNR and SSIM agree with scikit-image, MSE and MAE with NumPy (testdata/golden.py).
@@ -47,7 +50,7 @@ func TestMetricsAgainstScikitImage(t *testing.T) {
 			outputs, err := ExecOnceN(b.Compute, func(nodes []*Node) []*Node {
 				var values []*Node
 				for _, metric := range Metrics {
-					values = append(values, metric.PerImage(model.Pixels(nodes[0], image), model.Pixels(nodes[1], image)))
+					values = append(values, metric.PerImage(model.Pixels(nodes[0], image, scale.Scale{}), model.Pixels(nodes[1], image, scale.Scale{})))
 				}
 				return values
 			}, row(c.Clean), row(c.Damaged))
@@ -66,12 +69,17 @@ func TestMetricsAgainstScikitImage(t *testing.T) {
 }
 
 // pictures returns n images of a deterministic pattern.
-func pictures(n, height, width int) *dataset.Images {
-	images := &dataset.Images{Height: height, Width: width, Channels: 1, Pixels: make([]uint8, n*height*width)}
-	for i := range images.Pixels {
-		images.Pixels[i] = uint8(random.NewSeed(1).Block(uint32(i), 0)[0])
+func pictures(n, height, width int) *dataset.Samples {
+	images := &dataset.Samples{Height: height, Width: width, Channels: 1, Values: array.Values{Uint8: make([]uint8, n*height*width)}}
+	for i := range images.Values.Uint8 {
+		images.Values.Uint8[i] = uint8(random.NewSeed(1).Block(uint32(i), 0)[0])
 	}
 	return images
+}
+
+// like are no images of a size, as bytes.
+func like(image model.Image) *dataset.Samples {
+	return &dataset.Samples{Height: image.Height, Width: image.Width, Channels: image.Channels}
 }
 
 // A model that gives its input back unchanged: an identity weight and no hidden layer.
@@ -94,11 +102,11 @@ func TestMeasureIdentity(t *testing.T) {
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
 		m, weights := identity(side * side)
 		chain := corrupt.Chain{&corrupt.Gaussian{NoiseFactor: corrupt.Fixed(0.5), Clip: true}}
-		evaluator, err := New(b.Compute, Spec{Model: m, Corrupt: chain, Loss: model.Loss{Kind: "mse"}, Seed: 1}, image)
+		evaluator, err := New(b.Compute, Spec{Model: m, Corrupt: chain, Loss: model.Loss{Kind: "mse"}, Seed: 1}, like(image))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, n := range []int{1, batch, batch + 3} {
+		for _, n := range []int{1, block, block + 3} {
 			result, err := evaluator.Measure(context.Background(), weights, pictures(n, side, side))
 			if err != nil {
 				t.Fatal(err)
@@ -125,13 +133,13 @@ func TestMeasureIdentity(t *testing.T) {
 // The loss is the one that training has: a quarter of a white image is erased to black, which the identity leaves as it is.
 func TestMeasureLossOnDamaged(t *testing.T) {
 	const side = 12
-	white := &dataset.Images{Height: side, Width: side, Channels: 1, Pixels: slices.Repeat([]uint8{255}, 3*side*side)}
+	white := &dataset.Samples{Height: side, Width: side, Channels: 1, Values: array.Values{Uint8: slices.Repeat([]uint8{255}, 3*side*side)}}
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
 		m, weights := identity(side * side)
 		chain := corrupt.Chain{&corrupt.Erase{Count: 1, Side: corrupt.Fixed(0.5), Value: -1}}
 		for damaged, want := range map[bool]float64{false: 1, true: 4} {
 			spec := Spec{Model: m, Corrupt: chain, Loss: model.Loss{Kind: "mse", Damaged: damaged}, Seed: 1}
-			evaluator, err := New(b.Compute, spec, model.Image{Height: side, Width: side, Channels: 1})
+			evaluator, err := New(b.Compute, spec, like(model.Image{Height: side, Width: side, Channels: 1}))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -161,7 +169,7 @@ func TestMeasureChangedWeights(t *testing.T) {
 			}
 			changed = append(changed, tensors.FromFlatDataAndDimensions(values, param.Dims...))
 		}
-		evaluator, err := New(b.Compute, Spec{Model: m, Loss: model.Loss{Kind: "mse"}}, image)
+		evaluator, err := New(b.Compute, Spec{Model: m, Loss: model.Loss{Kind: "mse"}}, like(image))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,8 +199,7 @@ func TestMeasureWithoutCorruption(t *testing.T) {
 	const side = 12
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
 		m, weights := identity(side * side)
-		evaluator, err := New(b.Compute, Spec{Model: m, Corrupt: corrupt.Chain{&corrupt.None{}}, Loss: model.Loss{Kind: "mse"}},
-			model.Image{Height: side, Width: side, Channels: 1})
+		evaluator, err := New(b.Compute, Spec{Model: m, Corrupt: corrupt.Chain{&corrupt.None{}}, Loss: model.Loss{Kind: "mse"}}, like(model.Image{Height: side, Width: side, Channels: 1}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -213,7 +220,7 @@ func TestMeasureWithoutCorruption(t *testing.T) {
 func TestMeasureSmallImages(t *testing.T) {
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
 		m, weights := identity(9)
-		evaluator, err := New(b.Compute, Spec{Model: m, Loss: model.Loss{Kind: "mse"}}, model.Image{Height: 3, Width: 3, Channels: 1})
+		evaluator, err := New(b.Compute, Spec{Model: m, Loss: model.Loss{Kind: "mse"}}, like(model.Image{Height: 3, Width: 3, Channels: 1}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -275,4 +282,62 @@ func TestOverRuns(t *testing.T) {
 	if one := OverRuns([]float64{5}); one.Mean != 5 || one.Interval != 0 {
 		t.Errorf("of one run: %v, want 5 without an interval", one)
 	}
+}
+
+// Whole pictures of several sizes are measured at their own: a model that changes nothing has their noise's figures, and the mean is one
+// over pictures.
+func TestWholePictures(t *testing.T) {
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		sizes := []dataset.Size{{Height: 20, Width: 31}, {Height: 16, Width: 16}, {Height: 20, Width: 31}}
+		s := &dataset.Samples{Height: 12, Width: 12, Channels: 1, Patches: &dataset.Patches{Each: 1, Sizes: sizes}, Values: array.Values{Uint8: []uint8{}}}
+		for _, size := range sizes {
+			s.Patches.Starts = append(s.Patches.Starts, s.Patches.Values.Len())
+			s.Patches.Values = s.Patches.Values.Append(pictures(1, size.Height, size.Width).Values)
+		}
+		m := &model.UNet{U: model.U{Channels: []int{2}, Convolutions: 1, Kernel: 3, Pooling: "max", Upsampling: "transposed", Activation: "relu", Norm: "none", Init: "he"}, Residual: true, Output: "linear"}
+		image := model.Image{Height: 12, Width: 12, Channels: 1}
+		var zeros []*tensors.Tensor
+		for _, param := range model.Params(m, image) {
+			zeros = append(zeros, tensors.FromFlatDataAndDimensions(make([]float32, param.Size()), param.Dims...))
+		}
+		spec := Spec{Model: m, Loss: model.Loss{Kind: "mse"}, Seed: 5, Corrupt: corrupt.Chain{&corrupt.Gaussian{Sigma: corrupt.Fixed(25)}}}
+		e, err := New(b.Compute, spec, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		result, err := e.Measure(t.Context(), zeros, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if result.Images != 3 || result.Reconstructed["psnr"].Mean != result.Corrupted["psnr"].Mean {
+			t.Errorf("%d pictures, %+v and %+v", result.Images, result.Reconstructed["psnr"], result.Corrupted["psnr"])
+		}
+		if mse, want := result.Reconstructed["mse"].Mean, math.Pow(25/127.5, 2); math.Abs(mse-want) > 0.15*want {
+			t.Errorf("the noise's variance is %g, want %g", mse, want)
+		}
+		sum := 0.0
+		for _, whole := range s.Whole() {
+			one, err := New(b.Compute, spec, whole)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found, err := one.Measure(t.Context(), zeros, whole)
+			one.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum += found.Reconstructed["psnr"].Mean * float64(whole.Len())
+		}
+		if got := result.Reconstructed["psnr"].Mean; math.Abs(got-sum/3) > 1e-6 {
+			t.Errorf("PSNR %g, want the mean over pictures %g", got, sum/3)
+		}
+		dense := &model.Dense{Encoder: []int{4}, Activation: "relu", LatentActivation: "relu", Output: "linear", Init: "pytorch"}
+		if e, err = New(b.Compute, Spec{Model: dense, Loss: model.Loss{Kind: "mse"}}, s); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Measure(t.Context(), model.FirstWeights(dense, image, random.NewSeed(1)), s); err == nil || !strings.Contains(err.Error(), "the model is one for 12×12 alone") {
+			t.Errorf("error %v", err)
+		}
+	})
 }

@@ -28,7 +28,7 @@ func Example() {
 	evaluator := must.M1(evaluate.New(b.Compute, evaluate.Spec{
 		Model: m, Corrupt: corrupt.Chain{&corrupt.Gaussian{NoiseFactor: corrupt.Fixed(0.3), Clip: true}},
 		Loss: model.Loss{Kind: "mse"}, Seed: 1,
-	}, image))
+	}, &dataset.Samples{Height: image.Height, Width: image.Width, Channels: image.Channels}))
 	defer evaluator.Close()
 	result := must.M1(evaluator.Measure(ctx, model.FirstWeights(m, image, random.NewSeed(42)), split.Test))
 	for _, name := range []string{"psnr", "ssim"} {

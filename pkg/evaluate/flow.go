@@ -21,24 +21,28 @@ func (e *Evaluator) Flow(ctx context.Context, weights []*tensors.Tensor, noise C
 	if !ok {
 		return Codes{}, fmt.Errorf("%T has no flow", e.spec.Model)
 	}
-	number := shapes.Make(dtypes.Float32)
 	step, err := e.compileCodes(noise.Size, func(p *model.Pass, z *Node, more []*Node) *Node {
-		t, h := BroadcastToDims(more[0], batch), more[1]
+		t, h := BroadcastToDims(more[0], z.Shape().Dim(0)), more[1]
 		half := MulScalar(h, 0.5)
 		middle := Add(z, Mul(half, field.Velocity(p, z, t, e.image)))
 		return Add(z, Mul(h, field.Velocity(p, middle, Add(t, half), e.image)))
-	}, number, number)
+	}, func(int) []shapes.Shape {
+		return []shapes.Shape{shapes.Make(dtypes.Float32), shapes.Make(dtypes.Float32)}
+	})
 	if err != nil {
 		return Codes{}, fmt.Errorf("build the flow: %w", err)
 	}
-	arrive, err := e.compileCodes(noise.Size, func(p *model.Pass, z *Node, _ []*Node) *Node { return field.Arrived(p, z) })
+	defer step.exec.Finalize()
+	arrive, err := e.compileCodesFor(step.images, noise.Size, func(p *model.Pass, z *Node, _ []*Node) *Node { return field.Arrived(p, z) }, nil)
 	if err != nil {
 		return Codes{}, fmt.Errorf("build the flow's end: %w", err)
 	}
+	defer arrive.exec.Finalize()
+	batch := step.images
 	codes := Codes{Labels: noise.Labels}
 	steps := field.FieldSteps()
 	for first := 0; first < noise.Len(); first += batch {
-		z := noise.batchFrom(first)
+		z := noise.batchFrom(first, batch)
 		for i := range steps {
 			if err := ctx.Err(); err != nil {
 				return Codes{}, err
@@ -60,38 +64,55 @@ func (e *Evaluator) Flow(ctx context.Context, weights []*tensors.Tensor, noise C
 	return codes, nil
 }
 
-// compileCodes compiles a program on a batch of codes of so many values, and inputs more.
-func (e *Evaluator) compileCodes(size int, build func(p *model.Pass, z *Node, more []*Node) *Node, more ...shapes.Shape) (*Exec, error) {
-	exec, err := NewExec(e.backend, func(inputs []*Node) *Node {
-		pass := &model.Pass{Weights: model.Weights{}}
-		for i, param := range e.params {
-			pass.Weights[param.Name] = inputs[1+len(more)+i]
-		}
-		// Pure Go cannot run a program whose output is one of its inputs, as that of a model is whose codes are what arrives.
-		return Identity(build(pass, inputs[0], inputs[1:1+len(more)]))
-	})
-	if err != nil {
-		return nil, err
+// codesFunction makes images, or other codes, of codes: z is [images, values].
+type codesFunction func(p *model.Pass, z *Node, more []*Node) *Node
+
+// compileCodes compiles a program on codes of so many values, and inputs more, whose shapes for so many images are told.
+func (e *Evaluator) compileCodes(size int, build codesFunction, more func(images int) []shapes.Shape) (*program, error) {
+	images := e.fitting(func(n int) []shapes.Shape { return e.codesShapes(n, size, more) }, e.onCodes(build))
+	return e.compileCodesFor(images, size, build, more)
+}
+
+// compileCodesFor is compileCodes for so many images.
+func (e *Evaluator) compileCodesFor(images, size int, build codesFunction, more func(images int) []shapes.Shape) (*program, error) {
+	return e.compileFor(images, e.codesShapes(images, size, more), e.onCodes(build))
+}
+
+func (e *Evaluator) codesShapes(images, size int, more func(images int) []shapes.Shape) []shapes.Shape {
+	list := []shapes.Shape{shapes.Make(dtypes.Float32, images, size)}
+	if more != nil {
+		list = append(list, more(images)...)
 	}
-	list := append([]shapes.Shape{shapes.Make(dtypes.Float32, batch, size)}, more...)
 	for _, param := range e.params {
 		list = append(list, shapes.Make(dtypes.Float32, param.Dims...))
 	}
-	_, err = exec.Compile(list...)
-	return exec, err
+	return list
+}
+
+// onCodes is a program of the codes, the inputs more, and the parameters.
+func (e *Evaluator) onCodes(build codesFunction) func(inputs []*Node) []*Node {
+	return func(inputs []*Node) []*Node {
+		others := len(inputs) - 1 - len(e.params)
+		pass := &model.Pass{Weights: model.Weights{}}
+		for i, param := range e.params {
+			pass.Weights[param.Name] = inputs[1+others+i]
+		}
+		// Pure Go cannot run a program whose output is one of its inputs, as that of a model is whose codes are what arrives.
+		return []*Node{Identity(build(pass, inputs[0], inputs[1:1+others]))}
+	}
 }
 
 // callCodes runs a program of compileCodes.
-func callCodes(exec *Exec, weights []*tensors.Tensor, z *tensors.Tensor, more ...any) (*tensors.Tensor, error) {
+func callCodes(p *program, weights []*tensors.Tensor, z *tensors.Tensor, more ...any) (*tensors.Tensor, error) {
 	args := append([]any{z}, more...)
 	for _, weight := range weights {
 		args = append(args, weight)
 	}
-	return exec.Call1(args...)
+	return p.exec.Call1(args...)
 }
 
-// batchFrom returns the codes from the first-th on, a batch with zeros where there are no more: [batch, values].
-func (c Codes) batchFrom(first int) *tensors.Tensor {
+// batchFrom returns so many codes from the first-th on, zeros where there are no more: [batch, values].
+func (c Codes) batchFrom(first, batch int) *tensors.Tensor {
 	part := make([]float32, batch*c.Size)
 	copy(part, c.Values[first*c.Size:])
 	return tensors.FromFlatDataAndDimensions(part, batch, c.Size)

@@ -34,12 +34,12 @@ func (f normalField) Velocity(_ *model.Pass, z, t *Node, _ model.Image) *Node {
 }
 
 func TestFlow(t *testing.T) {
-	const n, m, s = batch + 3, 0.5, 0.3
+	const n, m, s = block + 3, 0.5, 0.3
 	noise := Codes{Size: 2, Values: random.NewSeed(3).Normal(2*n, 1)}
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
 		field := &normalField{model.Dense{Encoder: []int{1}, Activation: "relu", LatentActivation: "relu", Output: "tanh", Init: "pytorch"}, m, s}
 		image := model.Image{Height: 1, Width: 2, Channels: 1}
-		evaluator, err := New(b.Compute, Spec{Model: field, Loss: model.Loss{Kind: "mse"}}, image)
+		evaluator, err := New(b.Compute, Spec{Model: field, Loss: model.Loss{Kind: "mse"}}, like(image))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,55 +14,82 @@ import (
 )
 
 // Encode returns the codes of undamaged images.
-func (e *Evaluator) Encode(ctx context.Context, weights []*tensors.Tensor, images *dataset.Images) (Codes, error) {
-	if e.later.encoder == nil {
-		exec, err := e.compile(batch, func(inputs []*Node) []*Node {
+func (e *Evaluator) Encode(ctx context.Context, weights []*tensors.Tensor, images *dataset.Samples) (Codes, error) {
+	codes := Codes{Size: e.code}
+	err := e.EncodeEach(ctx, weights, images, false, func(part Codes) error {
+		codes.Values = append(codes.Values, part.Values...)
+		return nil
+	})
+	return codes, err
+}
+
+// EncodeEach calls do with the codes of undamaged images, some at a time in their order. With spread, each has behind its values, which
+// are the means of its distribution, their log variances: of a [model.Variational] alone.
+func (e *Evaluator) EncodeEach(ctx context.Context, weights []*tensors.Tensor, images *dataset.Samples, spread bool, do func(Codes) error) error {
+	encoder, size := &e.later.encoder, e.code
+	if spread {
+		encoder, size = &e.later.posterior, 2*e.code
+	}
+	if *encoder == nil {
+		compiled, err := e.compile(func(inputs []*Node) []*Node {
 			in := e.read(inputs)
-			z := e.spec.Model.Apply(in.pass(streamModel), in.images).Latent
-			return []*Node{Reshape(z, batch, -1)}
+			return []*Node{Reshape(e.codesOf(in, spread), in.given.Shape().Dim(0), -1)}
 		})
 		if err != nil {
-			return Codes{}, fmt.Errorf("build the encoder: %w", err)
+			return fmt.Errorf("build the encoder: %w", err)
 		}
-		e.later.encoder = exec
+		*encoder = compiled
 	}
-	codes := Codes{Size: e.code}
+	batch := (*encoder).images
 	for first := 0; first < images.Len(); first += batch {
 		if err := ctx.Err(); err != nil {
-			return Codes{}, err
+			return err
 		}
-		outputs, err := e.call(e.later.encoder, batch, weights, images, first, 0)
+		outputs, err := e.call(*encoder, weights, images, first, 0)
 		if err != nil {
-			return Codes{}, err
+			return err
 		}
 		values, err := tensors.CopyFlatData[float32](outputs[0])
 		if err != nil {
-			return Codes{}, err
+			return err
 		}
-		codes.Values = append(codes.Values, values[:codes.Size*min(batch, images.Len()-first)]...)
+		if err := do(Codes{Size: size, Values: values[:size*min(batch, images.Len()-first)]}); err != nil {
+			return err
+		}
 	}
-	return codes, nil
+	return nil
+}
+
+// codesOf are the codes of what the model is given.
+func (e *Evaluator) codesOf(in input, spread bool) *Node {
+	pass := in.pass(streamModel)
+	if spread {
+		mean, logVariance := e.spec.Model.(model.Variational).Posterior(pass, in.given)
+		return Concatenate([]*Node{mean, logVariance}, -1)
+	}
+	return e.spec.Model.Apply(pass, in.given).Latent
 }
 
 // DrawSheet draws generated images, in as many rows as columns.
-func DrawSheet(images *dataset.Images, caption string) ([]byte, error) {
+func DrawSheet(images *dataset.Samples, caption string) ([]byte, error) {
 	return Sheet{Images: images, Caption: caption}.Draw()
 }
 
 // Decode returns the images of codes.
-func (e *Evaluator) Decode(ctx context.Context, weights []*tensors.Tensor, codes Codes) (*dataset.Images, error) {
+func (e *Evaluator) Decode(ctx context.Context, weights []*tensors.Tensor, codes Codes) (*dataset.Samples, error) {
 	decoder, ok := e.spec.Model.(model.Decoder)
 	if !ok {
 		return nil, fmt.Errorf("%T makes no images of codes alone", e.spec.Model)
 	}
-	exec, err := e.compileCodes(codes.Size, func(p *model.Pass, z *Node, more []*Node) *Node {
+	program, err := e.compileCodes(codes.Size, func(p *model.Pass, z *Node, more []*Node) *Node {
 		p.Labels = more[0]
-		return bytes(model.Generate(decoder, p, z, e.image))
-	}, shapes.Make(dtypes.Uint8, batch))
+		return e.shown(model.Generate(decoder, p, z, e.image))
+	}, func(images int) []shapes.Shape { return []shapes.Shape{shapes.Make(dtypes.Uint8, images)} })
 	if err != nil {
 		return nil, fmt.Errorf("build the decoder: %w", err)
 	}
-	images := &dataset.Images{Height: e.image.Height, Width: e.image.Width, Channels: e.image.Channels}
+	defer program.exec.Finalize()
+	images, batch := e.blank(), program.images
 	for first := 0; first < codes.Len(); first += batch {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -71,15 +98,15 @@ func (e *Evaluator) Decode(ctx context.Context, weights []*tensors.Tensor, codes
 		if codes.Labels != nil {
 			copy(labels, codes.Labels[first:])
 		}
-		output, err := callCodes(exec, weights, codes.batchFrom(first), tensors.FromFlatDataAndDimensions(labels, batch))
+		output, err := callCodes(program, weights, codes.batchFrom(first, batch), tensors.FromFlatDataAndDimensions(labels, batch))
 		if err != nil {
 			return nil, fmt.Errorf("decode: %w", err)
 		}
-		pixels, err := tensors.CopyFlatData[uint8](output)
+		values, err := valuesOf(output)
 		if err != nil {
 			return nil, err
 		}
-		images.Pixels = append(images.Pixels, pixels[:min(batch, codes.Len()-first)*images.Size()]...)
+		images.Values = images.Values.Append(values.Slice(0, min(batch, codes.Len()-first)*images.Size()))
 	}
 	return images, nil
 }

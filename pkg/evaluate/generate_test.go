@@ -17,11 +17,11 @@ func TestEncodeDecode(t *testing.T) {
 	const side = 4
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
 		m, weights := identity(side * side)
-		evaluator, err := New(b.Compute, Spec{Model: m, Loss: model.Loss{Kind: "mse"}}, model.Image{Height: side, Width: side, Channels: 1})
+		evaluator, err := New(b.Compute, Spec{Model: m, Loss: model.Loss{Kind: "mse"}}, like(model.Image{Height: side, Width: side, Channels: 1}))
 		if err != nil {
 			t.Fatal(err)
 		}
-		images := pictures(batch+3, side, side)
+		images := pictures(block+3, side, side)
 		codes, err := evaluator.Encode(context.Background(), weights, images)
 		if err != nil {
 			t.Fatal(err)
@@ -33,7 +33,7 @@ func TestEncodeDecode(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.Equal(decoded.Pixels, images.Pixels) {
+		if !slices.Equal(decoded.Values.Uint8, images.Values.Uint8) {
 			t.Error("the images of the codes are not the images")
 		}
 	})

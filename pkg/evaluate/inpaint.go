@@ -14,33 +14,37 @@ import (
 
 	"latent/pkg/dataset"
 	"latent/pkg/model"
+	"latent/pkg/scale"
 )
 
 // MaskKnown returns the figures of a baseline that is told which pixels the corruption changes, and knows nothing of images: it
 // keeps the others, and fills these in as smoothly as can be, see [inpaint]. It is nil where the corruption is not
-// [corrupt.Chain.Local].
-func (e *Evaluator) MaskKnown(ctx context.Context, weights []*tensors.Tensor, images *dataset.Images) (map[string]Figure, error) {
-	if !e.spec.Corrupt.Local() {
+// [corrupt.Chain.Local], and of vectors, whose values have no neighbours.
+func (e *Evaluator) MaskKnown(ctx context.Context, weights []*tensors.Tensor, images *dataset.Samples) (map[string]Figure, error) {
+	if !e.spec.Corrupt.Local() || e.like.Vectors() {
 		return nil, nil
 	}
-	damage, err := e.compile(batch, func(inputs []*Node) []*Node {
+	damage, err := e.compile(func(inputs []*Node) []*Node {
 		damaged, mask := e.damage(e.read(inputs))
-		return []*Node{bytes(damaged), Reshape(ConvertDType(mask, dtypes.Uint8), batch, -1)}
+		return []*Node{e.shown(damaged), Reshape(ConvertDType(mask, dtypes.Uint8), damaged.Shape().Dim(0), -1)}
 	})
 	if err != nil {
 		return nil, fmt.Errorf("build the mask: %w", err)
 	}
+	defer damage.exec.Finalize()
 	compare, err := e.compileComparison()
 	if err != nil {
 		return nil, fmt.Errorf("build the baseline's figures: %w", err)
 	}
 	rows, changed := make([][]float64, len(e.metrics)), []float64(nil)
-	size, places := e.image.Size(), e.image.Height*e.image.Width
+	defer compare.exec.Finalize()
+	shown := images.Clean().Shown()
+	size, places, batch := e.image.Size(), e.image.Height*e.image.Width, damage.images
 	for first := 0; first < images.Len(); first += batch {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		outputs, err := e.call(damage, batch, weights, images, first, 0)
+		outputs, err := e.call(damage, weights, images, first, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -62,37 +66,53 @@ func (e *Evaluator) MaskKnown(ctx context.Context, weights []*tensors.Tensor, im
 			})
 		}
 		_ = group.Wait() // it has no errors
-		clean := make([]uint8, batch*size)
-		copy(clean, images.Pixels[first*size:][:n*size])
-		outputs, err = compare.Call(tensors.FromFlatDataAndDimensions(clean, batch, size),
-			tensors.FromFlatDataAndDimensions(filled, batch, size), tensors.FromFlatDataAndDimensions(mask, batch, places))
-		if err != nil {
-			return nil, fmt.Errorf("measure the baseline: %w", err)
-		}
-		values, err := tensors.CopyFlatData[float32](outputs[0])
-		if err != nil {
-			return nil, err
-		}
-		for i := range n {
-			for j := range rows {
-				rows[j] = append(rows[j], float64(values[j*batch+i]))
-			}
+		for j := range n {
 			inside := 0
-			for _, m := range mask[i*places:][:places] {
+			for _, m := range mask[j*places:][:places] {
 				inside += int(m)
 			}
 			changed = append(changed, float64(inside)/float64(places))
+		}
+		for done := 0; done < n; done += compare.images {
+			values, err := compare.call(shown.Values.Uint8[(first+done)*size:(first+n)*size], filled[done*size:n*size], mask[done*places:n*places])
+			if err != nil {
+				return nil, fmt.Errorf("measure the baseline: %w", err)
+			}
+			for j := range rows {
+				for _, value := range values[j*compare.images:][:min(compare.images, n-done)] {
+					rows[j] = append(rows[j], float64(value))
+				}
+			}
 		}
 	}
 	return e.figures(rows, changed), nil
 }
 
+// comparison is the program of compileComparison.
+type comparison struct{ *program }
+
+// call measures images as bytes against others, with a mask each, as many of them as it takes or fewer: [metrics, images].
+func (c comparison) call(parts ...[]uint8) ([]float32, error) {
+	var args []any
+	for i, part := range parts {
+		dims := c.shapes[i].Dimensions
+		whole := make([]uint8, dims[0]*dims[1])
+		copy(whole, part)
+		args = append(args, tensors.FromFlatDataAndDimensions(whole, dims...))
+	}
+	outputs, err := c.exec.Call(args...)
+	if err != nil {
+		return nil, err
+	}
+	return tensors.CopyFlatData[float32](outputs[0])
+}
+
 // compileComparison compiles the metrics of two batches of images as bytes, and a mask: [batch, pixels] twice, [batch, height ·
 // width] → [metrics, batch].
-func (e *Evaluator) compileComparison() (*Exec, error) {
-	exec, err := NewExec(e.backend, func(clean, y, mask *Node) *Node {
-		clean, y = model.Pixels(clean, e.image), model.Pixels(y, e.image)
-		mask = ConvertDType(Reshape(mask, batch, e.image.Height, e.image.Width, 1), clean.DType())
+func (e *Evaluator) compileComparison() (comparison, error) {
+	build := func(inputs []*Node) []*Node {
+		clean, y := model.Pixels(inputs[0], e.image, scale.Scale{}), model.Pixels(inputs[1], e.image, scale.Scale{})
+		mask := ConvertDType(Reshape(inputs[2], -1, e.image.Height, e.image.Width, 1), clean.DType())
 		var figures []*Node
 		for _, metric := range e.metrics {
 			if metric.Part != nil {
@@ -101,14 +121,15 @@ func (e *Evaluator) compileComparison() (*Exec, error) {
 				figures = append(figures, metric.PerImage(clean, y))
 			}
 		}
-		return Stack(figures, 0)
-	})
-	if err != nil {
-		return nil, err
+		return []*Node{Stack(figures, 0)}
 	}
-	pixels := shapes.Make(dtypes.Uint8, batch, e.image.Size())
-	_, err = exec.Compile(pixels, pixels, shapes.Make(dtypes.Uint8, batch, e.image.Height*e.image.Width))
-	return exec, err
+	list := func(n int) []shapes.Shape {
+		pixels := shapes.Make(dtypes.Uint8, n, e.image.Size())
+		return []shapes.Shape{pixels, pixels, shapes.Make(dtypes.Uint8, n, e.image.Height*e.image.Width)}
+	}
+	n := e.fitting(list, build)
+	p, err := e.compileFor(n, list(n), build)
+	return comparison{p}, err
 }
 
 // What inpaint does at most, and the change of a pixel, of 255, at which it stops.

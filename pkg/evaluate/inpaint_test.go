@@ -8,6 +8,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"latent/pkg/array"
 	"latent/pkg/backend"
 	"latent/pkg/backend/backendtest"
 	"latent/pkg/corrupt"
@@ -53,13 +54,13 @@ func TestInpaintPlane(t *testing.T) {
 // image to white.
 func TestMaskFigures(t *testing.T) {
 	image := model.Image{Height: 12, Width: 12, Channels: 1}
-	white := slices.Repeat([]uint8{255}, (batch+7)*image.Size())
-	images := &dataset.Images{Height: 12, Width: 12, Channels: 1, Pixels: white}
+	white := slices.Repeat([]uint8{255}, (block+7)*image.Size())
+	images := &dataset.Samples{Height: 12, Width: 12, Channels: 1, Values: array.Values{Uint8: white}}
 	// All weights are 0, and so the model's image is grey.
 	m := &model.Dense{Encoder: []int{1}, Activation: "relu", LatentActivation: "relu", Output: "linear", Init: "pytorch"}
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
 		chain := corrupt.Chain{&corrupt.Erase{Count: 1, Side: corrupt.Fixed(0.5), Value: -1}}
-		evaluator, err := New(b.Compute, Spec{Model: m, Corrupt: chain, Loss: model.Loss{Kind: "mse"}, Seed: 1}, image)
+		evaluator, err := New(b.Compute, Spec{Model: m, Corrupt: chain, Loss: model.Loss{Kind: "mse"}, Seed: 1}, like(image))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -92,7 +93,7 @@ func TestMaskFigures(t *testing.T) {
 				t.Errorf("%s: %g, want %g", check.what, check.got, check.want)
 			}
 		}
-		plain, err := New(b.Compute, Spec{Model: m, Corrupt: corrupt.Chain{&corrupt.Blur{Sigma: corrupt.Fixed(1)}}, Loss: model.Loss{Kind: "mse"}}, image)
+		plain, err := New(b.Compute, Spec{Model: m, Corrupt: corrupt.Chain{&corrupt.Blur{Sigma: corrupt.Fixed(1)}}, Loss: model.Loss{Kind: "mse"}}, like(image))
 		if err != nil {
 			t.Fatal(err)
 		}

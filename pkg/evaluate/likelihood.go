@@ -37,7 +37,7 @@ const (
 
 // likelihood are the programs of a model with a likelihood. A run needs them once, at its end: they are compiled then.
 type likelihood struct {
-	evidence, weights *Exec
+	evidence, weights *program
 }
 
 // Likelihood measures a model with a likelihood on all images, and estimates the log-likelihood of the first limit of them by
@@ -45,7 +45,7 @@ type likelihood struct {
 // (Burda et al. 2016, section 5). With draws or limit 0 it leaves that out. Of a model without a likelihood it returns nil.
 //
 // The images are those that Measure draws from grey ones, with the evaluation's seed, and are not damaged.
-func (e *Evaluator) Likelihood(ctx context.Context, weights []*tensors.Tensor, images *dataset.Images, draws, limit int) (*Likelihood, error) {
+func (e *Evaluator) Likelihood(ctx context.Context, weights []*tensors.Tensor, images *dataset.Samples, draws, limit int) (*Likelihood, error) {
 	density, ok := e.spec.Model.(model.Density)
 	if !ok {
 		return nil, nil
@@ -74,7 +74,7 @@ func (e *Evaluator) compileLikelihood(m model.Density) error {
 	if e.later.likelihood.weights != nil {
 		return nil
 	}
-	evidence, err := e.compile(batch, func(inputs []*Node) []*Node {
+	evidence, err := e.compile(func(inputs []*Node) []*Node {
 		in := e.read(inputs)
 		found := m.Evidence(in.pass(streamDraws), m.Observe(in.pass(streamModel), in.images))
 		return []*Node{found.Mean, found.Divergence, found.Cost}
@@ -82,7 +82,7 @@ func (e *Evaluator) compileLikelihood(m model.Density) error {
 	if err != nil {
 		return fmt.Errorf("build the evidence bound: %w", err)
 	}
-	weights, err := e.compile(weighedImages, func(inputs []*Node) []*Node {
+	weights, err := e.compileFor(weighedImages, e.inputShapes(weighedImages), func(inputs []*Node) []*Node {
 		in := e.read(inputs)
 		pass := in.pass(streamDraws)
 		pass.Key = pass.Key.At(in.call)
@@ -96,15 +96,16 @@ func (e *Evaluator) compileLikelihood(m model.Density) error {
 }
 
 // measureEvidence enters the figures of the posterior and the evidence bound.
-func (e *Evaluator) measureEvidence(ctx context.Context, weights []*tensors.Tensor, images *dataset.Images, result *Likelihood) error {
+func (e *Evaluator) measureEvidence(ctx context.Context, weights []*tensors.Tensor, images *dataset.Samples, result *Likelihood) error {
 	n := images.Len()
 	var bounds, divergences []float64
 	var sums, squares []float64 // over images, of the posterior's mean, for each dimension
+	batch := e.later.likelihood.evidence.images
 	for first := 0; first < n; first += batch {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		outputs, err := e.call(e.later.likelihood.evidence, batch, weights, images, first, 0)
+		outputs, err := e.call(e.later.likelihood.evidence, weights, images, first, 0)
 		if err != nil {
 			return err
 		}
@@ -146,7 +147,7 @@ func (e *Evaluator) measureEvidence(ctx context.Context, weights []*tensors.Tens
 }
 
 // negativeLogLikelihood estimates −log p(x) of the first n images.
-func (e *Evaluator) negativeLogLikelihood(ctx context.Context, weights []*tensors.Tensor, images *dataset.Images, draws, n int) ([]float64, error) {
+func (e *Evaluator) negativeLogLikelihood(ctx context.Context, weights []*tensors.Tensor, images *dataset.Samples, draws, n int) ([]float64, error) {
 	var values []float64
 	for first := 0; first < n; first += weighedImages {
 		sums := make([]logSum, min(weighedImages, n-first))
@@ -154,7 +155,7 @@ func (e *Evaluator) negativeLogLikelihood(ctx context.Context, weights []*tensor
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			outputs, err := e.call(e.later.likelihood.weights, weighedImages, weights, images, first, done/weighedDraws)
+			outputs, err := e.call(e.later.likelihood.weights, weights, images, first, done/weighedDraws)
 			if err != nil {
 				return nil, err
 			}

@@ -8,6 +8,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"gonum.org/v1/gonum/mat"
 
+	"latent/pkg/array"
 	"latent/pkg/backend"
 	"latent/pkg/backend/backendtest"
 	"latent/pkg/dataset"
@@ -100,13 +101,13 @@ func (l linearVAE) negativeLogLikelihood(x []float64) float64 {
 // The estimated log-likelihood of a linear VAE is that of its closed form, to 0.02 nat, and its evidence bound lies below.
 func TestLikelihoodOfLinearVAE(t *testing.T) {
 	const side, latent, images, draws = 4, 3, 23, 4010
-	pictures := &dataset.Images{Height: side, Width: side, Channels: 1, Pixels: make([]uint8, images*side*side)}
+	pictures := &dataset.Samples{Height: side, Width: side, Channels: 1, Values: array.Values{Uint8: make([]uint8, images*side*side)}}
 	var unit [images][]float64
 	for i := range images {
 		x := make([]float64, side*side)
 		for j := range x {
 			pixel := uint8(random.NewSeed(8).Block(uint32(i), uint32(j))[0])
-			pictures.Pixels[i*side*side+j] = pixel
+			pictures.Values.Uint8[i*side*side+j] = pixel
 			x[j] = float64(pixel)/127.5 - 1
 		}
 		unit[i] = x
@@ -116,7 +117,7 @@ func TestLikelihoodOfLinearVAE(t *testing.T) {
 		for _, x := range unit {
 			want += l.negativeLogLikelihood(x) / images
 		}
-		evaluator, err := New(b.Compute, Spec{Model: l.model, Loss: model.Loss{Kind: "mse"}, Seed: 1}, model.Image{Height: side, Width: side, Channels: 1})
+		evaluator, err := New(b.Compute, Spec{Model: l.model, Loss: model.Loss{Kind: "mse"}, Seed: 1}, like(model.Image{Height: side, Width: side, Channels: 1}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -159,7 +160,7 @@ func TestLikelihoodCollapsed(t *testing.T) {
 	const side = 3
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
 		measure := func(m model.Model, weights []*tensors.Tensor) *Likelihood {
-			evaluator, err := New(b.Compute, Spec{Model: m, Loss: model.Loss{Kind: "mse"}}, model.Image{Height: side, Width: side, Channels: 1})
+			evaluator, err := New(b.Compute, Spec{Model: m, Loss: model.Loss{Kind: "mse"}}, like(model.Image{Height: side, Width: side, Channels: 1}))
 			if err != nil {
 				t.Fatal(err)
 			}

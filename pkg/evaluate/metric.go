@@ -23,6 +23,8 @@ type Metric struct {
 	PerImage func(clean, y *Node) *Node
 	// Part, in the place of PerImage, is that of a part of the image. mask: [batch, height, width, 1], 1 inside and 0 outside.
 	Part func(clean, y, mask *Node) *Node
+	// Vectors says that it is defined for vectors too, on values in the model's scale.
+	Vectors bool
 	// Smallest is the smallest height and width of images that it is defined for.
 	Smallest int
 }
@@ -38,11 +40,14 @@ func (m Metric) Label() string {
 
 // Metrics holds every metric, in the order of tables.
 var Metrics = []Metric{
-	{Name: "mse", PerImage: mse},
-	{Name: "mae", PerImage: mae},
+	{Name: "mse", PerImage: mse, Vectors: true},
+	{Name: "mae", PerImage: mae, Vectors: true},
 	{Name: "psnr", Unit: "dB", Higher: true, PerImage: psnr},
 	{Name: "ssim", Higher: true, PerImage: ssim, Smallest: ssimWindow},
 }
+
+// VectorMetrics are those of vectors alone, which look at all samples together; see [Feature].
+var VectorMetrics = []Metric{{Name: "explained_variance", Title: "explained var.", Higher: true}}
 
 // MaskMetrics tell the error where a corruption changes the image from that where it does not, of corruptions that are
 // [corrupt.Chain.Local]. They are means over the images that have such a part.

@@ -20,10 +20,10 @@ import (
 	"latent/pkg/dataset"
 )
 
-// Sheet is a picture of images in rows, each pixel a crisp square.
+// Sheet is a picture of images in rows, each pixel a crisp square; or of vectors, each a bar chart over its features.
 type Sheet struct {
 	// Images are drawn row by row.
-	Images *dataset.Images
+	Images *dataset.Samples
 	// Columns is how many are in a row; 0 is as many as there are rows.
 	Columns int
 	// Caption stands above; it is wrapped.
@@ -129,14 +129,26 @@ func (s Sheet) Draw() ([]byte, error) {
 		width := font.MeasureString(faces.label, label).Ceil()
 		write(canvas, faces.label, faint, left-lineGap-width, first+i*(tile.Y+gap)+(tile.Y+labelSize)/2-1, label)
 	}
+	low, high := 0.0, 0.0
+	if s.Images.Vectors() {
+		low, high = rangeOf(s.Images)
+	}
 	for i := range n {
-		paint(canvas, image.Pt(x[i%columns], first+i/columns*(tile.Y+gap)), s.Images, i, scale)
+		corner := image.Pt(x[i%columns], first+i/columns*(tile.Y+gap))
+		if s.Images.Vectors() {
+			profile{image.Rectangle{corner, corner.Add(tile)}, low, high}.tile(canvas, s.Images.At(i))
+			continue
+		}
+		paint(canvas, corner, s.Images, i, scale)
 	}
 	return encode(canvas)
 }
 
 // tile returns the size of an image on the sheet, and that of an image's pixel.
 func (s Sheet) tile(columns int) (size image.Point, scale int) {
+	if s.Images.Vectors() {
+		return image.Pt(min(vectorWidth, max(tileWidth/2, pageWidth/columns)), vectorHeight), 1
+	}
 	scale = s.Scale
 	if scale == 0 {
 		scale = min((tileWidth+s.Images.Width/2)/s.Images.Width, pageWidth/(columns*s.Images.Width))
@@ -160,20 +172,20 @@ func encode(canvas image.Image) ([]byte, error) {
 }
 
 // paint draws the i-th image with each pixel as a square of scale × scale.
-func paint(canvas *image.RGBA, corner image.Point, images *dataset.Images, i, scale int) {
-	pixels := images.Pixels[i*images.Height*images.Width*images.Channels:]
-	for y := range images.Height {
-		for x := range images.Width {
-			values := pixels[(y*images.Width+x)*images.Channels:][:images.Channels]
-			square := image.Rect(x*scale, y*scale, (x+1)*scale, (y+1)*scale).Add(corner)
-			draw.Draw(canvas, square, image.NewUniform(colourOf(values)), image.Point{}, draw.Src)
+func paint(canvas *image.RGBA, corner image.Point, images *dataset.Samples, i, scale int) {
+	pixels := images.Values.Uint8[i*images.Height*images.Width*images.Channels:]
+	for y := range images.Height * scale {
+		row := canvas.Pix[canvas.PixOffset(corner.X, corner.Y+y):]
+		for x := range images.Width * scale {
+			c := colourOf(pixels[(y/scale*images.Width+x/scale)*images.Channels:][:images.Channels])
+			row[4*x], row[4*x+1], row[4*x+2], row[4*x+3] = c.R, c.G, c.B, c.A
 		}
 	}
 }
 
-// colourOf returns the colour of a grey or red-green-blue pixel.
+// colourOf returns the colour of a pixel: its first three channels are red, green and blue, and of fewer the first is grey.
 func colourOf(values []uint8) color.RGBA {
-	if len(values) == 3 {
+	if len(values) >= 3 {
 		return color.RGBA{values[0], values[1], values[2], 255}
 	}
 	return color.RGBA{values[0], values[0], values[0], 255}

@@ -2,7 +2,9 @@ package evaluate
 
 import (
 	"math"
+	"slices"
 
+	"github.com/gomlx/compute"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 )
@@ -37,15 +39,35 @@ func SSIM(x, y *Node) *Node {
 	return ReduceMean(similarity, 1, 2, 3)
 }
 
-// ssimMean slides the window over x: [batch, height, width, channels] → [batch, channels, height-10, width-10].
+// ssimBlock is how many places of the window are computed by one product: see ssimMean.
+const ssimBlock = 64
+
+// ssimMean slides the window over x: [batch, height, width, channels] → [batch, height-10, width-10, channels].
 //
 // The window is a product of two one-dimensional ones, each a matrix product with a banded matrix, which every backend
-// has.
+// has. An image larger than a block is cut into blocks that overlap by the window, for a band across the whole image costs as many
+// operations a pixel as the image is wide, nearly all of them with 0.
 func ssimMean(x *Node) *Node {
-	g := x.Graph()
-	height, width := x.Shape().Dim(1), x.Shape().Dim(2)
-	x = Einsum("bhwc,hi->bwci", x, ConstTensor(g, ssimBand(height)))
-	return Einsum("bwci,wj->bcij", x, ConstTensor(g, ssimBand(width)))
+	for axis := 1; axis <= 2; axis++ {
+		places := x.Shape().Dim(axis) - ssimWindow + 1
+		block := min(places, ssimBlock)
+		count := (places + block - 1) / block
+		if missing := count*block - places; missing > 0 {
+			around := make([]compute.PadAxis, x.Rank())
+			around[axis].End = missing
+			x = Pad(x, ScalarZero(x.Graph(), x.DType()), around...)
+		}
+		var blocks []*Node
+		for k := range count {
+			blocks = append(blocks, SliceAxis(x, axis, AxisRange(k*block, (k+1)*block+ssimWindow-1)))
+		}
+		band := ConstTensor(x.Graph(), ssimBand(block+ssimWindow-1))
+		equation := map[int]string{1: "kbhwc,hi->bkiwc", 2: "kbhwc,wi->bhkic"}[axis]
+		dims := slices.Clone(x.Shape().Dimensions)
+		dims[axis] = count * block
+		x = SliceAxis(Reshape(Einsum(equation, Stack(blocks, 0), band), dims...), axis, AxisRange(0, places))
+	}
+	return x
 }
 
 // ssimBand is the matrix [n, n-10] whose column i is the one-dimensional window over the places i … i+10.

@@ -3,6 +3,7 @@ package experiment
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -12,7 +13,7 @@ import (
 
 // decided returns the SHA-256 of each section of an experiment, of what decides the bits of its training and the choice of the
 // best epoch. It leaves out the rest, which may be changed while a run is stopped: the name, output, tracking, evaluate but for
-// its seed and corrupt, and train.keep_checkpoints. train.epochs decides: a schedule reaches to the last step.
+// its seed and corrupt, train.keep_checkpoints and data.resident. train.epochs decides: a schedule reaches to the last step.
 func decided(e *config.Experiment) (map[string]string, error) {
 	rest, plain := *e, config.Default()
 	rest.Name, rest.Output, rest.Tracking, rest.Evaluate = plain.Name, plain.Output, plain.Tracking, plain.Evaluate
@@ -24,10 +25,16 @@ func decided(e *config.Experiment) (map[string]string, error) {
 	}
 	sums := map[string]string{}
 	for name, section := range sections {
+		if name == "data" {
+			section = resident.ReplaceAllString(section, "")
+		}
 		sums[name] = sha256Of([]byte(section))
 	}
 	return sums, nil
 }
+
+// resident is the key that says where samples lie while a model trains, which decides no bit.
+var resident = regexp.MustCompile(`(?m)^\s*resident: \w+\n?`)
 
 // changed says whether a run's config.yaml is another than the one it began with.
 func changed(folder *rundir.Run, manifest *rundir.Manifest) (bool, error) {

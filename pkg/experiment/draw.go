@@ -53,8 +53,11 @@ func (t *Trained) Draw(ctx context.Context, picture string, d Drawing, options O
 		return nil, InputError{t.Experiment.Problem("model", "no %s: %s", picture, problem)}
 	}
 	if picture == "samples" {
-		_, png, err := t.Generate(ctx, d.Generation, options)
-		return png, err
+		images, caption, err := t.generated(ctx, d.Generation, options, false)
+		if err != nil {
+			return nil, err
+		}
+		return evaluate.DrawSheet(images, caption)
 	}
 	g, err := t.gallery(ctx, d, options)
 	if err != nil {
@@ -118,7 +121,7 @@ func labelsOf(m model.Model, label, n int) []uint8 {
 // gallery makes the pictures that need test images.
 type gallery struct {
 	*Trained
-	test  *dataset.Images
+	test  *dataset.Samples
 	label int // of all generated images; -1 where none was asked for
 	pair  []int
 }
@@ -169,10 +172,10 @@ func (g *gallery) firstPair() []int {
 }
 
 // codes returns the codes of test images.
-func (g *gallery) codes(ctx context.Context, places ...int) (*dataset.Images, evaluate.Codes, error) {
+func (g *gallery) codes(ctx context.Context, places ...int) (*dataset.Samples, evaluate.Codes, error) {
 	images := g.test.Select(places)
 	codes, err := g.evaluator.Encode(ctx, g.Weights, images)
-	return images, codes, err
+	return images.Shown(), codes, err
 }
 
 // someCodes returns the codes of some test images.
@@ -188,7 +191,7 @@ func (g *gallery) someCodes(ctx context.Context) (evaluate.Codes, error) {
 }
 
 // someImages are test images, evenly spaced, for a folder's are in an order; and so is the first half of them.
-func (g *gallery) someImages() *dataset.Images {
+func (g *gallery) someImages() *dataset.Samples {
 	chosen := places(g.test.Len(), min(mapped, g.test.Len()))
 	var order []int
 	for half := range 2 {
@@ -200,7 +203,7 @@ func (g *gallery) someImages() *dataset.Images {
 }
 
 // decode returns the images of codes, with the label that was asked for, or else that of a test image; -1 is the first class.
-func (g *gallery) decode(ctx context.Context, codes evaluate.Codes, like int) (*dataset.Images, error) {
+func (g *gallery) decode(ctx context.Context, codes evaluate.Codes, like int) (*dataset.Samples, error) {
 	label := g.label
 	if label < 0 {
 		label = 0
@@ -246,7 +249,7 @@ func (g *gallery) interpolation(ctx context.Context) ([]byte, error) {
 		return nil, err
 	}
 	sheet := evaluate.Sheet{
-		Images:  empty(images),
+		Images:  images.Like(),
 		Columns: between + 2, Left: []string{"straight", "spherical"}, Breaks: []int{1, between + 1},
 		Top: []string{g.name(g.pair[0])},
 		Caption: fmt.Sprintf("%s · between the codes of test images #%d and #%d%s; those images at both ends",
@@ -256,17 +259,12 @@ func (g *gallery) interpolation(ctx context.Context) ([]byte, error) {
 		sheet.Top = append(sheet.Top, fmt.Sprintf("%.1f", float64(i)/(between-1)))
 	}
 	sheet.Top = append(sheet.Top, g.name(g.pair[1]))
+	size := between * images.Size() // of a row
 	for row := range sheet.Left {
-		sheet.Images.Pixels = append(sheet.Images.Pixels, ends.At(0)...)
-		sheet.Images.Pixels = append(sheet.Images.Pixels, images.Pixels[row*between*images.Size():][:between*images.Size()]...)
-		sheet.Images.Pixels = append(sheet.Images.Pixels, ends.At(1)...)
+		decoded := images.Values.Slice(row*size, (row+1)*size)
+		sheet.Images.Values = sheet.Images.Values.Append(ends.At(0)).Append(decoded).Append(ends.At(1))
 	}
 	return sheet.Draw()
-}
-
-// empty are no images, of the size of others.
-func empty(like *dataset.Images) *dataset.Images {
-	return &dataset.Images{Height: like.Height, Width: like.Width, Channels: like.Channels}
 }
 
 func (g *gallery) traversal(ctx context.Context) ([]byte, error) {
@@ -288,7 +286,7 @@ func (g *gallery) traversal(ctx context.Context) ([]byte, error) {
 		of = "the prior"
 	}
 	sheet := evaluate.Sheet{
-		Images:  empty(images),
+		Images:  images.Like(),
 		Columns: len(positions) + 1, Left: left, Breaks: []int{1}, Top: []string{g.name(base)},
 		Caption: fmt.Sprintf("%s · the code of test image #%d%s, one value in each row changed to so many standard deviations of %s",
 			g.caption(), base, g.with(base), of),
@@ -296,9 +294,9 @@ func (g *gallery) traversal(ctx context.Context) ([]byte, error) {
 	for _, position := range positions {
 		sheet.Top = append(sheet.Top, signed(position, 1))
 	}
+	size := len(positions) * images.Size() // of a row
 	for row := range axes {
-		sheet.Images.Pixels = append(sheet.Images.Pixels, image.At(0)...)
-		sheet.Images.Pixels = append(sheet.Images.Pixels, images.Pixels[row*len(positions)*images.Size():][:len(positions)*images.Size()]...)
+		sheet.Images.Values = sheet.Images.Values.Append(image.At(0)).Append(images.Values.Slice(row*size, (row+1)*size))
 	}
 	return sheet.Draw()
 }

@@ -13,8 +13,10 @@ import (
 // Plan is what a run would do.
 type Plan struct {
 	Backend       string       `json:"backend"`
-	Image         string       `json:"image"` // "28×28×1"
-	Train         int          `json:"train"` // images
+	Image         string       `json:"image"`              // "28×28×1"
+	Features      int          `json:"features,omitempty"` // of the rows of a table
+	Streamed      bool         `json:"streamed,omitempty"` // the training samples do not lie on the device
+	Train         int          `json:"train"`              // samples
 	Validation    int          `json:"validation"`
 	Test          int          `json:"test"`
 	Model         rundir.Model `json:"model"`
@@ -22,12 +24,15 @@ type Plan struct {
 	Steps         int          `json:"steps"`
 	// Runs is how many train together.
 	Runs int `json:"runs"`
-	// Bytes on the device: the images; and for all runs the parameters with the optimizer's state, and an estimate of a
-	// step's activations and gradients.
-	ImageBytes int64   `json:"image_bytes"`
-	StateBytes int64   `json:"state_bytes"`
-	StepBytes  int64   `json:"step_bytes"`
-	Compile    float64 `json:"compile_seconds"`
+	// Bytes on the device: the images; for all runs the parameters with the optimizer's state; and, by an estimate, what a step of
+	// those runs that are computed at once needs beside, and what a pass over held-out images does; see trace.Trace.Peak.
+	ImageBytes    int64 `json:"image_bytes"`
+	StateBytes    int64 `json:"state_bytes"`
+	StepBytes     int64 `json:"step_bytes"`
+	EvaluateBytes int64 `json:"evaluate_bytes"`
+	// EvaluateImages is how many images such a pass takes at once.
+	EvaluateImages int     `json:"evaluate_images"`
+	Compile        float64 `json:"compile_seconds"`
 }
 
 // Dry loads the data and builds and compiles everything that RunSeeds would for so many seeds, without training and without
@@ -45,25 +50,22 @@ func Dry(ctx context.Context, e *config.Experiment, runs int, options Options) (
 	if err := s.compile(); err != nil {
 		return nil, err
 	}
-	image := imageOf(s.split.Train)
-	values := image.Size()
-	for _, layer := range e.Model.Layers(image) {
-		values += layer.Values
-	}
+	image, trainer, memory := imageOf(s.split.Train), s.runs[0].trainer, s.group.Memory()
 	plan := &Plan{
-		Backend: s.backend.Name, Image: image.String(),
+		Backend: s.backend.Name, Image: image.String(), Features: len(s.split.Train.Features), Streamed: s.split.Train.Streamed,
 		Train: s.split.Train.Len(), Validation: s.split.Validation.Len(), Test: s.split.Test.Len(),
 		Model:         describeModel(e.Model, image),
-		StepsPerEpoch: s.runs[0].trainer.StepsPerEpoch(), Steps: s.runs[0].trainer.Steps(), Runs: runs,
-		ImageBytes: int64(len(s.split.Train.Pixels)),
-		StateBytes: int64(runs) * s.runs[0].trainer.StateBytes(),
-		Compile:    s.runs[0].ledger["compile"] * float64(runs),
+		StepsPerEpoch: trainer.StepsPerEpoch(), Steps: trainer.Steps(), Runs: runs,
+		ImageBytes: memory.Images, StateBytes: memory.State, StepBytes: memory.Step,
+		Compile: s.runs[0].ledger["compile"] * float64(runs),
 	}
-	// Each activation is kept for the backward pass, where it has a gradient; each parameter has one too.
-	const float = 4
-	plan.StepBytes = int64(runs) * float * (2*int64(values)*int64(e.Train.BatchSize) + int64(plan.Model.Parameters))
+	plan.EvaluateImages, plan.EvaluateBytes = s.runs[0].evaluator.Memory()
+	plan.EvaluateImages = min(plan.EvaluateImages, max(plan.Validation, plan.Test))
 	return plan, nil
 }
+
+// Bytes is the most that the run needs at once.
+func (p *Plan) Bytes() int64 { return p.ImageBytes + p.StateBytes + max(p.StepBytes, p.EvaluateBytes) }
 
 // String prints the plan for a person.
 func (p *Plan) String() string {
@@ -72,12 +74,17 @@ func (p *Plan) String() string {
 		fmt.Fprintf(&out, "%-20s %-28s %12s\n", layer.Name, layer.Description, thousands(layer.Parameters))
 	}
 	fmt.Fprintf(&out, "%-20s %-28s %12s\n\n", "parameters", "", thousands(p.Model.Parameters))
-	fmt.Fprintf(&out, "images    %s: %s to train on, %s for validation, %s for the test\n",
-		p.Image, thousands(p.Train), thousands(p.Validation), thousands(p.Test))
+	noun, size := "images", p.Image
+	if p.Features > 0 {
+		noun, size = "rows", fmt.Sprintf("%d %s", p.Features, plural(p.Features, "feature"))
+	}
+	fmt.Fprintf(&out, "%-9s %s: %s to train on, %s for validation, %s for the test\n",
+		noun, size, thousands(p.Train), thousands(p.Validation), thousands(p.Test))
 	fmt.Fprintf(&out, "steps     %s, %s an epoch%s\n", thousands(p.Steps), thousands(p.StepsPerEpoch),
 		onlyIf(p.Runs > 1, fmt.Sprintf(", of %d runs together", p.Runs)))
-	fmt.Fprintf(&out, "memory    about %s: images %s, parameters and optimizer %s, a step %s\n",
-		megabytes(p.ImageBytes+p.StateBytes+p.StepBytes), megabytes(p.ImageBytes), megabytes(p.StateBytes), megabytes(p.StepBytes))
+	fmt.Fprintf(&out, "memory    about %s: %s %s%s, parameters and optimizer %s, and a step %s or %s held-out %s at once %s\n",
+		megabytes(p.Bytes()), noun, megabytes(p.ImageBytes), onlyIf(p.Streamed, " at a time"), megabytes(p.StateBytes), megabytes(p.StepBytes),
+		thousands(p.EvaluateImages), noun, megabytes(p.EvaluateBytes))
 	fmt.Fprintf(&out, "backend   %s, compiled in %.1f s\n", p.Backend, p.Compile)
 	return out.String()
 }

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"latent/pkg/dataset"
-	"latent/pkg/evaluate"
 	"latent/pkg/model"
 )
 
@@ -26,12 +25,21 @@ type Generation struct {
 	Class string
 }
 
-// Generate draws images of the model, and returns them with a picture of them, a PNG. See [Trained.Draw] for other pictures.
-func (t *Trained) Generate(ctx context.Context, g Generation, options Options) (*dataset.Images, []byte, error) {
+// Generate draws samples of the model, in the data's own units and of its type. [Trained.Draw] makes a picture of them.
+func (t *Trained) Generate(ctx context.Context, g Generation, options Options) (*dataset.Samples, error) {
+	samples, _, err := t.generated(ctx, g, options, true)
+	if err != nil {
+		return nil, err
+	}
+	return t.Like().Restored(samples.Values.Float32), nil
+}
+
+// generated draws samples, as [dataset.Samples.Shown] returns them, or with exact in the model's scale; and says what they are.
+func (t *Trained) generated(ctx context.Context, g Generation, options Options, exact bool) (images *dataset.Samples, caption string, err error) {
 	e := t.Experiment
 	decoder, ok := e.Model.(model.Decoder)
 	if !ok {
-		return nil, nil, InputError{e.Problem("model.kind", "this kind of model makes no images of codes alone")}
+		return nil, "", InputError{e.Problem("model.kind", "this kind of model makes no images of codes alone")}
 	}
 	var from sampler
 	for _, s := range samplers {
@@ -47,18 +55,21 @@ func (t *Trained) Generate(ctx context.Context, g Generation, options Options) (
 				names = append(names, s.name)
 			}
 		}
-		return nil, nil, InputError{e.Problem("model.kind", "this kind of model has no %s to draw codes from; use the sampler %s",
+		return nil, "", InputError{e.Problem("model.kind", "this kind of model has no %s to draw codes from; use the sampler %s",
 			g.Sampler, strings.Join(names, " or "))}
 	}
 	evaluator, err := t.compile()
 	if err != nil {
-		return nil, nil, err
+		return nil, "", err
+	}
+	if exact {
+		evaluator = evaluator.Exact()
 	}
 	label, err := t.label(g.Class)
 	if err != nil {
-		return nil, nil, err
+		return nil, "", err
 	}
-	images, err := source{decoder, evaluator, t.Weights, func() (*dataset.Images, error) {
+	images, err = source{decoder, evaluator, t.Weights, func() (*dataset.Samples, error) {
 		split, err := t.load(ctx, options.withDefaults())
 		if err != nil {
 			return nil, InputError{err}
@@ -66,12 +77,11 @@ func (t *Trained) Generate(ctx context.Context, g Generation, options Options) (
 		return split.Train, nil
 	}}.generate(ctx, from, g, labelsOf(e.Model, label, g.Images))
 	if err != nil {
-		return nil, nil, err
+		return nil, "", err
 	}
-	caption := t.caption() + " · " + from.caption(g)
+	caption = t.caption() + " · " + from.caption(g)
 	if classes := t.Manifest.Data.Classes; label >= 0 && label < len(classes) {
 		caption += ", with label " + classes[label]
 	}
-	png, err := evaluate.DrawSheet(images, caption)
-	return images, png, err
+	return images, caption, nil
 }

@@ -104,7 +104,7 @@ func TestImport(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer trained.Close()
-			restorer, err := restore.New(trained.Backend.Compute, trained.Experiment.Model, trained.Weights, trained.Image)
+			restorer, err := restore.New(trained.Backend.Compute, trained.Experiment.Model, trained.Weights, trained.Like())
 			if err != nil {
 				t.Fatal(err)
 			}

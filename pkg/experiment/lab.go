@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"slices"
 	"sync"
 
@@ -12,6 +13,7 @@ import (
 	"latent/pkg/dataset"
 	"latent/pkg/evaluate"
 	"latent/pkg/mlflow"
+	"latent/pkg/picture"
 	"latent/pkg/rundir"
 	"latent/pkg/train"
 )
@@ -51,6 +53,7 @@ const (
 type opened struct {
 	name             string
 	devices, threads int
+	tf32             bool
 }
 
 // namedSplit is a dataset, and the section of the config that names it.
@@ -134,7 +137,7 @@ func (l *Lab) Start(ctx context.Context, experiments []*config.Experiment, paths
 // of them have, under their own config. Of runs that are done, it writes the report again.
 //
 // A config, an image or a watermark that was changed after the run began is refused, but for what cannot change the bits of
-// training: the name, output, tracking, evaluate but for its seed and corrupt, and train.keep_checkpoints.
+// training: the name, output, tracking, evaluate but for its seed and corrupt, train.keep_checkpoints and data.resident.
 func (l *Lab) Resume(ctx context.Context, path string) (*Session, error) {
 	s := l.session()
 	if err := s.reopen(path); err != nil {
@@ -169,12 +172,12 @@ func (l *Lab) Resume(ctx context.Context, path string) (*Session, error) {
 
 // open returns the backend of an experiment. Another than the one before takes its place, with all that was compiled for that.
 func (l *Lab) open(ctx context.Context, e *config.Experiment) (*backend.Backend, error) {
-	want := opened{e.Backend, e.Train.Devices, e.Threads}
+	want := opened{e.Backend, e.Train.Devices, e.Threads, e.Train.TF32()}
 	if l.backend != nil && l.opened == want {
 		return l.backend, nil
 	}
 	l.closeBackend()
-	b, err := backend.Open(ctx, e.Backend, backend.Options{Log: l.options.Log, Devices: e.Train.Devices, Threads: e.Threads})
+	b, err := backend.Open(ctx, e.Backend, backend.Options{Log: l.options.Log, Devices: want.devices, Threads: want.threads, TF32: want.tf32})
 	if err != nil {
 		return nil, InputError{err}
 	}
@@ -196,8 +199,15 @@ func (l *Lab) load(ctx context.Context, e *config.Experiment) (*dataset.Split, e
 		bar = l.options.Log
 	}
 	split, err := e.Data.Load(ctx, dataset.Options{Progress: bar})
+	debug.FreeOSMemory() // what decoding needed, which is as much again as the samples
 	if err != nil {
 		return nil, InputError{err}
+	}
+	if others := picture.Others(split.LeftOut, "left out: "); others != "" {
+		fmt.Fprintln(l.options.Log, others)
+	}
+	if n := len(split.Skipped); n > 0 {
+		fmt.Fprintf(l.options.Log, "skipped %d pictures that cannot be used, named in the manifest; the first: %s\n", n, split.Skipped[0])
 	}
 	if len(l.splits) == mostSplits {
 		l.forget()
@@ -220,7 +230,7 @@ func (l *Lab) training(b *backend.Backend, specs []train.Spec, split *dataset.Sp
 		l.programs = slices.Insert(slices.Delete(l.programs, i, i+1), 0, found)
 		return found.program, nil
 	}
-	compiled, err := train.Compile(b.Compute, b.Loops, specs[0], split.Train, len(specs))
+	compiled, err := train.Compile(b, specs[0], split.Train, len(specs))
 	if err != nil {
 		return nil, err
 	}
@@ -241,7 +251,7 @@ func (l *Lab) evaluation(b *backend.Backend, e *config.Experiment, split *datase
 		l.evaluators = slices.Insert(slices.Delete(l.evaluators, i, i+1), 0, found)
 		return found.evaluator.With(spec)
 	}
-	compiled, err := evaluate.New(b.Compute, spec, imageOf(split.Train))
+	compiled, err := evaluate.New(b.Compute, spec, split.Like())
 	if err != nil {
 		return nil, err
 	}

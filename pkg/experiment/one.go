@@ -166,6 +166,7 @@ func (r *run) validate(ctx context.Context, w train.Window) (rundir.Epoch, train
 		epoch.ValTerms = means(result.Terms)
 		epoch.ValPSNR = figure(result.Reconstructed, "psnr")
 		epoch.ValSSIM = figure(result.Reconstructed, "ssim")
+		epoch.ValExplainedVariance = figure(result.Reconstructed, "explained_variance")
 		epoch.CorruptedPSNR = figure(result.Corrupted, "psnr")
 	}
 	epoch.StateSHA256 = <-checksum
@@ -268,9 +269,17 @@ func (r *run) conclude(ctx context.Context) error {
 	if m.Weights == imported {
 		caption = imported
 	}
-	caption += fmt.Sprintf(" · test PSNR %.2f dB", result.Reconstructed["psnr"].Mean)
+	name, format := "psnr", "%.2f dB"
+	caption += " · test "
+	if r.session.split.Test.Vectors() {
+		name, format = "explained_variance", "%.4f"
+		caption += "explained variance "
+	} else {
+		caption += "PSNR "
+	}
+	caption += fmt.Sprintf(format, result.Reconstructed[name].Mean)
 	if result.Corrupted != nil {
-		caption += fmt.Sprintf(" (corrupted input %.2f dB)", result.Corrupted["psnr"].Mean)
+		caption += fmt.Sprintf(" (corrupted input "+format+")", result.Corrupted[name].Mean)
 	}
 	if err := r.draw("final", weights, caption); err != nil {
 		return err
@@ -317,7 +326,7 @@ func (r *run) chosen() ([]*tensors.Tensor, error) {
 }
 
 // measure evaluates weights, with its time in the ledger.
-func (r *run) measure(ctx context.Context, weights []*tensors.Tensor, images *dataset.Images) (evaluate.Result, error) {
+func (r *run) measure(ctx context.Context, weights []*tensors.Tensor, images *dataset.Samples) (evaluate.Result, error) {
 	defer r.spend("evaluate", time.Now())
 	return r.evaluator.Measure(ctx, weights, images)
 }
@@ -337,7 +346,7 @@ func (r *run) draw(name string, weights []*tensors.Tensor, caption string) error
 		images = r.session.split.Validation
 	}
 	grid := r.experiment.Output.Grid
-	samples, err := r.evaluator.Sample(weights, images, grid.Images())
+	samples, err := r.evaluator.Sample(weights, images, grid.Images(images))
 	if err != nil {
 		return err
 	}

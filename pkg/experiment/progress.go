@@ -43,8 +43,8 @@ func (s *Session) announce() {
 	for _, r := range s.runs {
 		seeds += fmt.Sprintf(", %d", r.experiment.Seed)
 	}
-	s.progress.line("%s: %s parameters, %s training images, %s steps on %s, %s %s", m.Name,
-		thousands(m.Model.Parameters), thousands(m.Data.Train), thousands(lead.trainer.Steps()), s.backend.Name,
+	s.progress.line("%s: %s parameters, %s training %s%s, %s steps on %s, %s %s", m.Name,
+		thousands(m.Model.Parameters), thousands(m.Data.Train), m.Data.Noun(), onlyIf(m.Data.Streamed, " that are streamed"), thousands(lead.trainer.Steps()), s.backend.Name,
 		plural(len(s.runs), "seed"), seeds[2:])
 	if step := lead.trainer.Step(); step > 0 {
 		s.progress.line("going on after step %s", thousands(step))
@@ -83,9 +83,9 @@ func (p *progress) window(windows []train.Window) {
 	if ran := w.Step - p.first; ran > 0 {
 		left = time.Since(p.started) * time.Duration(p.steps-w.Step) / time.Duration(ran)
 	}
-	fmt.Fprintf(p.out, "\r\x1b[Kepoch %d/%d %s%s loss %.4f  %s images/s  %s left",
+	fmt.Fprintf(p.out, "\r\x1b[Kepoch %d/%d %s%s loss %.4f  %s %s/s  %s left",
 		w.Epoch, p.epochs, strings.Repeat("█", done), strings.Repeat("░", barWidth-done),
-		loss/float64(max(1, runs)), thousands(int(float64(images)/w.Duration.Seconds())), left.Round(time.Second))
+		loss/float64(max(1, runs)), thousands(int(float64(images)/w.Duration.Seconds())), p.session.runs[0].manifest.Data.Noun(), left.Round(time.Second))
 }
 
 // line writes a line of its own, above the bar on a terminal.
@@ -146,6 +146,9 @@ func (p *progress) epoch() {
 	if psnr, found := mean(func(e *rundir.Epoch) *rundir.Number { return e.ValPSNR }); found {
 		line += fmt.Sprintf("  PSNR %.2f dB", psnr)
 	}
+	if explained, found := mean(func(e *rundir.Epoch) *rundir.Number { return e.ValExplainedVariance }); found {
+		line += fmt.Sprintf("  explained variance %.4f", explained)
+	}
 	line += fmt.Sprintf("  %.1f s", float64(records[0].Seconds))
 	switch {
 	case len(p.session.runs) > 1:
@@ -160,7 +163,7 @@ func (p *progress) epoch() {
 func (p *progress) result(r *run) {
 	m := r.manifest.Result
 	p.line("")
-	p.figures(m, "test images")
+	p.figures(m, "test "+r.manifest.Data.Noun())
 	p.line("")
 	if from := r.manifest.Imported; from != nil {
 		p.line("weights  imported from %s", from.File)

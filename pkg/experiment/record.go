@@ -14,9 +14,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"latent/pkg/backend"
 	"latent/pkg/evaluate"
+	"latent/pkg/host"
 	"latent/pkg/model"
 	"latent/pkg/rundir"
 	"latent/pkg/train"
@@ -55,12 +58,15 @@ func (r *run) describe() error {
 		m.Sweep = s.options.Sweep
 	}
 	m.Versions = versions()
-	m.Backend, m.Host = s.describeBackend(), describeHost()
+	m.Backend, m.Host = DescribeBackend(s.backend), describeHost()
 	m.Git = s.lab.git()
 	image := imageOf(s.split.Train)
-	m.Data = rundir.Data{Dataset: e.DatasetName(), Height: image.Height, Width: image.Width, Channels: image.Channels,
+	m.Data = rundir.Data{Dataset: e.DatasetName(), Height: image.Height, Width: image.Width, Channels: image.Channels, Features: s.split.Train.Features, Streamed: s.split.Train.Streamed,
 		Classes: s.split.Classes, Train: s.split.Train.Len(), Validation: s.split.Validation.Len(),
-		Test: s.split.Test.Len(), Checksums: s.split.Checksums}
+		Test: s.split.Test.Len(), Checksums: s.split.Checksums, LeftOut: s.split.LeftOut, Skipped: s.split.Skipped}
+	if train := s.split.Train; train.Values.Type() != dtypes.Uint8 || !train.Scale.IsBytes() {
+		m.Data.Type, m.Data.Scale = strings.ToLower(train.Values.Type().String()), &train.Scale
+	}
 	m.Model = describeModel(e.Model, image)
 	if m.Files, err = e.Files(); err != nil {
 		return InputError{err}
@@ -149,12 +155,17 @@ func sha256Of(data []byte) string {
 }
 
 func describeHost() rundir.Host {
-	return rundir.Host{OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: cpuModel(), Cores: runtime.NumCPU()}
+	return rundir.Host{OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: host.Processor(), Cores: runtime.NumCPU()}
 }
 
-func (s *Session) describeBackend() rundir.Backend {
-	return rundir.Backend{Name: s.backend.Name, Device: s.backend.Device, Plugin: s.backend.Plugin,
-		PluginSHA256: s.backend.PluginSHA256, XLAFlags: s.backend.XLAFlags, Reason: s.backend.Reason}
+// DescribeBackend is what a manifest says of a backend.
+func DescribeBackend(b *backend.Backend) rundir.Backend {
+	described := rundir.Backend{Name: b.Name, Device: b.Device, Plugin: b.Plugin, PluginVersion: b.PluginVersion,
+		PluginSHA256: b.PluginSHA256, XLAFlags: b.XLAFlags, Reason: b.Reason}
+	if b.GPU != nil {
+		described.DeviceMemory, described.Driver = b.GPU.Memory, b.GPU.Driver
+	}
+	return described
 }
 
 // setFigures enters what was measured on the test images. likelihood is nil for a model without one.
@@ -183,6 +194,10 @@ func setFigures(r *rundir.Result, result evaluate.Result, likelihood *evaluate.L
 	}
 	r.Test, r.Corrupted = enter("test", test), enter("corrupted", result.Corrupted)
 	r.MaskKnown = enter("mask_known", result.MaskKnown)
+	r.Features = nil
+	for _, f := range result.Features {
+		r.Features = append(r.Features, rundir.Feature{Name: f.Name, MSE: rundir.Number(f.MSE), ExplainedVariance: rundir.Number(f.ExplainedVariance)})
+	}
 }
 
 // means returns the figures' means for a record; nil of none.

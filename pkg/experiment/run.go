@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"latent/pkg/backend"
 	"latent/pkg/config"
+	"latent/pkg/corrupt"
 	"latent/pkg/dataset"
 	"latent/pkg/evaluate"
+	"latent/pkg/host"
 	"latent/pkg/model"
 	"latent/pkg/rundir"
 	"latent/pkg/train"
@@ -182,6 +185,11 @@ func (s *Session) checkAgainstData(e *config.Experiment) error {
 		return InputError{e.Problem("train.batch_size", "%d is more than the %d training images", e.Train.BatchSize, train)}
 	case model.Conditions(e.Model) > 0 && model.Conditions(e.Model) != len(s.split.Classes):
 		return InputError{e.Problem("model.classes", "%d classes, but the dataset has %d", model.Conditions(e.Model), len(s.split.Classes))}
+	case s.split.Train.Patches != nil && !model.AnySize(e.Model, imageOf(s.split.Train)):
+		return InputError{e.Problem("data.patch", "whole pictures are measured, and this model is one for %v alone; take unet or dncnn, or scale the pictures by data.height and data.width",
+			imageOf(s.split.Train))}
+	case s.split.Train.Vectors() && e.Evaluate.Generated > 0:
+		return InputError{e.Problem("evaluate.generated", "compares pictures in the features of a classifier, and these are vectors; write 0")}
 	case e.Train.EarlyStopping > 0 && validation == 0:
 		return InputError{e.Problem("train.early_stopping", "needs held-out images; set data.validation")}
 	case len(e.Output.Show) > 0 && min(train, s.split.Test.Len()) < leastDrawn:
@@ -189,7 +197,29 @@ func (s *Session) checkAgainstData(e *config.Experiment) error {
 	case e.Train.Devices > s.backend.Compute.NumDevices():
 		return InputError{e.Problem("train.devices", "%d devices, but %s has %d", e.Train.Devices, s.backend.Name, s.backend.Compute.NumDevices())}
 	}
+	if s.split.Train.Vectors() {
+		if err := checkVectors(e); err != nil {
+			return err
+		}
+	}
 	return checkScores(e, s.split)
+}
+
+// checkVectors finds kinds that make sense of pictures alone.
+func checkVectors(e *config.Experiment) error {
+	if _, pictorial := e.Model.(model.Pictorial); pictorial {
+		return InputError{e.Problem("model.kind", "it looks at values beside each other, and the features of a table have no neighbours; take dense, vae, rae, wae, vqvae or flow")}
+	}
+	for i, corruption := range slices.Concat(e.Corrupt, e.Evaluate.Corrupt) {
+		if _, pictorial := corruption.(corrupt.Pictorial); pictorial {
+			section := "corrupt"
+			if i >= len(e.Corrupt) {
+				section = "evaluate.corrupt"
+			}
+			return InputError{e.Problem(section, "%s is for pictures; of a table's rows take gaussian, masking, salt-and-pepper or swap", corruption.Caption())}
+		}
+	}
+	return nil
 }
 
 // Close ends writing to the runs' folders.
@@ -322,6 +352,9 @@ func (s *Session) compileTraining() error {
 	if err != nil {
 		return err
 	}
+	if err := s.checkMemory(program); err != nil {
+		return err
+	}
 	if s.group, err = program.Start(specs...); err != nil {
 		return err
 	}
@@ -329,6 +362,28 @@ func (s *Session) compileTraining() error {
 		r.trainer = s.group.Runs[i]
 	}
 	return nil
+}
+
+// surely is the part of the estimate of a step's memory that it needs at the least; see trace.Trace.Peak.
+const surely = 0.7
+
+// checkMemory refuses runs that need more memory than there is, before they train.
+func (s *Session) checkMemory(program *train.Program) error {
+	where, have := "this machine", host.Available()
+	if gpu := s.backend.GPU; gpu != nil {
+		where, have = "the GPU", gpu.Memory
+	}
+	return memoryProblem(program.Memory(len(s.runs)), where, have, s.runs[0].experiment.Train.BatchSize)
+}
+
+// memoryProblem is an error where so much memory, or 0 where that is not known, is surely too little.
+func memoryProblem(m train.Memory, where string, have int64, batchSize int) error {
+	if need := float64(m.Images+m.State) + surely*float64(m.Step); have == 0 || need <= float64(have) {
+		return nil
+	}
+	return InputError{fmt.Errorf("training needs about %s of memory (images %s, parameters and optimizer %s, a step %s) and %s has %s; "+
+		"lower train.batch_size, which is %d, the images' height and width, or the model's layers",
+		megabytes(m.Images+m.State+m.Step), megabytes(m.Images), megabytes(m.State), megabytes(m.Step), where, megabytes(have), batchSize)}
 }
 
 func (s *Session) compileEvaluation() (err error) {
@@ -345,10 +400,14 @@ func (s *Session) compileEvaluation() (err error) {
 
 // evaluationOf is how an experiment is measured: with the corruptions that held-out images get.
 func evaluationOf(e *config.Experiment) evaluate.Spec {
-	return evaluate.Spec{Model: e.Model, Corrupt: e.Measured(), Loss: e.Train.LossFunction(), Seed: e.Evaluate.Seed}
+	measured, loss := e.Measured(), e.Train.LossFunction()
+	loss.Damaged = loss.Damaged && measured.Local() // not where training alone damages them
+	return evaluate.Spec{
+		Model: e.Model, Corrupt: measured, Loss: loss, Seed: e.Evaluate.Seed, Memory: int64(e.Evaluate.Memory) << 20,
+	}
 }
 
-func imageOf(images *dataset.Images) model.Image {
+func imageOf(images *dataset.Samples) model.Image {
 	return model.Image{Height: images.Height, Width: images.Width, Channels: images.Channels}
 }
 

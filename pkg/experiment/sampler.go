@@ -48,11 +48,11 @@ type source struct {
 	evaluator *evaluate.Evaluator
 	weights   []*tensors.Tensor
 	// train returns the training images.
-	train func() (*dataset.Images, error)
+	train func() (*dataset.Samples, error)
 }
 
 // generate draws g.Images images, with these labels where the model is given any.
-func (s source) generate(ctx context.Context, from sampler, g Generation, labels []uint8) (*dataset.Images, error) {
+func (s source) generate(ctx context.Context, from sampler, g Generation, labels []uint8) (*dataset.Samples, error) {
 	codes, err := from.draw(ctx, s, g)
 	if err != nil {
 		return nil, err

@@ -22,7 +22,7 @@ type subject struct {
 	evaluator  *evaluate.Evaluator
 	weights    []*tensors.Tensor
 	// images are what it is measured on.
-	images *dataset.Images
+	images *dataset.Samples
 	// split is the dataset that the images are the test images of; nil where they are others, which have no probe and no
 	// generated images to compare with them.
 	split *dataset.Split
@@ -83,7 +83,7 @@ const scoreComponents = 10
 // score draws images from each sampler that the model has, and compares them with the test images.
 func (s subject) score(ctx context.Context) (*rundir.Generated, error) {
 	decoder := s.experiment.Model.(model.Decoder) // the config's check sees to it
-	from := source{decoder, s.evaluator, s.weights, func() (*dataset.Images, error) { return s.split.Train, nil }}
+	from := source{decoder, s.evaluator, s.weights, func() (*dataset.Samples, error) { return s.split.Train, nil }}
 	generated := s.judge.Generated
 	generated.Floor, generated.Samplers = maps.Clone(generated.Floor), map[string]map[string]rundir.Number{}
 	for _, sampler := range samplers {
@@ -168,7 +168,7 @@ func first(points *mat.Dense, n int) *mat.Dense {
 }
 
 // compare returns the figures of images beside the test images. take chooses n of the images for precision and recall.
-func (j *judge) compare(ctx context.Context, images *dataset.Images, take func(points *mat.Dense, n int) *mat.Dense) (map[string]rundir.Number, error) {
+func (j *judge) compare(ctx context.Context, images *dataset.Samples, take func(points *mat.Dense, n int) *mat.Dense) (map[string]rundir.Number, error) {
 	described, err := j.classifier.Describe(ctx, images)
 	if err != nil {
 		return nil, err

@@ -3,18 +3,26 @@ package experiment
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
 
+	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"latent/pkg/array"
 	"latent/pkg/backend"
 	"latent/pkg/config"
 	"latent/pkg/dataset"
 	"latent/pkg/evaluate"
 	"latent/pkg/model"
 	"latent/pkg/rundir"
+	"latent/pkg/scale"
+	"latent/pkg/table"
 	"latent/pkg/weights"
 )
 
@@ -28,6 +36,10 @@ type Trained struct {
 	Weights    []*tensors.Tensor // in the order of [model.Params]
 	// Step is the step of training that the weights are from.
 	Step int
+
+	otherData bool         // an override changes data
+	values    dtypes.DType // of the images that it was trained on
+	scale     scale.Scale
 
 	// What was loaded, compiled or computed once already; nil before.
 	split     *dataset.Split
@@ -43,7 +55,7 @@ func Open(ctx context.Context, path string, overrides []string, options Options)
 	if err != nil {
 		return nil, err
 	}
-	t.Backend, err = backend.Open(ctx, t.Experiment.Backend, backend.Options{Log: options.Log, Threads: t.Experiment.Threads})
+	t.Backend, err = backend.Open(ctx, t.Experiment.Backend, backend.Options{Log: options.Log, Threads: t.Experiment.Threads, TF32: t.Experiment.Train.TF32()})
 	if err != nil {
 		return nil, InputError{err}
 	}
@@ -65,6 +77,9 @@ func readTrained(path string, overrides []string, options Options) (*Trained, er
 		return nil, err
 	}
 	t := &Trained{Run: folder}
+	t.otherData = slices.ContainsFunc(overrides, func(override string) bool {
+		return strings.HasPrefix(override, "data.") || strings.HasPrefix(override, "data=")
+	})
 	if t.Manifest, err = folder.Manifest(); err != nil {
 		return nil, err
 	}
@@ -75,6 +90,12 @@ func readTrained(path string, overrides []string, options Options) (*Trained, er
 		return nil, err
 	}
 	d := t.Manifest.Data
+	if d.Scale != nil {
+		t.scale = *d.Scale
+	}
+	if t.values, err = typeOf(d.Type); err != nil {
+		return nil, fmt.Errorf("%s: %w", folder.ManifestPath(), err)
+	}
 	t.Image = model.Image{Height: d.Height, Width: d.Width, Channels: d.Channels}
 	if t.Image.Size() <= 0 {
 		return nil, fmt.Errorf("%s: images of %v; the manifest was changed", folder.ManifestPath(), t.Image)
@@ -103,11 +124,11 @@ func readTrained(path string, overrides []string, options Options) (*Trained, er
 	return t, nil
 }
 
-// Evaluate measures the model on held-out images: the run's own test images, or all pictures of a folder, scaled to the
-// model's size, where dir is not "". On those, there is no probe, and no generated images are compared with them.
-func (t *Trained) Evaluate(ctx context.Context, dir string, options Options) (rundir.Result, int, error) {
+// Evaluate measures the model on held-out samples: the run's own for the test, or those of [Trained.Samples] of a path, where that is
+// not "". On those, there is no probe, and no generated images are compared with them.
+func (t *Trained) Evaluate(ctx context.Context, path string, options Options) (rundir.Result, int, error) {
 	options = options.withDefaults()
-	s, err := t.subject(ctx, dir, options)
+	s, err := t.subject(ctx, path, options)
 	if err != nil {
 		return rundir.Result{}, 0, err
 	}
@@ -116,27 +137,48 @@ func (t *Trained) Evaluate(ctx context.Context, dir string, options Options) (ru
 		return rundir.Result{}, 0, err
 	}
 	p := &progress{out: options.Log}
-	p.figures(result, fmt.Sprintf("%s images", thousands(s.images.Len())))
+	p.figures(result, fmt.Sprintf("%s %s", thousands(s.images.Len()), t.Manifest.Data.Noun()))
 	return result, s.images.Len(), nil
 }
 
-// subject is the model with the images of a folder, or the run's own.
-func (t *Trained) subject(ctx context.Context, dir string, options Options) (subject, error) {
+// WriteDamaged writes each held-out sample as Evaluate gives it to the model, and the clean one, into a folder: 00001-damaged.npy and
+// 00001-clean.npy, float32 in the data's units; see [evaluate.Evaluator.Damaged]. path is that of Evaluate.
+func (t *Trained) WriteDamaged(ctx context.Context, path, folder string, options Options) error {
+	s, err := t.subject(ctx, path, options.withDefaults())
+	if err != nil {
+		return err
+	}
+	n := 0
+	return s.evaluator.Damaged(ctx, s.images, func(clean, damaged *dataset.Samples) error {
+		n++
+		write := func(name string, s *dataset.Samples) error {
+			return table.Write(filepath.Join(folder, fmt.Sprintf("%05d-%s.npy", n, name)), nil, s.Values, s.Dims()...)
+		}
+		return errors.Join(write("damaged", damaged), write("clean", clean))
+	})
+}
+
+// subject is the model with the samples of a path, or the run's own.
+func (t *Trained) subject(ctx context.Context, path string, options Options) (subject, error) {
 	s := subject{experiment: t.Experiment, weights: t.Weights}
 	var err error
 	if s.evaluator, err = t.compile(); err != nil {
 		return s, err
 	}
-	if dir != "" {
-		if s.images, err = t.pictures(ctx, dir); err != nil {
-			return s, InputError{err}
+	if path != "" {
+		if model.Conditions(t.Experiment.Model) > 0 {
+			return s, InputError{fmt.Errorf("measure %s: this model is given the label of each sample, and those of other files may number other classes; leave --data out", path)}
 		}
-		return s, nil
+		s.images, err = t.Held(ctx, path, options)
+		return s, err
 	}
 	if s.split, err = t.load(ctx, options); err != nil {
 		return s, InputError{err}
 	}
 	s.images = s.split.Test
+	if t.otherData {
+		fmt.Fprintln(options.Log, "data is another than the run's: samples that it trained on may be among those of the test")
+	}
 	if err := cmp.Or(checkScores(t.Experiment, s.split), checkProbe(t.Experiment, s.evaluator)); err != nil {
 		return s, err
 	}
@@ -146,19 +188,81 @@ func (t *Trained) subject(ctx context.Context, dir string, options Options) (sub
 	return s, err
 }
 
-// pictures are those of a folder, scaled to the model's size.
-func (t *Trained) pictures(ctx context.Context, dir string) (*dataset.Images, error) {
-	folder := &dataset.Folder{Dir: dir, Height: t.Image.Height, Width: t.Image.Width, Colour: "grey"}
-	if t.Image.Channels == 3 {
-		folder.Colour = "rgb"
+// Samples reads samples of the kind that the model was trained on: all rows of a file of a table or an array, which has the model's
+// features in whatever order and may have other columns; or all pictures of a folder, scaled to the model's size.
+func (t *Trained) Samples(ctx context.Context, path string) (*dataset.Samples, error) {
+	if table.Is(path) {
+		source := &dataset.Table{}
+		if own, ok := t.Experiment.Data.(*dataset.Table); ok {
+			source.Array, source.Header = own.Array, own.Header
+		}
+		if t.scale.Missing != nil { // the medians of the training rows stand for what is missing
+			source.Missing = "median"
+		}
+		return source.Like(ctx, []string{path}, t.Like())
 	}
-	return folder.All(ctx)
+	if t.Like().Vectors() {
+		return nil, fmt.Errorf("%s: the run was trained on rows of a table; give a file whose name ends in %s", path, strings.Join(table.Formats(), ", "))
+	}
+	return t.pictures(ctx, path)
+}
+
+// pictures are those of a folder, brought to the model's size as the run's own were, or whole where it was trained on patches.
+func (t *Trained) pictures(ctx context.Context, dir string) (*dataset.Samples, error) {
+	folder := &dataset.Folder{Dir: []string{dir}, Height: t.Image.Height, Width: t.Image.Width, Colour: "grey"}
+	if own, ok := t.Experiment.Data.(*dataset.Folder); ok {
+		folder.Fit, folder.Patch = own.Fit, own.Patch
+	}
+	switch t.Image.Channels {
+	case 1:
+	case 3:
+		folder.Colour = "rgb"
+	default:
+		folder.Colour = "all"
+	}
+	all, err := folder.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if all.Scale = t.scale; all.Patches != nil {
+		all.Patches.Values = all.Patches.Values.As(t.values)
+	}
+	all.Values = all.Values.As(t.values)
+	return all, nil
+}
+
+// Like are no images, of the kind that the model was trained on.
+func (t *Trained) Like() *dataset.Samples {
+	return &dataset.Samples{Height: t.Image.Height, Width: t.Image.Width, Channels: t.Image.Channels, Features: t.Manifest.Data.Features,
+		Values: array.Make(t.values, 0), Scale: t.scale}
+}
+
+// likePairs are no images, of the kind of the run's test: with targets where that has them.
+func (t *Trained) likePairs() *dataset.Samples {
+	like := t.Like()
+	if pairs, ok := t.Experiment.Data.(dataset.Paired); ok {
+		if _, test := pairs.Targets(); test {
+			like.Target = t.Like()
+			like.Target.Values = array.Make(dtypes.Float32, 0) // which holds whatever type they have
+		}
+	}
+	return like
+}
+
+// typeOf is the type of values that a manifest names.
+func typeOf(name string) (dtypes.DType, error) {
+	for _, dtype := range []dtypes.DType{dtypes.Uint8, dtypes.Uint16, dtypes.Float32} {
+		if name == strings.ToLower(dtype.String()) || name == "" {
+			return dtype, nil
+		}
+	}
+	return dtypes.InvalidDType, fmt.Errorf("data.type: %q, want uint8, uint16 or float32", name)
 }
 
 // compile returns the evaluation of the model.
 func (t *Trained) compile() (*evaluate.Evaluator, error) {
 	if t.evaluator == nil {
-		evaluator, err := evaluate.New(t.Backend.Compute, evaluationOf(t.Experiment), t.Image)
+		evaluator, err := evaluate.New(t.Backend.Compute, evaluationOf(t.Experiment), t.likePairs())
 		if err != nil {
 			return nil, err
 		}
@@ -183,6 +287,7 @@ func (t *Trained) load(ctx context.Context, options Options) (*dataset.Split, er
 	if got := imageOf(split.Test); got != t.Image {
 		return nil, fmt.Errorf("the images are %v, the model's %v", got, t.Image)
 	}
+	split.SetScale(t.scale) // whatever an override says: the model knows this one
 	if !maps.Equal(split.Checksums, t.Manifest.Data.Checksums) {
 		fmt.Fprintf(options.Log, "%s: the images are others than those that the run was trained on\n", t.Run.ConfigPath())
 	}

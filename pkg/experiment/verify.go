@@ -305,7 +305,7 @@ func (c *check) compareEnvironment() {
 	}
 	c.Environment = append(c.Environment, differences("versions", m.Versions, versions())...)
 	c.Environment = append(c.Environment, differences("source", m.Git, gitState())...)
-	c.Environment = append(c.Environment, differences("backend", m.Backend, s.describeBackend())...)
+	c.Environment = append(c.Environment, differences("backend", m.Backend, DescribeBackend(s.backend))...)
 	c.Environment = append(c.Environment, differences("host", m.Host, describeHost())...)
 	c.Environment = append(c.Environment, differences("data", m.Data.Checksums, s.split.Checksums)...)
 	c.Environment = append(c.Environment, differences("files", m.Files, c.files)...)

@@ -16,7 +16,6 @@
 package feature
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -34,10 +33,12 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"gonum.org/v1/gonum/mat"
 
+	"latent/pkg/array"
 	"latent/pkg/backend"
 	"latent/pkg/dataset"
 	"latent/pkg/model"
 	"latent/pkg/rundir"
+	"latent/pkg/scale"
 	"latent/pkg/train"
 )
 
@@ -130,19 +131,19 @@ func Open(ctx context.Context, b *backend.Backend, split *dataset.Split, options
 	return c, c.compile(b, m, params)
 }
 
-func imageOf(images *dataset.Images) model.Image {
+func imageOf(images *dataset.Samples) model.Image {
 	return model.Image{Height: images.Height, Width: images.Width, Channels: images.Channels}
 }
 
 // whole returns the images to train on and those held out for validation, in an order that does not depend on which is which:
-// that of their pixels.
-func whole(split *dataset.Split) (*dataset.Images, error) {
+// that of their pixels, as bytes.
+func whole(split *dataset.Split) (*dataset.Samples, error) {
 	if len(split.Classes) == 0 || split.Train.Labels == nil {
 		return nil, ErrNoLabels
 	}
-	all := *split.Train
+	all := *split.Train.Shown()
 	if split.Validation.Len() > 0 {
-		all.Pixels = slices.Concat(all.Pixels, split.Validation.Pixels)
+		all.Values = array.Values{}.Append(all.Values).Append(split.Validation.Shown().Values)
 		all.Labels = slices.Concat(all.Labels, split.Validation.Labels)
 	}
 	order := make([]int, all.Len())
@@ -150,7 +151,7 @@ func whole(split *dataset.Split) (*dataset.Images, error) {
 		order[i] = i
 	}
 	slices.SortFunc(order, func(i, j int) int {
-		if c := bytes.Compare(all.At(i), all.At(j)); c != 0 {
+		if c := all.At(i).Compare(all.At(j)); c != 0 {
 			return c
 		}
 		return int(all.Labels[i]) - int(all.Labels[j])
@@ -159,7 +160,7 @@ func whole(split *dataset.Split) (*dataset.Images, error) {
 }
 
 // pathOf is the classifier's file: its name is a checksum of everything that decides the weights but for the machine.
-func pathOf(dir string, b *backend.Backend, images *dataset.Images, m *model.Classifier) (string, error) {
+func pathOf(dir string, b *backend.Backend, images *dataset.Samples, m *model.Classifier) (string, error) {
 	if dir == "" {
 		cache, err := os.UserCacheDir()
 		if err != nil {
@@ -170,7 +171,7 @@ func pathOf(dir string, b *backend.Backend, images *dataset.Images, m *model.Cla
 	digest := sha256.New()
 	fmt.Fprintln(digest, version, b.Name, imageOf(images), model.Structure(m))
 	digest.Write(images.Labels)
-	digest.Write(images.Pixels)
+	digest.Write(images.Values.Bytes())
 	return filepath.Join(dir, hex.EncodeToString(digest.Sum(nil))+".ckpt"), nil
 }
 
@@ -198,9 +199,9 @@ func write(path string, state train.State) error {
 }
 
 // learn trains the classifier, and returns its parameters.
-func learn(ctx context.Context, b *backend.Backend, m *model.Classifier, images *dataset.Images) (train.State, error) {
+func learn(ctx context.Context, b *backend.Backend, m *model.Classifier, images *dataset.Samples) (train.State, error) {
 	spec := train.Spec{Model: m, Options: training(images.Len()), Seed: version}
-	program, err := train.Compile(b.Compute, b.Loops, spec, images, 1)
+	program, err := train.Compile(b, spec, images, 1)
 	if err != nil {
 		return train.State{}, fmt.Errorf("train the classifier: %w", err)
 	}
@@ -234,7 +235,7 @@ func (c *Classifier) compile(b *backend.Backend, m *model.Classifier, params []m
 		for i, param := range params {
 			pass.Weights[param.Name] = inputs[1+i]
 		}
-		out := m.Apply(pass, model.Pixels(inputs[0], c.image))
+		out := m.Apply(pass, model.Pixels(inputs[0], c.image, scale.Scale{}))
 		return []*Node{out.Latent, ArgMax(out.Logits, 1, dtypes.Int32)}
 	})
 	if err != nil {
@@ -260,20 +261,19 @@ type Description struct {
 }
 
 // Describe returns the features and classes of images.
-func (c *Classifier) Describe(ctx context.Context, images *dataset.Images) (Description, error) {
+func (c *Classifier) Describe(ctx context.Context, images *dataset.Samples) (Description, error) {
 	if got := imageOf(images); got != c.image {
 		return Description{}, fmt.Errorf("classify images of %v: the classifier's are %v", got, c.image)
 	}
-	n, size := images.Len(), c.image.Size()
+	images = images.Shown()
+	n := images.Len()
 	d := Description{Features: mat.NewDense(n, features, nil)}
 	for first := 0; first < n; first += batch {
 		if err := ctx.Err(); err != nil {
 			return Description{}, err
 		}
 		count := min(batch, n-first)
-		pixels := make([]uint8, batch*size)
-		copy(pixels, images.Pixels[first*size:])
-		args := []any{tensors.FromFlatDataAndDimensions(pixels, batch, size)}
+		args := []any{images.Rows(first, batch)}
 		for _, weight := range c.weights {
 			args = append(args, weight)
 		}

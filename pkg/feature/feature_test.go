@@ -20,7 +20,7 @@ import (
 // bars returns images of 8×8 with a bright bar among noise, in its place the class, of which the last are held out.
 func bars(validation int) *dataset.Split {
 	const n, side, classes = 600, 8, 4
-	images := &dataset.Images{Height: side, Width: side, Channels: 1}
+	images := &dataset.Samples{Height: side, Width: side, Channels: 1}
 	for i := range n {
 		class := i % classes
 		for j := range side * side {
@@ -28,7 +28,7 @@ func bars(validation int) *dataset.Split {
 			if j/side/2 == class {
 				value += 100
 			}
-			images.Pixels = append(images.Pixels, value)
+			images.Values.Uint8 = append(images.Values.Uint8, value)
 		}
 		images.Labels = append(images.Labels, uint8(class))
 	}
@@ -111,7 +111,7 @@ func TestDescribe(t *testing.T) {
 		if !mat.EqualApprox(two.Features, all.Features.Slice(last[0], last[1]+1, 0, features), 1e-5) {
 			t.Error("the features of the last two images depend on those before")
 		}
-		if _, err := c.Describe(context.Background(), &dataset.Images{Height: 2, Width: 2, Channels: 1}); err == nil {
+		if _, err := c.Describe(context.Background(), &dataset.Samples{Height: 2, Width: 2, Channels: 1}); err == nil {
 			t.Error("described images of another size")
 		}
 	})

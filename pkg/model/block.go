@@ -49,13 +49,13 @@ func through(blocks []block, p *Pass, x *Node) *Node {
 
 // hidden lists what follows a hidden layer: a norm with the activation, and dropout, as far as there are any. A layer
 // without a norm has its activation itself; see before.
-func hidden(name, norm string, channels, values int, activation string, dropout float64) []block {
+func hidden(name, norm string, channels int, activation string, dropout float64) []block {
 	var blocks []block
 	if normalizes(norm) {
-		blocks = append(blocks, normLayer{name + "." + norm + "_norm", norm, channels, values, activation})
+		blocks = append(blocks, normLayer{name + "." + norm + "_norm", norm, channels, activation})
 	}
 	if dropout > 0 {
-		blocks = append(blocks, dropoutLayer{name + ".dropout", values, dropout})
+		blocks = append(blocks, dropoutLayer{name + ".dropout", dropout})
 	}
 	return blocks
 }
@@ -88,7 +88,6 @@ type normLayer struct {
 	name       string
 	kind       string // layer or batch
 	channels   int    // the last axis of x
-	values     int    // of an image
 	activation string
 }
 
@@ -109,7 +108,7 @@ func (l normLayer) layer() Layer {
 			Param{Name: l.name + ".mean", Dims: dims, Statistic: true},
 			Param{Name: l.name + ".variance", Dims: dims, Init: Init{Constant: 1}, Statistic: true})
 	}
-	return Layer{Name: l.name, Description: fmt.Sprintf("%s norm of %d, %s", l.kind, l.channels, l.activation), Values: l.values, Params: params}
+	return Layer{Name: l.name, Description: fmt.Sprintf("%s norm of %d, %s", l.kind, l.channels, l.activation), Params: params}
 }
 
 // apply computes in float32 where the model computes in less. x: [batch, …, channels].
@@ -172,13 +171,12 @@ func (l normLayer) moments(p *Pass, x *Node) (mean, variance *Node) {
 // dropoutLayer sets each value to zero with probability rate in training, and divides the others by 1 − rate, so that their
 // mean stays (Srivastava et al. 2014).
 type dropoutLayer struct {
-	name   string
-	values int // of an image
-	rate   float64
+	name string
+	rate float64
 }
 
 func (l dropoutLayer) layer() Layer {
-	return Layer{Name: l.name, Description: fmt.Sprintf("dropout %g", l.rate), Values: l.values}
+	return Layer{Name: l.name, Description: fmt.Sprintf("dropout %g", l.rate)}
 }
 
 func (l dropoutLayer) apply(p *Pass, x *Node) *Node {

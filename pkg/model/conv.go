@@ -56,6 +56,9 @@ func (m *Conv) OutputActivation() string { return m.Output }
 // AcrossBatch names the key by which the model looks across a batch; see [Collective].
 func (m *Conv) AcrossBatch() string { return acrossBatch(m.Norm) }
 
+// Pictorial says that it is for pictures alone.
+func (*Conv) Pictorial() {}
+
 // Layers lists the layers for images of this size.
 func (m *Conv) Layers(image Image) []Layer {
 	encoder, decoder := m.blocks(image)
@@ -67,8 +70,8 @@ func (m *Conv) Layers(image Image) []Layer {
 // blocks lists the encoder, from the image to the code, and the decoder back.
 func (m *Conv) blocks(image Image) (encoder, decoder []block) {
 	first := before(m.Norm, m.Activation) // the activation of layers that a norm may follow
-	after := func(name string, channels int, to size) []block {
-		return hidden(name, m.Norm, channels, to.area()*channels, m.Activation, m.Dropout)
+	after := func(name string, channels int) []block {
+		return hidden(name, m.Norm, channels, m.Activation, m.Dropout)
 	}
 	sizes, channels := []size{{image.Height, image.Width}}, []int{image.Channels}
 	for i, out := range m.Channels {
@@ -76,7 +79,7 @@ func (m *Conv) blocks(image Image) (encoder, decoder []block) {
 			name: fmt.Sprintf("encoder.conv_%d", i+1), kind: "down", kernel: m.Kernel, stride: m.Stride,
 			in: channels[i], out: out, large: sizes[i], activation: first, init: m.Init,
 		}
-		encoder = append(append(encoder, l), after(l.name, out, l.to())...)
+		encoder = append(append(encoder, l), after(l.name, out)...)
 		sizes, channels = append(sizes, l.to()), append(channels, out)
 	}
 	last := len(m.Channels)
@@ -86,7 +89,7 @@ func (m *Conv) blocks(image Image) (encoder, decoder []block) {
 		DenseLayer: DenseLayer{"decoder.code", m.Latent, values, first, m.Init},
 		to:         []int{sizes[last][0], sizes[last][1], channels[last]},
 	})
-	decoder = append(decoder, after("decoder.code", channels[last], sizes[last])...)
+	decoder = append(decoder, after("decoder.code", channels[last])...)
 	for i := last - 1; i >= 0; i-- {
 		l := convLayer{
 			name: fmt.Sprintf("decoder.conv_%d", last-i), kind: m.Decoder, kernel: m.Kernel, stride: m.Stride,
@@ -97,7 +100,7 @@ func (m *Conv) blocks(image Image) (encoder, decoder []block) {
 			decoder = append(decoder, l)
 			break
 		}
-		decoder = append(append(decoder, l), after(l.name, l.out, l.large)...)
+		decoder = append(append(decoder, l), after(l.name, l.out)...)
 	}
 	return encoder, decoder
 }

@@ -68,7 +68,6 @@ func (l convLayer) layer() Layer {
 	return Layer{
 		Name:        l.name,
 		Description: fmt.Sprintf("%s %d×%d, %d → %d at %v, %s", kind, l.kernel, l.kernel, l.in, l.out, l.to(), l.activation),
-		Values:      l.to().area() * l.out,
 		Products:    taps * l.in * l.out * places.area(),
 		Params: []Param{
 			{Name: l.name + ".weight", Dims: []int{l.kernel, l.kernel, l.in, l.out}, Init: weight, Decays: true},
@@ -108,7 +107,7 @@ type poolLayer struct {
 
 func (l poolLayer) layer() Layer {
 	to := l.from.down(2)
-	return Layer{Name: l.name, Description: fmt.Sprintf("%s of 2×2, %d at %v", l.kind, l.channels, to), Values: to.area() * l.channels}
+	return Layer{Name: l.name, Description: fmt.Sprintf("%s of 2×2, %d at %v", l.kind, l.channels, to)}
 }
 
 // apply maps x: [batch, height, width, channels] → [batch, ⌈height/2⌉, ⌈width/2⌉, channels].

@@ -143,7 +143,7 @@ func (d *Dense) blocks(size int) (encoder, decoder []block) {
 	for i, l := range stack {
 		var after []block
 		if code, last := len(d.Encoder)-1, len(stack)-1; i != code && i != last {
-			after = hidden(l.Name, d.Norm, l.Out, l.Out, l.Activation, d.Dropout)
+			after = hidden(l.Name, d.Norm, l.Out, l.Activation, d.Dropout)
 			l.Activation = before(d.Norm, l.Activation)
 		}
 		if i < len(d.Encoder) {

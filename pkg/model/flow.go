@@ -65,7 +65,7 @@ func (f *Flow) Layers(image Image) []Layer {
 		layers = append(layers, l.Layer())
 	}
 	return append(layers, Layer{
-		Name: "flow", Description: "mean and deviation of the codes", Values: f.Latent,
+		Name: "flow", Description: "mean and deviation of the codes",
 		Params: []Param{
 			{Name: flowMean, Dims: []int{f.Latent}, Statistic: true},
 			{Name: flowSquare, Dims: []int{f.Latent}, Init: Init{Constant: 1}, Statistic: true},
@@ -174,6 +174,9 @@ type PixelFlow struct {
 	// Steps is how many steps are taken on the way when images are generated, each with two calls of the network.
 	Steps int `yaml:"steps" min:"1" max:"10000"`
 }
+
+// Pictorial says that it is for pictures alone.
+func (*PixelFlow) Pictorial() {}
 
 // Layers lists the layers for images of this size.
 func (f *PixelFlow) Layers(image Image) []Layer { return f.layers(image, timeValues, "linear") }

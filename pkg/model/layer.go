@@ -29,7 +29,6 @@ func (l DenseLayer) Layer() Layer {
 	return Layer{
 		Name:        l.Name,
 		Description: fmt.Sprintf("dense %d → %d, %s", l.In, l.Out, l.Activation),
-		Values:      l.Out,
 		Products:    l.In * l.Out,
 		Params: []Param{
 			{Name: l.Name + ".weight", Dims: []int{l.In, l.Out}, Init: weight, Decays: true},

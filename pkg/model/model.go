@@ -18,11 +18,11 @@ import (
 	"math"
 	"slices"
 
-	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"latent/pkg/random"
+	"latent/pkg/scale"
 )
 
 // Image is the size of a model's images.
@@ -66,6 +66,9 @@ var Kinds = map[string]func() Model{
 	},
 	"unet": func() Model {
 		return &UNet{U: u(24, 48, 96), Output: "tanh"}
+	},
+	"dncnn": func() Model {
+		return &DnCNN{Depth: 17, Channels: 64, Kernel: 3, Activation: "relu", Norm: "batch", Init: "he"}
 	},
 	"vae": func() Model {
 		return &VAE{
@@ -112,7 +115,6 @@ type Output struct {
 type Layer struct {
 	Name        string // "encoder.layer_1"
 	Description string // "dense 784 → 256, relu"
-	Values      int    // values of its output for one image
 	Products    int    // multiplications of its matrix products or convolutions for one image
 	Params      []Param
 }
@@ -160,6 +162,14 @@ func (i Init) Values(seed random.Seed, n int) []float32 {
 	return values
 }
 
+// AnySize says that a model's parameters are the same for images of any size, so that it can be applied to others than those that it
+// was trained on.
+func AnySize(m Model, image Image) bool {
+	other := image
+	other.Height, other.Width = 2*image.Height+3, 3*image.Width+1
+	return slices.EqualFunc(Params(m, image), Params(m, other), func(a, b Param) bool { return slices.Equal(a.Dims, b.Dims) })
+}
+
 // Params lists the parameters of all layers, in order.
 func Params(m Model, image Image) []Param {
 	var all []Param
@@ -178,8 +188,18 @@ func FirstWeights(m Model, image Image, seed random.Seed) []*tensors.Tensor {
 	return all
 }
 
-// Pixels scales bytes to [-1, 1]: rows [batch, height · width · channels] uint8 → [batch, height, width, channels].
-func Pixels(rows *Node, image Image) *Node {
-	x := AddScalar(MulScalar(ConvertDType(rows, dtypes.Float32), 1/127.5), -1)
-	return Reshape(x, rows.Shape().Dim(0), image.Height, image.Width, image.Channels)
+// Pixels are images in the model's scale: rows [batch, height · width · channels] → [batch, height, width, channels].
+func Pixels(rows *Node, image Image, s scale.Scale) *Node {
+	return Reshape(s.Model(rows), rows.Shape().Dim(0), image.Height, image.Width, image.Channels)
+}
+
+// Pair is Pixels of rows that have the values of an image's target behind its own: [batch, 2 · values]. Of rows without, [batch, values],
+// both are the same.
+func Pair(rows *Node, image Image, s scale.Scale) (input, target *Node) {
+	size := image.Size()
+	if rows.Shape().Dim(1) == size {
+		x := Pixels(rows, image, s)
+		return x, x
+	}
+	return Pixels(Slice(rows, AxisRange(), AxisRange(0, size)), image, s), Pixels(Slice(rows, AxisRange(), AxisRange(size)), image, s)
 }

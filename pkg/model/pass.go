@@ -83,6 +83,16 @@ func Conditions(m Model) int {
 	return 0
 }
 
+// Pictorial is a model of pictures alone: it looks at values that lie beside each other.
+type Pictorial interface{ Pictorial() }
+
+// Local is a model whose output at a pixel depends on those near it alone, so that a picture can be computed in parts. Its norms may
+// look across a batch in training, and not at use.
+type Local interface {
+	// Reach returns on how many pixels on each side, at most, and of what number the places of parts are multiples, for pixels are pooled.
+	Reach() (pixels, multiple int)
+}
+
 // Collective is a model that may look at all images of a batch together, so that a batch cannot be split over devices.
 type Collective interface {
 	// AcrossBatch names the model's key that asks for it, or is "" where none does.

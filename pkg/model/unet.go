@@ -23,8 +23,25 @@ type UNet struct {
 // OutputActivation returns Output.
 func (m *UNet) OutputActivation() string { return m.Output }
 
+// Pictorial says that it is for pictures alone.
+func (*UNet) Pictorial() {}
+
 // Layers lists the layers for images of this size.
 func (m *UNet) Layers(image Image) []Layer { return m.layers(image, 0, m.Output) }
+
+// Reach is how far a pixel sees, and what pixels are pooled with which.
+func (m *UNet) Reach() (pixels, multiple int) {
+	multiple = 1 << (len(m.Channels) - 1)
+	for level := range m.Channels {
+		times := 2 // on the way down and up
+		if level == len(m.Channels)-1 {
+			times = 1
+		}
+		// A convolution sees as many places of its level on each side, and pooling as much as a place of the level below.
+		pixels += (times*m.Convolutions*(m.Kernel-1)/2 + 1) << level
+	}
+	return pixels, multiple
+}
 
 // Apply cleans x: [batch, height, width, channels]. The code is the bottom's values. No gradient flows to x; see [Convolution].
 func (m *UNet) Apply(p *Pass, x *Node) Output {
@@ -94,7 +111,7 @@ func (m *U) levels(image Image, beside int) ([]level, convLayer) {
 		var blocks []block
 		for i := range m.Convolutions {
 			l := conv(fmt.Sprintf("%s.conv_%d", part, i+1), in, out)
-			blocks = append(append(blocks, l), hidden(l.name, m.Norm, out, at.area()*out, m.Activation, 0)...)
+			blocks = append(append(blocks, l), hidden(l.name, m.Norm, out, m.Activation, 0)...)
 			in = out
 		}
 		return blocks

@@ -50,7 +50,7 @@ func (v *VQVAE) Layers(image Image) []Layer {
 	share := 1 / float64(v.Entries)
 	return append(layers, Layer{
 		Name: "codebook", Description: fmt.Sprintf("%d entries of %d", v.Entries, v.EntrySize),
-		Values: v.Latent, Products: v.Latent * v.Entries,
+		Products: v.Latent * v.Entries,
 		Params: []Param{
 			{Name: codebookShares, Dims: []int{v.Entries}, Init: Init{Constant: share}, Statistic: true},
 			{Name: codebookSums, Dims: []int{v.Entries, v.EntrySize}, Init: Init{Limit: 0.1 * share}, Statistic: true},

@@ -288,6 +288,26 @@ func (c bookCell) varies() bool {
 	return slices.Contains(tags, any("varies"))
 }
 
+// channels are a cell's outputs, what was displayed first and then each stream as a whole. The kernel reads the two from pipes of
+// their own, so that a line which is printed just before a picture may come after it.
+func (c bookCell) channels() []bookOutput {
+	var displayed, streams []bookOutput
+	for _, output := range c.Outputs {
+		if output.Type != "stream" {
+			displayed = append(displayed, output)
+			continue
+		}
+		i := slices.IndexFunc(streams, func(s bookOutput) bool { return s.Name == output.Name })
+		if i < 0 {
+			streams = append(streams, output)
+		} else {
+			streams[i].Text += output.Text
+		}
+	}
+	slices.SortFunc(streams, func(a, b bookOutput) int { return strings.Compare(a.Name, b.Name) })
+	return append(displayed, streams...)
+}
+
 // compareBooks reports where a notebook's outputs are others than the committed ones.
 func compareBooks(t *testing.T, committed, now book) {
 	t.Helper()
@@ -295,14 +315,14 @@ func compareBooks(t *testing.T, committed, now book) {
 		t.Fatalf("%d cells, committed are %d", len(now.Cells), len(committed.Cells))
 	}
 	for i, cell := range now.Cells {
-		old := committed.Cells[i]
-		if len(cell.Outputs) != len(old.Outputs) {
-			t.Errorf("cell %d has %d outputs, committed are %d", i, len(cell.Outputs), len(old.Outputs))
+		outputs, old := cell.channels(), committed.Cells[i].channels()
+		if len(outputs) != len(old) {
+			t.Errorf("cell %d has %d outputs, committed are %d", i, len(outputs), len(old))
 			continue
 		}
-		for j, output := range cell.Outputs {
+		for j, output := range outputs {
 			where := fmt.Sprintf("cell %d, output %d", i, j)
-			before := old.Outputs[j]
+			before := old[j]
 			if output.Type != before.Type || output.Name != before.Name || len(output.Data) != len(before.Data) {
 				t.Errorf("%s is a %s %s, committed is a %s %s", where, output.Type, output.Name, before.Type, before.Name)
 				continue

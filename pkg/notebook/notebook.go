@@ -34,7 +34,7 @@ import (
 // Show shows things one below the other:
 //
 //   - a [rundir.Run]: its figures, and the pictures of its end
-//   - [dataset.Images]: the first 100, in rows
+//   - [dataset.Samples]: the first 100, in rows
 //   - a [chart.Chart], or a list of them
 //   - an [image.Image], or []byte that are a PNG file
 //   - a [Table]
@@ -63,7 +63,7 @@ func showOne(p page, thing any) error {
 	switch thing := thing.(type) {
 	case *rundir.Run:
 		return showRun(p, thing)
-	case *dataset.Images:
+	case *dataset.Samples:
 		return showImages(p, thing)
 	case chart.Chart:
 		return showChart(p, thing)
@@ -99,15 +99,13 @@ func showChart(p page, c chart.Chart) error {
 	return p.picture("", data)
 }
 
-func showImages(p page, images *dataset.Images) error {
+func showImages(p page, images *dataset.Samples) error {
 	caption := fmt.Sprintf("%d images", images.Len())
 	if images.Len() > mostImages {
 		caption = fmt.Sprintf("the first %d of %d images", mostImages, images.Len())
-		first := *images
-		first.Pixels = first.Pixels[:mostImages*images.Size()]
-		images = &first
+		images = images.First(mostImages)
 	}
-	sheet := evaluate.Sheet{Images: images, Caption: caption}
+	sheet := evaluate.Sheet{Images: images.Shown(), Caption: caption}
 	if images.Len() <= oneRow {
 		sheet.Columns = images.Len()
 	}
@@ -226,7 +224,8 @@ func Open(name string) (*rundir.Run, error) {
 func Curves(figure string, runs ...*rundir.Run) (chart.Chart, error) {
 	of, found := map[string]func(e rundir.Epoch) *rundir.Number{
 		"val_loss": func(e rundir.Epoch) *rundir.Number { return e.ValLoss }, "val_psnr": func(e rundir.Epoch) *rundir.Number { return e.ValPSNR },
-		"val_ssim": func(e rundir.Epoch) *rundir.Number { return e.ValSSIM }, "train_loss": func(e rundir.Epoch) *rundir.Number { return &e.TrainLoss },
+		"val_explained_variance": func(e rundir.Epoch) *rundir.Number { return e.ValExplainedVariance },
+		"val_ssim":               func(e rundir.Epoch) *rundir.Number { return e.ValSSIM }, "train_loss": func(e rundir.Epoch) *rundir.Number { return &e.TrainLoss },
 	}[figure]
 	if !found {
 		return chart.Chart{}, fmt.Errorf("curves of %q: want val_loss, val_psnr, val_ssim or train_loss", figure)

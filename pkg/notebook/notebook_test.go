@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"latent/pkg/array"
 	"latent/pkg/config"
 	"latent/pkg/dataset"
 	"latent/pkg/experiment"
@@ -180,7 +181,7 @@ func TestPlain(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	var out bytes.Buffer
 	p := &plain{out: &out}
-	images := &dataset.Images{Height: 2, Width: 3, Channels: 1, Pixels: make([]uint8, 2*3*120)}
+	images := &dataset.Samples{Height: 2, Width: 3, Channels: 1, Values: array.Values{Uint8: make([]uint8, 2*3*120)}}
 	if err := show(p, "text", 3.5, Table{Head: []string{"a", "long"}, Rows: [][]string{{"long", "σ"}}}, images, image.NewGray(image.Rect(0, 0, 4, 5))); err != nil {
 		t.Fatal(err)
 	}

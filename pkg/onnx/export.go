@@ -6,8 +6,8 @@
 //	}
 //
 // A model's graph functions are called as for training and evaluation, on a backend that computes nothing and keeps what is
-// asked for; so there is one definition of each model, and an operation that a new kind needs is one more method in ops.go or
-// elementwise.go.
+// asked for (pkg/trace); so there is one definition of each model, and an operation that a new kind needs is one more case in
+// ops.go.
 //
 // Promised: the number of images is free in every file; the files hold what the outputs need and nothing else; the same source
 // gives the same bytes.
@@ -26,6 +26,8 @@ import (
 
 	"latent/pkg/model"
 	"latent/pkg/random"
+	"latent/pkg/scale"
+	"latent/pkg/trace"
 )
 
 // Source is a trained model.
@@ -35,12 +37,11 @@ type Source struct {
 	Weights []*tensors.Tensor // in the order of [model.Params]
 	// Version is that of Latent.
 	Version string
-	// Metadata are keys and values for each file, beside [Pixels].
+	// Scale is how pixels in files become those of the model, which a file's metadata say under the key "pixels".
+	Scale scale.Scale
+	// Metadata are more keys and values for each file.
 	Metadata [][2]string
 }
-
-// Pixels is how a file's metadata say what pixels are.
-var Pixels = [2]string{"pixels", "byte / 127.5 - 1, in [-1, 1]"}
 
 // Exported are a model's files.
 type Exported struct {
@@ -173,7 +174,7 @@ const largest = math.MaxInt32
 // file writes a part.
 func (s Source) file(p part) (File, error) {
 	inputs := s.shapes(p, batch)
-	function, err := record(inputs, func(inputs []*Node) []*Node { return s.build(p, inputs) })
+	traced, err := trace.Record(inputs, func(inputs []*Node) []*Node { return s.build(p, inputs) })
 	if err != nil {
 		return File{}, err
 	}
@@ -186,7 +187,7 @@ func (s Source) file(p part) (File, error) {
 		names = append(names, param.Name)
 	}
 	w := &writer{known: map[string]string{}, sizeOf: p.input}
-	outputs, err := w.write(function, names)
+	outputs, err := w.write(traced, names)
 	if err != nil {
 		return File{}, err
 	}
@@ -197,7 +198,7 @@ func (s Source) file(p part) (File, error) {
 	}
 	for i, name := range p.outputs {
 		w.nodes = append(w.nodes, nodeProto{op: "Identity", inputs: []string{outputs[i].name}, output: name})
-		file.Outputs = append(file.Outputs, valueOf(name, function.outputs[i].shape))
+		file.Outputs = append(file.Outputs, valueOf(name, traced.Outputs[i].Shape))
 	}
 	graph := graphProto{name: p.name, nodes: w.nodes, initializers: w.initializers, inputs: file.Inputs, outputs: file.Outputs}
 	size := 0
@@ -220,7 +221,7 @@ func (s Source) file(p part) (File, error) {
 	if size > largest {
 		return File{}, fmt.Errorf("%d bytes of weights, and a file of this format holds at most %d", size, largest)
 	}
-	file.Data = modelProto{producerVersion: s.Version, graph: graph, metadata: append([][2]string{Pixels}, s.Metadata...)}.encode()
+	file.Data = modelProto{producerVersion: s.Version, graph: graph, metadata: append([][2]string{{"pixels", s.Scale.String()}}, s.Metadata...)}.encode()
 	return file, nil
 }
 

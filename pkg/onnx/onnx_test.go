@@ -19,6 +19,7 @@ import (
 	"latent/pkg/model"
 	"latent/pkg/prototest"
 	"latent/pkg/random"
+	"latent/pkg/trace"
 )
 
 // A file of a small model, read back: what it computes, and what it says of itself.
@@ -146,7 +147,7 @@ func TestUntranslated(t *testing.T) {
 		build func(x *Node) *Node
 		want  string // "" is no error
 	}{
-		"not recorded":  {func(x *Node) *Node { return Reverse(x, 1) }, "the operation Reverse is not translated to ONNX"},
+		"not recorded":  {func(x *Node) *Node { return IsNaN(x) }, "the operation IsNaN is not recorded"},
 		"not written":   {func(x *Node) *Node { return Log1P(x) }, "translate the operation Log1p to ONNX: ONNX has no operation of its own for it"},
 		"not needed":    {func(x *Node) *Node { Log1P(x); return Neg(x) }, ""},
 		"sum of images": {func(x *Node) *Node { return ReduceSum(x, 0) }, "translate the operation ReduceSum to ONNX: it looks across the images"},
@@ -199,7 +200,7 @@ func TestSizes(t *testing.T) {
 
 // written writes a graph of x: [batch, 4].
 func written(build func(inputs []*Node) []*Node) (*writer, error) {
-	f, err := record([]shapes.Shape{shapes.Make(dtypes.Float32, batch, 4)}, build)
+	f, err := trace.Record([]shapes.Shape{shapes.Make(dtypes.Float32, batch, 4)}, build)
 	if err != nil {
 		return nil, err
 	}
@@ -406,6 +407,8 @@ func cases() []modelCase {
 	unet("unet strided", grey, func(m *model.UNet) {
 		m.Channels, m.Pooling, m.Norm, m.Convolutions = []int{4, 6, 8, 8}, "strided", "batch", 1
 	})
+
+	list = append(list, modelCase{"dncnn", &model.DnCNN{Depth: 4, Channels: 6, Kernel: 3, Activation: "relu", Norm: "batch", Init: "he"}, grey})
 
 	vae := func(name string, change func(m *model.VAE)) {
 		m := model.Kinds["vae"]().(*model.VAE)

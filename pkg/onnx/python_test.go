@@ -51,9 +51,9 @@ func TestTrained(t *testing.T) {
 	}
 	seen := map[reflect.Type]bool{}
 	var checks []check
-	for _, name := range []string{"denoise", "denoise-conv", "denoise-unet", "vae", "cvae", "rae", "vqvae", "wae", "flow"} {
+	for _, name := range []string{"denoise", "denoise-conv", "denoise-unet", "denoise-dncnn", "vae", "cvae", "rae", "vqvae", "wae", "flow"} {
 		file := "../../configs/mnist/" + name + ".yaml"
-		e, err := config.Load(file, "backend=xla:cpu", "data.limit=2000", "data.validation=100", "train.max_steps=30", "output.dir="+t.TempDir())
+		e, err := config.Load(file, "backend="+xla.Name, "data.limit=2000", "data.validation=100", "train.max_steps=30", "output.dir="+t.TempDir())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,7 +70,7 @@ func TestTrained(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		checks = append(checks, check{e.Name, Source{Model: e.Model, Image: trained.Image, Weights: trained.Weights}, split.Test.Pixels})
+		checks = append(checks, check{e.Name, Source{Model: e.Model, Image: trained.Image, Weights: trained.Weights}, split.Test.Values.Uint8})
 	}
 	for kind, make := range model.Kinds {
 		if _, err := Export(modelCase{kind, make(), model.Image{Height: 28, Width: 28, Channels: 1}}.source()); err == nil && !seen[reflect.TypeOf(make())] {
@@ -186,7 +186,7 @@ func glyphs(t *testing.T) []uint8 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return split.Test.Pixels
+	return split.Test.Values.Uint8
 }
 
 // save writes the inputs and outputs of a file as check.py reads them.

@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/gomlx/compute/dtypes"
+
+	"latent/pkg/trace"
 )
 
 // writer collects the parts of a file.
@@ -27,40 +29,28 @@ type operand struct {
 	dims []int
 }
 
-// write writes the operations that the function's outputs need. Others were recorded too: gradients, and what stands in for
-// operations while they are taken. parameters: what the file calls the function's inputs
-func (w *writer) write(f *function, parameters []string) ([]operand, error) {
-	needed := map[*value]bool{}
-	for _, output := range f.outputs {
-		needed[output] = true
+// write writes the operations of a graph function. parameters: what the file calls the function's inputs
+func (w *writer) write(t *trace.Trace, parameters []string) ([]operand, error) {
+	written := map[*trace.Op]operand{}
+	for i, input := range t.Inputs {
+		written[input] = operand{parameters[i], input.Shape.Dimensions}
 	}
-	for _, v := range slices.Backward(f.values) {
-		if needed[v] {
-			for _, input := range v.inputs {
-				needed[input] = true
-			}
-		}
-	}
-	written := map[*value]operand{}
-	for i, input := range f.inputs {
-		written[input] = operand{parameters[i], input.shape.Dimensions}
-	}
-	for _, v := range f.values {
-		if _, is := written[v]; is || !needed[v] {
+	for _, op := range t.Ops {
+		if _, is := written[op]; is {
 			continue
 		}
 		var in []operand
-		for _, input := range v.inputs {
+		for _, input := range op.Inputs {
 			in = append(in, written[input])
 		}
 		var err error
-		if written[v], err = v.write(w, v, in); err != nil {
-			return nil, fmt.Errorf("translate the operation %v to ONNX: %w", v.op, err)
+		if written[op], err = w.op(op, in); err != nil {
+			return nil, fmt.Errorf("translate the operation %v to ONNX: %w", op.Type, err)
 		}
 	}
 	var outputs []operand
-	for _, output := range f.outputs {
-		dims := output.shape.Dimensions
+	for _, output := range t.Outputs {
+		dims := output.Shape.Dimensions
 		if len(dims) == 0 || dims[0] != batch || slices.ContainsFunc(dims[1:], ofBatch) {
 			return nil, errors.New("an output has not one row for each image")
 		}

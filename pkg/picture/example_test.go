@@ -23,7 +23,9 @@ func Example() {
 	must.M(os.WriteFile(filepath.Join(dir, "half.png"), data.Bytes()[:data.Len()/2], 0o644))
 	must.M(os.WriteFile(filepath.Join(dir, "notes.txt"), []byte("no picture"), 0o644))
 
-	for _, name := range must.M1(picture.List(dir)) {
+	names, others := must.M2(picture.List(dir))
+	fmt.Println(picture.Others(others, "left out: "))
+	for _, name := range names {
 		p, err := picture.Read(filepath.Join(dir, name))
 		if err != nil {
 			fmt.Println(name, "cannot be read")
@@ -32,6 +34,7 @@ func Example() {
 		fmt.Println(name, p.Bounds().Dx(), "×", p.Bounds().Dy())
 	}
 	// Output:
+	// left out: 1 .txt
 	// good.png 40 × 30
 	// half.png cannot be read
 }

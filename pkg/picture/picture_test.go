@@ -59,6 +59,14 @@ func TestOrientation(t *testing.T) {
 				t.Fatal(err)
 			}
 			w, h := p.Bounds().Dx(), p.Bounds().Dy()
+			opened, err := Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			height, width, err := opened.Size(0)
+			if opened.Close(); err != nil || height != h || width != w {
+				t.Errorf("orientation %d: the header says %d×%d, error %v", orientation, width, height, err)
+			}
 			got := ""
 			for _, at := range []image.Point{{w / 4, h / 4}, {3 * w / 4, h / 4}, {w / 4, 3 * h / 4}, {3 * w / 4, 3 * h / 4}} {
 				level, _, _, _ := p.At(at.X, at.Y).RGBA()
@@ -88,7 +96,7 @@ func TestReadRefuses(t *testing.T) {
 	binary.BigEndian.PutUint32(huge[16:], 60000) // the width in the header
 	binary.BigEndian.PutUint32(huge[20:], 60000)
 	for path, want := range map[string]string{
-		write("text.png", []byte("hello")):             "not a PNG, JPEG or GIF file",
+		write("text.png", []byte("hello")):             "not a PNG, JPEG, GIF, WebP, BMP or TIFF file",
 		write("cut.png", file.Bytes()[:file.Len()-20]): "unexpected EOF",
 		write("empty.jpg", nil):                        "the file is empty",
 		write("checksum.png", huge):                    "invalid checksum",
@@ -110,7 +118,7 @@ func FuzzOrientation(f *testing.F) {
 		f.Add(whole[:cut])
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
-		if o := orientation(file); o < 1 || o > 8 {
+		if o := orientation(exifOf(bytes.NewReader(file), int64(len(file)), "jpeg")); o < 1 || o > 8 {
 			t.Errorf("orientation %d", o)
 		}
 	})

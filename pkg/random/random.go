@@ -16,8 +16,10 @@
 package random
 
 import (
+	"maps"
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // rotations are the rotation distances of Threefry-2x32: four rounds with the
@@ -83,16 +85,31 @@ func (s Seed) Uniform(n int) []float32 {
 func (s Seed) Permutation(n int) []int32 {
 	order := make([]int32, n)
 	for i := range order {
-		j := s.below(uint32(i), uint32(i)+1)
+		j := s.Below(uint32(i), uint32(i)+1)
 		order[i] = order[j]
 		order[j] = int32(i)
 	}
 	return order
 }
 
-// below returns a number in [0, n) from the draw number c. The product's high word favours some numbers
-// by less than one in 2³² / n.
-func (s Seed) below(c, n uint32) uint32 {
+// Sample returns k of the numbers 0 … n-1 in rising order, every set of k equally likely, in time and memory that grow with k
+// alone. k is at most n, and n at most 2³¹.
+//
+// Source: Floyd's algorithm; Bentley & Floyd, "A sample of brilliance", Communications of the ACM 30(9), 1987.
+func (s Seed) Sample(n, k int) []int32 {
+	taken := make(map[int32]bool, k)
+	for last := n - k; last < n; last++ {
+		number := int32(s.Below(uint32(last), uint32(last)+1))
+		if taken[number] {
+			number = int32(last)
+		}
+		taken[number] = true
+	}
+	return slices.Sorted(maps.Keys(taken))
+}
+
+// Below returns draw number c of numbers in [0, n). The product's high word favours some numbers by less than one in 2³² / n.
+func (s Seed) Below(c, n uint32) uint32 {
 	high, _ := bits.Mul32(s.Block(c, 0)[0], n)
 	return high
 }

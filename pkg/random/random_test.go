@@ -73,3 +73,25 @@ func TestPermutation(t *testing.T) {
 		}
 	}
 }
+
+// Every pair of five numbers is equally likely, and comes in order.
+func TestSample(t *testing.T) {
+	const n, rounds = 5, 10000
+	counts := map[[2]int32]float64{}
+	for round := range rounds {
+		pair := random.NewSeed(9).Child(round).Sample(n, 2)
+		if len(pair) != 2 || pair[0] >= pair[1] || pair[0] < 0 || pair[1] >= n {
+			t.Fatalf("round %d: %v", round, pair)
+		}
+		counts[[2]int32(pair)]++
+	}
+	const p = 1. / 10
+	for pair, count := range counts {
+		if bound := 5 * math.Sqrt(rounds*p*(1-p)); math.Abs(count-rounds*p) > bound {
+			t.Errorf("%v came %g times, want %g ± %g", pair, count, rounds*p, bound)
+		}
+	}
+	if all := random.NewSeed(1).Sample(4, 4); !slices.Equal(all, []int32{0, 1, 2, 3}) {
+		t.Errorf("4 of 4 numbers are %v", all)
+	}
+}

@@ -5,7 +5,7 @@ import (
 	"latent/pkg/rundir"
 )
 
-// Curves draws what a run's records hold, over epochs: the loss, the PSNR, and the learning rate where it changes. Of what there is
+// Curves draws what a run's records hold, over epochs: the loss, the PSNR or the explained variance, and the learning rate where it changes. Of what there is
 // no record yet, there is no chart.
 func Curves(windows []rundir.Window, epochs []rundir.Epoch) []chart.Chart {
 	steps := stepsPerEpoch(windows, epochs)
@@ -19,12 +19,14 @@ func Curves(windows []rundir.Window, epochs []rundir.Epoch) []chart.Chart {
 	validation := chart.Series{Class: "b", Name: "validation", Dotted: true}
 	psnr := chart.Series{Class: "b", Name: "reconstructed", Dotted: true}
 	corrupted := chart.Series{Class: "c", Name: "corrupted input"}
+	explained := chart.Series{Class: "b", Name: "reconstructed", Dotted: true}
 	for _, e := range epochs {
 		x := float64(e.Step) / steps
 		train.Add(x, float64(e.TrainLoss))
 		addIf(&validation, x, e.ValLoss)
 		addIf(&psnr, x, e.ValPSNR)
 		addIf(&corrupted, x, e.CorruptedPSNR)
+		addIf(&explained, x, e.ValExplainedVariance)
 	}
 	var charts []chart.Chart
 	add := func(title string, mayBeLog bool, all ...chart.Series) {
@@ -34,6 +36,7 @@ func Curves(windows []rundir.Window, epochs []rundir.Epoch) []chart.Chart {
 	}
 	add("Loss", true, loss, train, validation)
 	add("PSNR of validation images, dB", false, psnr, corrupted)
+	add("Explained variance of validation rows", false, explained)
 	if !rate.Constant() {
 		add("Learning rate", false, rate)
 	}

@@ -23,6 +23,7 @@ import (
 
 	"latent/pkg/chart"
 	"latent/pkg/evaluate"
+	files "latent/pkg/picture"
 	"latent/pkg/rundir"
 )
 
@@ -75,6 +76,7 @@ func Render(w io.Writer, run *rundir.Run) error {
 	if likelihood := manifest.Result.Likelihood; likelihood != nil {
 		data.Curves = appendDivergence(data.Curves, likelihood.Divergence)
 	}
+	data.Curves = appendFeatures(data.Curves, manifest.Result.Features)
 	if n := len(pictures); n > 0 {
 		data.Last, data.Earlier = &pictures[n-1], pictures[:n-1]
 	}
@@ -102,6 +104,18 @@ type content struct {
 
 // Unfinished says that the run can be gone on with.
 func (c content) Unfinished() bool { return c.Manifest.State != rundir.Done }
+
+// Peak is the value that figures of images take for white.
+func (c content) Peak() string {
+	s := c.Manifest.Data.Scale
+	switch {
+	case s == nil || s.IsBytes():
+		return "255"
+	case s.Open && s.Low != s.High:
+		return fmt.Sprintf("%.6g (0 is %.6g)", s.High, s.Low)
+	}
+	return fmt.Sprintf("%.6g (0 is %.6g)", s.Value(0, 1), s.Value(0, -1))
+}
 
 // picture is a PNG file inside the page.
 type picture struct {
@@ -192,7 +206,7 @@ type Row struct {
 // run has none.
 func Figures(r rundir.Result) []Row {
 	var rows []Row
-	for _, metric := range slices.Concat(evaluate.Metrics, evaluate.MaskMetrics, evaluate.LikelihoodMetrics, evaluate.CodeMetrics) {
+	for _, metric := range slices.Concat(evaluate.Metrics, evaluate.VectorMetrics, evaluate.MaskMetrics, evaluate.LikelihoodMetrics, evaluate.CodeMetrics) {
 		value, found := r.Test[metric.Name]
 		if !found {
 			continue
@@ -259,14 +273,29 @@ func facts(m *rundir.Manifest) []fact {
 		add("finished", "%s", m.Finished.Format(time.RFC1123))
 	}
 	add("seed", "%d", m.Seed)
-	add("data", "%s: %d to train on, %d for validation, %d for the test", m.Data.Dataset, m.Data.Train, m.Data.Validation, m.Data.Test)
+	add("data", "%s: %d %s to train on, %d for validation, %d for the test", m.Data.Dataset, m.Data.Train, m.Data.Noun(), m.Data.Validation, m.Data.Test)
+	if n := len(m.Data.Features); n > 0 {
+		add("features", "%d: %s", n, chart.Shorten(strings.Join(m.Data.Features, ", "), 400))
+	}
+	if m.Data.Scale != nil {
+		add("scale", "%s: %s", m.Data.Type, m.Data.Scale)
+	}
+	if others := files.Others(m.Data.LeftOut, ""); others != "" {
+		add("left out", "%s", others)
+	}
+	for _, skipped := range m.Data.Skipped {
+		add("skipped", "%s", skipped)
+	}
 	add("parameters", "%d", m.Model.Parameters)
 	add("backend", "%s, %s", m.Backend.Name, m.Backend.Device)
 	if m.Backend.Reason != "" {
 		add("why not faster", "%s", m.Backend.Reason)
 	}
+	if m.Backend.DeviceMemory > 0 {
+		add("GPU", "%.1f GiB, driver %s", float64(m.Backend.DeviceMemory)/(1<<30), m.Backend.Driver)
+	}
 	if m.Backend.Plugin != "" {
-		add("plugin", "%s", m.Backend.Plugin)
+		add("plugin", "%s", strings.TrimSpace(m.Backend.Plugin+" "+m.Backend.PluginVersion))
 		add("plugin SHA-256", "%s", m.Backend.PluginSHA256)
 		add("XLA_FLAGS", "%s", m.Backend.XLAFlags)
 	}

@@ -1,13 +1,17 @@
 package restore_test
 
 import (
+	"context"
 	"fmt"
-	"image"
 
+	"github.com/gomlx/compute/dtypes"
 	"github.com/janpfeifer/must"
 
+	"latent/pkg/array"
 	"latent/pkg/backend"
+	"latent/pkg/dataset"
 	"latent/pkg/model"
+	"latent/pkg/picture"
 	"latent/pkg/random"
 	"latent/pkg/restore"
 )
@@ -17,9 +21,10 @@ func Example() {
 	b := must.M1(backend.OpenInstalled("go", backend.Options{}))
 	defer b.Close()
 	m, size := model.Kinds["dense"](), model.Image{Height: 28, Width: 28, Channels: 1}
-	restorer := must.M1(restore.New(b.Compute, m, model.FirstWeights(m, size, random.NewSeed(42)), size))
+	restorer := must.M1(restore.New(b.Compute, m, model.FirstWeights(m, size, random.NewSeed(42)), &dataset.Samples{Height: size.Height, Width: size.Width, Channels: size.Channels}))
 
-	restored := must.M1(restorer.Picture(image.NewGray(image.Rect(0, 0, 100, 50)), restore.Options{}))
-	fmt.Println(restored.Bounds().Size(), "of", restorer.Tiles, "tiles")
-	// Output: (100,50) of 21 tiles
+	p := picture.Array{Height: 50, Width: 100, Channels: 1, Values: array.Make(dtypes.Uint16, 50*100)}
+	restored := must.M1(restorer.Picture(context.Background(), p, restore.Options{}))
+	fmt.Println(restored.Height, restored.Width, restored.Values.Type(), "of", restorer.Tiles, "tiles")
+	// Output: 50 100 Uint16 of 21 tiles
 }

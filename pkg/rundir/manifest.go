@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"latent/pkg/scale"
 )
 
 // State is where a run stands.
@@ -72,12 +74,15 @@ type Imported struct {
 
 // Backend is what computed.
 type Backend struct {
-	Name         string `json:"name"` // "xla:cpu"
-	Device       string `json:"device"`
-	Plugin       string `json:"plugin,omitempty"`
-	PluginSHA256 string `json:"plugin_sha256,omitempty"`
-	XLAFlags     string `json:"xla_flags,omitempty"`
-	Reason       string `json:"reason,omitempty"` // why auto did not choose better
+	Name          string `json:"name"` // "xla:cpu"
+	Device        string `json:"device"`
+	DeviceMemory  int64  `json:"device_memory,omitempty"` // of a GPU, in bytes
+	Driver        string `json:"driver,omitempty"`        // of a GPU: "580.95.05"
+	Plugin        string `json:"plugin,omitempty"`
+	PluginVersion string `json:"plugin_version,omitempty"` // the wheel it came in: "jax-cuda13-pjrt 0.11.2"
+	PluginSHA256  string `json:"plugin_sha256,omitempty"`
+	XLAFlags      string `json:"xla_flags,omitempty"`
+	Reason        string `json:"reason,omitempty"` // why auto did not choose better
 }
 
 // Host is the machine.
@@ -94,17 +99,31 @@ type Git struct {
 	Dirty  bool   `json:"dirty"`
 }
 
-// Data are the images.
+// Noun is what the samples are called: images, or rows of a table.
+func (d Data) Noun() string {
+	if d.Features != nil {
+		return "rows"
+	}
+	return "images"
+}
+
+// Data are the samples.
 type Data struct {
 	Dataset    string            `json:"dataset"`
-	Height     int               `json:"height"` // of an image, in pixels
-	Width      int               `json:"width"`
+	Height     int               `json:"height"` // of an image, in pixels; of a vector 1
+	Width      int               `json:"width"`  // the same; of a vector the number of features
 	Channels   int               `json:"channels"`
+	Features   []string          `json:"features,omitempty"` // the names of those of vectors; without them the samples are images
+	Type       string            `json:"type,omitempty"`     // of the values; without it uint8
+	Scale      *scale.Scale      `json:"scale,omitempty"`    // of the values to the model's scale; without it that of bytes
 	Classes    []string          `json:"classes,omitempty"`
+	Streamed   bool              `json:"streamed,omitempty"` // the training samples did not lie on the device
 	Train      int               `json:"train"`
 	Validation int               `json:"validation"`
 	Test       int               `json:"test"`
-	Checksums  map[string]string `json:"checksums"` // SHA-256
+	LeftOut    map[string]int    `json:"left_out,omitempty"` // files of a folder that are no pictures, by ending
+	Skipped    []string          `json:"skipped,omitempty"`  // pictures that cannot be used, with the cause
+	Checksums  map[string]string `json:"checksums"`          // SHA-256
 }
 
 // Model is the model's size.
@@ -130,13 +149,15 @@ type Progress struct {
 
 // Result is what came out. A metric that is not defined for the run is absent.
 type Result struct {
-	// Test are the test images' figures: mse, mae, psnr (dB), psnr_pooled (dB), ssim, loss; mse_inside and mse_outside of the
+	// Test are the test samples' figures: mse, mae, of vectors in the model's scale and with explained_variance, of images psnr (dB), psnr_pooled (dB), ssim, loss; mse_inside and mse_outside of the
 	// pixels that the corruption changes and of the others, where it leaves some as they are; of models with a likelihood also
 	// nll_dyn, elbo_dyn, kl (nats) and active_units, see [Likelihood]; of those with a codebook perplexity and entries_used;
 	// and with evaluate.probe probe_accuracy, a part of 1, see [Probe].
 	Test map[string]Number `json:"test,omitempty"`
 	// Corrupted are the same figures of the corrupted input, where the input is corrupted.
 	Corrupted map[string]Number `json:"corrupted,omitempty"`
+	// Features are the figures of each feature of vectors.
+	Features []Feature `json:"features,omitempty"`
 	// MaskKnown are those of a baseline that is told which pixels are damaged and fills them in smoothly, where the corruption
 	// leaves other pixels as they are.
 	MaskKnown map[string]Number `json:"mask_known,omitempty"`
@@ -155,6 +176,13 @@ type Result struct {
 	BestEpoch          int    `json:"best_epoch,omitempty"`
 	BestValidationLoss Number `json:"best_validation_loss,omitempty"`
 	TrainLoss          Number `json:"train_loss,omitempty"`
+}
+
+// Feature is how well a feature of the test samples is reconstructed, in the model's scale.
+type Feature struct {
+	Name              string `json:"name"`
+	MSE               Number `json:"mse"`
+	ExplainedVariance Number `json:"explained_variance"` // null of a feature that does not vary
 }
 
 // Figures are those of the test images and of generated ones by the names that tracking tools show, such as test/psnr,

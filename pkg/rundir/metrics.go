@@ -42,6 +42,8 @@ type Epoch struct {
 	ValLoss      *Number `json:"val_loss,omitempty"` // nil where no images are held out, like the next two
 	ValPSNR      *Number `json:"val_psnr,omitempty"` // dB
 	ValSSIM      *Number `json:"val_ssim,omitempty"`
+	// ValExplainedVariance is, of vectors, in the place of those two, the part of their variance that is reconstructed.
+	ValExplainedVariance *Number `json:"val_explained_variance,omitempty"`
 	// ValTerms are the parts of the validation loss, without their weights, by name; nil where it has only one.
 	ValTerms map[string]Number `json:"val_terms,omitempty"`
 	// CorruptedPSNR is the corrupted validation images' own, in dB; nil where nothing is corrupted.
@@ -57,6 +59,7 @@ func (e Epoch) Figures() map[string]Number {
 	figures := map[string]Number{"epoch/train_loss": e.TrainLoss}
 	for name, value := range map[string]*Number{
 		"validation/loss": e.ValLoss, "validation/psnr": e.ValPSNR, "validation/ssim": e.ValSSIM, "validation/corrupted_psnr": e.CorruptedPSNR,
+		"validation/explained_variance": e.ValExplainedVariance,
 	} {
 		if value != nil {
 			figures[name] = *value

@@ -47,7 +47,7 @@ func value(metric string, m *rundir.Manifest, epochs []rundir.Epoch) (float64, e
 
 // epochValue is a metric of an epoch.
 func epochValue(metric string, e rundir.Epoch) (float64, error) {
-	figures := map[string]*rundir.Number{"train_loss": &e.TrainLoss, "val_loss": e.ValLoss, "val_psnr": e.ValPSNR, "val_ssim": e.ValSSIM}
+	figures := map[string]*rundir.Number{"train_loss": &e.TrainLoss, "val_loss": e.ValLoss, "val_psnr": e.ValPSNR, "val_ssim": e.ValSSIM, "val_explained_variance": e.ValExplainedVariance}
 	if e.ValPSNR != nil && e.CorruptedPSNR != nil {
 		gain := *e.ValPSNR - *e.CorruptedPSNR
 		figures["val_gain"] = &gain
@@ -91,7 +91,7 @@ func onTheWay(o config.Objective) string {
 	switch {
 	case !found && o.Metric != "parameters" && o.Metric != "train_seconds", section == "val_terms":
 		return o.Metric
-	case section == "test" && (name == "psnr" || name == "ssim"):
+	case section == "test" && (name == "psnr" || name == "ssim" || name == "explained_variance"):
 		return "val_" + name
 	}
 	return "val_loss"

@@ -13,6 +13,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"latent/pkg/array"
 	"latent/pkg/backend"
 	"latent/pkg/backend/backendtest"
 	"latent/pkg/corrupt"
@@ -22,10 +23,10 @@ import (
 )
 
 // bytes are n images of 28×28 random bytes: the time of a step does not depend on what is in them.
-func bytes(n int) *dataset.Images {
-	images := &dataset.Images{Height: 28, Width: 28, Channels: 1, Pixels: make([]uint8, n*784)}
-	for i := range images.Pixels {
-		images.Pixels[i] = uint8(random.NewSeed(4).Block(uint32(i), 0)[0])
+func bytes(n int) *dataset.Samples {
+	images := &dataset.Samples{Height: 28, Width: 28, Channels: 1, Values: array.Values{Uint8: make([]uint8, n*784)}}
+	for i := range images.Values.Uint8 {
+		images.Values.Uint8[i] = uint8(random.NewSeed(4).Block(uint32(i), 0)[0])
 	}
 	return images
 }
@@ -118,7 +119,7 @@ func philox(key random.Key, dims ...int) *Node {
 }
 
 // seedGroup is a run of the seed's model, with what change does to it.
-func seedGroup(b *testing.B, xla *backend.Backend, images *dataset.Images, change func(s *Spec)) *Group {
+func seedGroup(b *testing.B, xla *backend.Backend, images *dataset.Samples, change func(s *Spec)) *Group {
 	s := seedSpec([]int{256, 128, 64}, []int{128, 256}, 128)
 	change(&s)
 	return start(b, xla, images, s)
@@ -137,6 +138,19 @@ func BenchmarkNoise(b *testing.B) {
 		turns = append(turns, training(strings.ReplaceAll(choice.Caption(), " ", "-"), group))
 	}
 	inTurns(b, turns...)
+}
+
+// BenchmarkStream compares images that are streamed with resident ones: 60,000 of the seed, as bytes, and a U-Net's.
+func BenchmarkStream(b *testing.B) {
+	xla, images := backendtest.XLA(b), bytes(60000)
+	moved := *images
+	moved.Streamed = true
+	unet := func(s *Spec) { s.Model = model.Kinds["unet"]() }
+	inTurns(b,
+		training("seed", seedGroup(b, xla, images, func(*Spec) {})),
+		training("seed-streamed", seedGroup(b, xla, &moved, func(*Spec) {})),
+		training("unet", seedGroup(b, xla, images, unet)),
+		training("unet-streamed", seedGroup(b, xla, &moved, unet)))
 }
 
 // BenchmarkParts takes a step of the seed's model apart: the arithmetic of its matrix products at the rate of a large one,
@@ -251,13 +265,15 @@ func BenchmarkGroup(b *testing.B) {
 	} {
 		b.Run(m.name, func(b *testing.B) {
 			var turns []turn
-			for _, runs := range []int{1, 4, 16} {
-				specs := make([]Spec, runs)
-				for i := range specs {
-					specs[i] = seedSpec(m.encoder, m.decoder, m.batch)
-					specs[i].Seed = int64(i)
+			for _, form := range []string{"loop", "batched"} {
+				for _, runs := range []int{1, 4, 16} {
+					specs := make([]Spec, runs)
+					for i := range specs {
+						specs[i] = seedSpec(m.encoder, m.decoder, m.batch)
+						specs[i].Seed, specs[i].Group = int64(i), form
+					}
+					turns = append(turns, training(fmt.Sprintf("%d-runs-%s", runs, form), start(b, xla, images, specs...)))
 				}
-				turns = append(turns, training(fmt.Sprintf("%d-runs", runs), start(b, xla, images, specs...)))
 			}
 			inTurns(b, turns...)
 		})

@@ -24,6 +24,7 @@ func blockSpecs() map[string]Spec {
 			LatentActivation: "linear", Norm: "batch", Dropout: 0.1, Output: "tanh", Init: "pytorch"},
 		"unet": &model.UNet{U: model.U{Channels: []int{3, 5}, Convolutions: 1, Kernel: 3, Pooling: "max", Upsampling: "transposed",
 			Activation: "relu", Norm: "layer", Init: "pytorch"}, Output: "tanh"},
+		"dncnn": &model.DnCNN{Depth: 3, Channels: 4, Kernel: 3, Activation: "relu", Norm: "batch", Init: "he"},
 		"flow": &model.Flow{RAE: model.RAE{Coder: model.Coder{MLP: model.MLP{Encoder: []int{24}, Latent: 3, Decoder: []int{24},
 			Activation: "relu", Init: "pytorch"}, Output: "tanh"}, Beta: 0.01}, Hidden: []int{12}, Draws: 2},
 		"pixelflow": &model.PixelFlow{U: model.U{Channels: []int{3, 5}, Convolutions: 1, Kernel: 3, Pooling: "max",
@@ -77,7 +78,7 @@ func TestBlocks(t *testing.T) {
 					moved = true
 				}
 			}
-			if statistics := name == "dense" || name == "conv" || name == "flow"; moved != statistics {
+			if statistics := name == "dense" || name == "conv" || name == "dncnn" || name == "flow"; moved != statistics {
 				t.Errorf("%s: statistics moved: %v, want %v", name, moved, statistics)
 			}
 			// Of a few steps each, for the losses of a flow depend on the times that are drawn.

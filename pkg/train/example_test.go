@@ -27,7 +27,7 @@ func Example() {
 
 	b := must.M1(backend.OpenInstalled("go", backend.Options{}))
 	defer b.Close()
-	program := must.M1(train.Compile(b.Compute, b.Loops, spec, split.Train, 1))
+	program := must.M1(train.Compile(b, spec, split.Train, 1))
 	defer program.Close()
 	group := must.M1(program.Start(spec))
 	var losses []float64

@@ -24,6 +24,9 @@ type Group struct {
 	pace    pace
 }
 
+// Memory tells what the group needs on a device.
+func (s *Group) Memory() Memory { return s.program.Memory(len(s.Runs)) }
+
 // Window is what a call of the compiled program did for a run.
 type Window struct {
 	Step         int       // steps of the run done at its end
@@ -78,6 +81,9 @@ func (s *Group) Advance(n int) ([]Window, error) {
 	lead := s.Runs[0]
 	first := lead.step % lead.stepsPerEpoch
 	n = min(n, lead.stepsPerEpoch-first, lead.steps-lead.step, s.program.window)
+	if ready := lead.ready(); ready > 0 {
+		n = min(n, ready)
+	}
 	losses, err := s.execute(n)
 	if err != nil {
 		return nil, fmt.Errorf("train steps %d to %d: %w", lead.step+1, lead.step+n, err)
@@ -108,7 +114,7 @@ func (s *Group) execute(n int) ([][]float32, error) {
 			losses = append(losses, make([][]float32, count)...)
 			continue
 		}
-		part, err := s.program.call(runs, n)
+		part, err := s.program.call(runs, n, s.pace.steps())
 		if err != nil {
 			return nil, err
 		}
@@ -117,14 +123,24 @@ func (s *Group) execute(n int) ([][]float32, error) {
 	return losses, nil
 }
 
-// call executes the compiled program for n steps of some runs, replaces their states, and returns their losses.
-func (p *Program) call(runs []*Trainer, n int) ([][]float32, error) {
+// call executes the compiled program for n steps of some runs, replaces their states, and returns their losses. expected is about how
+// many steps the next call will have.
+func (p *Program) call(runs []*Trainer, n, expected int) ([][]float32, error) {
 	lead := runs[0]
 	epochStart := lead.step - lead.step%lead.stepsPerEpoch
+	images := p.images
+	if p.stream != nil {
+		window := p.stream.window(lead, n) // a run alone: see parts
+		if window.err != nil {
+			return nil, window.err
+		}
+		images = window.perDevice
+		defer p.stream.drop(window)
+	}
 	var args []any
 	for device := range p.devices {
 		row := device * p.local()
-		args = append(args, p.images[device], p.labels[device], []int32{int32(epochStart), int32(lead.step), int32(lead.step + n), int32(row)})
+		args = append(args, images[device], p.labels[device], []int32{int32(epochStart), int32(lead.step), int32(lead.step + n), int32(row)})
 		for _, run := range runs {
 			inputs, err := run.inputs(device, n)
 			if err != nil {
@@ -132,6 +148,9 @@ func (p *Program) call(runs []*Trainer, n int) ([][]float32, error) {
 			}
 			args = append(args, inputs...)
 		}
+	}
+	if p.stream != nil {
+		p.stream.ahead(lead, n, expected)
 	}
 	outputs, err := p.exec.Call(args...)
 	if err != nil {
@@ -186,13 +205,13 @@ func (t *Trainer) epochOrder(epoch int) []*tensors.Tensor {
 	p := t.program
 	whole := make([]int32, t.stepsPerEpoch*t.spec.BatchSize)
 	copy(whole, t.seed.Child(streamShuffle).Child(epoch).Permutation(p.count))
-	t.order, t.orderEpoch = nil, epoch
+	t.order, t.places, t.orderEpoch = nil, nil, epoch
 	for device := range p.devices {
 		var part []int32
 		for step := range t.stepsPerEpoch {
 			part = append(part, whole[step*t.spec.BatchSize+device*p.local():][:p.local()]...)
 		}
-		t.order = append(t.order, tensors.FromFlatDataAndDimensions(part, len(part)))
+		t.order, t.places = append(t.order, tensors.FromFlatDataAndDimensions(part, len(part))), append(t.places, part)
 	}
 	return t.order
 }

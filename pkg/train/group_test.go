@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"reflect"
 	"slices"
@@ -30,7 +31,7 @@ func agree(t *testing.T, what string, got, want []float32, tolerance float64) {
 }
 
 // Runs that train together give the losses that they give alone, each with a seed, learning rate, schedule and noise factor
-// of its own, over 200 steps.
+// of its own, over 200 steps, in both forms of a group.
 func TestGroupEqualsRunsAlone(t *testing.T) {
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
 		specs := make([]Spec, 4)
@@ -43,15 +44,66 @@ func TestGroupEqualsRunsAlone(t *testing.T) {
 		}
 		specs[1].Schedule = "cosine"
 		specs[2].Beta1 = 0.8
-		together := finish(t, start(t, b, blobs(blobCount), specs...))
-		for i, spec := range specs {
-			losses := finish(t, alone(t, b, spec))[0]
-			if len(losses) != 200 {
-				t.Fatalf("%d losses, want 200", len(losses))
+		var separate [][]float32
+		for _, spec := range specs {
+			separate = append(separate, finish(t, alone(t, b, spec))[0])
+		}
+		for _, form := range []string{"loop", "batched"} {
+			for i := range specs {
+				specs[i].Group = form
 			}
-			agree(t, "run in a group", together[i], losses, 1e-4)
+			group := start(t, b, blobs(blobCount), specs...)
+			if want := form == "batched"; group.program.batched != want {
+				t.Errorf("train.group %s: batched is %v", form, !want)
+			}
+			together := finish(t, group)
+			for i, losses := range separate {
+				if len(losses) != 200 {
+					t.Fatalf("%d losses, want 200", len(losses))
+				}
+				agree(t, form+": run in a group", together[i], losses, 1e-4)
+			}
 		}
 	})
+}
+
+// Models of every kind, with each corruption, give as one with others what they give alone: each operation of their steps and
+// gradients can be batched. In pure Go, which compiles nothing; that XLA agrees is up to TestMap of pkg/vmap.
+func TestBatchedKinds(t *testing.T) {
+	b, err := backend.OpenInstalled("go", backend.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	specs := blockSpecs()
+	for kind, model := range model.Kinds {
+		if _, small := specs[kind]; !small {
+			s := spec()
+			s.Model, s.Epochs = model(), 2
+			specs[kind] = s
+		}
+	}
+	for kind, corruption := range corrupt.Kinds {
+		s := spec()
+		s.Corrupt = corrupt.Chain{corruption()}
+		specs["corruption "+kind] = s
+	}
+	for name, s := range specs {
+		t.Run(name, func(t *testing.T) {
+			other := s
+			other.Seed, other.LearningRate = s.Seed+1, s.LearningRate/2
+			apart := alone(t, b, s)
+			second, err := apart.program.Start(other)
+			if err != nil {
+				t.Fatal(err)
+			}
+			separate := [][]float32{finish(t, apart)[0], finish(t, second)[0]}
+			s.Group, other.Group = "batched", "batched"
+			for k, losses := range finish(t, start(t, b, blobs(blobCount), s, other)) {
+				agree(t, fmt.Sprintf("run %d", k+1), losses, separate[k], 1e-4)
+			}
+		})
+	}
 }
 
 // Small runs share calls, eight at most; large ones have calls of their own, and the bits of a run alone.
@@ -82,8 +134,55 @@ func TestParts(t *testing.T) {
 	})
 }
 
+// Where nothing is said, a backend that gains from it computes runs as one, up to mostBatched of them, but not those with
+// convolutions and not those on several devices.
+func TestAutoGroup(t *testing.T) {
+	b, err := backend.OpenInstalled("go", backend.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	for name, c := range map[string]struct {
+		group   string
+		model   model.Model
+		batches bool
+		want    bool
+	}{
+		"a backend that does not gain": {"auto", spec().Model, false, false},
+		"dense":                        {"auto", spec().Model, true, true},
+		"dense, in a loop":             {"loop", spec().Model, true, false},
+		"convolutions":                 {"auto", blockSpecs()["conv"].Model, true, false},
+		"convolutions, asked for":      {"batched", blockSpecs()["conv"].Model, false, true},
+	} {
+		s := spec()
+		s.Group, s.Model, b.Batches = c.group, c.model, c.batches
+		program, err := Compile(b, s, blobs(blobCount), 1)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if program.batched != c.want {
+			t.Errorf("%s: batched is %v", name, program.batched)
+		}
+	}
+	p := Program{batched: true, spec: spec(), image: model.Image{Height: 8, Width: 8, Channels: 1}}
+	if got, want := p.parts(2*mostBatched+1), []int{mostBatched, mostBatched, 1}; !slices.Equal(got, want) {
+		t.Errorf("the parts of %d runs are %v, want %v", 2*mostBatched+1, got, want)
+	}
+}
+
 // The bits of a group do not depend on its windows either, and a run restored in its place goes on with the same bits.
 func TestGroupRestores(t *testing.T) {
+	for _, form := range []string{"loop", "batched"} {
+		t.Run(form, func(t *testing.T) { groupRestores(t, form) })
+	}
+}
+
+func groupRestores(t *testing.T, form string) {
+	spec := func() Spec {
+		s := spec()
+		s.Group = form
+		return s
+	}
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
 		second := spec()
 		second.Seed++
@@ -150,7 +249,7 @@ func TestProgramIsReused(t *testing.T) {
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
 		first := spec()
 		first.Loss, first.HuberDelta = "huber", 1
-		program, err := Compile(b.Compute, b.Loops, first, blobs(blobCount), 1)
+		program, err := Compile(b, first, blobs(blobCount), 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -218,7 +317,7 @@ func TestDevices(t *testing.T) {
 
 	tooMany := one
 	tooMany.Devices = 8
-	if _, err := Compile(b.Compute, b.Loops, tooMany, blobs(blobCount), 1); err == nil || !strings.Contains(err.Error(), "this backend has 4") {
+	if _, err := Compile(b, tooMany, blobs(blobCount), 1); err == nil || !strings.Contains(err.Error(), "this backend has 4") {
 		t.Errorf("eight devices of four: %v", err)
 	}
 }

@@ -58,9 +58,15 @@ type Options struct {
 	// optimizers do not take it.
 	WeightDecay float64 `yaml:"weight_decay" min:"0" max:"1000"`
 
-	// Precision is what the model computes in: float32, or bfloat16, whose products are faster on GPUs and CPUs that have
-	// it, and which keeps about three digits. Parameters, moments and losses are float32 always.
-	Precision string `yaml:"precision" enum:"float32,bfloat16"`
+	// Precision is what the model computes in: float32; tf32, whose products keep about three digits on NVIDIA GPUs, which are
+	// faster at that, and is float32 elsewhere; or bfloat16, whose values keep as few, on GPUs and CPUs that have it. Parameters,
+	// moments and losses are float32 always. With tf32 the model is measured in tf32 too, with bfloat16 in float32.
+	Precision string `yaml:"precision" enum:"float32,tf32,bfloat16"`
+
+	// Group is how runs that train together share the device: loop, one after another in one compiled step, or batched, all runs'
+	// products as one, which fills a GPU. auto is the faster for the backend: batched on CUDA, loop elsewhere. A run's bits depend
+	// on it where it trains with others.
+	Group string `yaml:"group" enum:"auto,loop,batched"`
 
 	// Devices is how many devices of the backend share each batch; it divides batch_size. A CPU counts as as many
 	// devices as are asked for.
@@ -81,7 +87,7 @@ func Defaults() Options {
 		BatchSize: 128, Epochs: 10,
 		Loss: "mse", LossOn: "all", HuberDelta: 1,
 		Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8,
-		Precision: "float32", Devices: 1,
+		Precision: "float32", Group: "auto", Devices: 1,
 		KeepCheckpoints: 2,
 	}
 }
@@ -102,3 +108,6 @@ func (o Options) Steps(n int) int {
 func (o Options) LossFunction() model.Loss {
 	return model.Loss{Kind: o.Loss, HuberDelta: o.HuberDelta, Damaged: o.LossOn == "damaged"}
 }
+
+// TF32 says that the backend's products may round their factors to TF32.
+func (o Options) TF32() bool { return o.Precision == "tf32" }

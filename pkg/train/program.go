@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/gomlx/compute"
@@ -14,9 +15,14 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"latent/pkg/backend"
+	"latent/pkg/corrupt"
 	"latent/pkg/dataset"
 	"latent/pkg/model"
 	"latent/pkg/random"
+	"latent/pkg/scale"
+	"latent/pkg/trace"
+	"latent/pkg/vmap"
 )
 
 // Streams of the run's seed. Their numbers are part of what a seed means: changing one changes every result.
@@ -25,6 +31,8 @@ const (
 	streamShuffle
 	streamCorrupt
 	streamModel
+	streamPatch
+	streamAugment
 )
 
 // Program is the compiled part of training: a window of steps of one run, or of several runs of one architecture at once,
@@ -36,12 +44,17 @@ type Program struct {
 
 	backend compute.Backend
 	exec    *Exec
-	images  []*tensors.Tensor // one for each device
+	images  []*tensors.Tensor // one for each device; none where they are streamed
+	stream  *stream           // nil where the images lie on the device
 	labels  []*tensors.Tensor // the same
 
 	spec      Spec // what it was compiled for; inputs are read from the spec of each run
 	optimizer optimizer
 	image     model.Image
+	values    dtypes.DType // of the images
+	row       int          // values of an image, with those of its target
+	scale     scale.Scale
+	augment   dataset.Augment
 	params    []model.Param
 	count     int                  // training images
 	start     map[string][]float32 // first values that the images decide, by parameter
@@ -49,6 +62,8 @@ type Program struct {
 	compiled  map[int]bool // the numbers of runs in a call that it was compiled for
 	window    int          // the longest window, in steps
 	loops     bool
+	batched   bool // runs that share a call are computed as one, with a leading axis
+	traced    func() (*trace.Trace, error)
 	drawn     drawn
 }
 
@@ -57,9 +72,7 @@ const longestWindow = 1024
 
 // Compile builds and compiles the program for groups of this many runs of specs with the structure of this one, and puts
 // the images on the device. Groups of another size compile what they need when they start.
-//
-// loops says that the backend can run a loop of steps in one call (see backend.Backend).
-func Compile(b compute.Backend, loops bool, spec Spec, images *dataset.Images, runs int) (*Program, error) {
+func Compile(b *backend.Backend, spec Spec, images *dataset.Samples, runs int) (*Program, error) {
 	if images.Len() == 0 {
 		return nil, errors.New("train: no training images")
 	}
@@ -69,17 +82,17 @@ func Compile(b compute.Backend, loops bool, spec Spec, images *dataset.Images, r
 	}
 	image := model.Image{Height: images.Height, Width: images.Width, Channels: images.Channels}
 	p := &Program{
-		backend: b, spec: spec, optimizer: optimizer,
-		image: image, params: model.Params(spec.Model, image), count: images.Len(),
-		devices: spec.Devices, window: 1, loops: loops, compiled: map[int]bool{},
+		backend: b.Compute, spec: spec, optimizer: optimizer,
+		image: image, values: images.RowType(), row: images.RowSize(), scale: images.Scale, augment: images.Augment, params: model.Params(spec.Model, image), count: images.Len(),
+		devices: spec.Devices, window: 1, loops: b.Loops, compiled: map[int]bool{},
 	}
 	if started, ok := spec.Model.(model.Started); ok {
 		p.start = started.Start(mean(images))
 	}
-	if loops {
+	if p.loops {
 		p.window = min(p.stepsPerEpoch(), longestWindow)
 	}
-	if available := b.NumDevices(); p.devices > available {
+	if available := p.backend.NumDevices(); p.devices > available {
 		return nil, fmt.Errorf("train.devices=%d: this backend has %d", p.devices, available)
 	}
 	labels := make([]uint8, 1)
@@ -89,12 +102,29 @@ func Compile(b compute.Backend, loops bool, spec Spec, images *dataset.Images, r
 		}
 		labels = images.Labels
 	}
-	for range p.devices {
-		p.images = append(p.images, tensors.FromFlatDataAndDimensions(images.Pixels, images.Len(), image.Size()))
+	if images.Streamed {
+		p.stream, p.window = newStream(b.Compute, images, p.window, p.local())
+	}
+	for device := range p.devices {
+		if p.stream == nil {
+			all, err := onDevice(p.backend, device, images)
+			if err != nil {
+				return nil, fmt.Errorf("put the training images on the device: %w", err)
+			}
+			p.images = append(p.images, all)
+		}
 		p.labels = append(p.labels, tensors.FromFlatDataAndDimensions(labels, len(labels)))
 	}
 
-	exec, err := NewExec(b, p.build)
+	if spec.Group == "batched" && p.stream != nil {
+		return nil, errors.New("train.group: batched: runs whose images are streamed take turns; write auto, or data.resident: device")
+	}
+	if spec.Group == "batched" && p.devices > 1 {
+		return nil, fmt.Errorf("train.group: batched: runs on %d devices take turns", p.devices)
+	}
+	p.traced = sync.OnceValues(p.record)
+	p.batched = p.stream == nil && (spec.Group == "batched" || spec.Group != "loop" && b.Batches && p.gains())
+	exec, err := NewExec(p.backend, p.build)
 	if err != nil {
 		return nil, fmt.Errorf("build the training step: %w", err)
 	}
@@ -133,6 +163,30 @@ const (
 	mostRuns   = 8
 )
 
+// gains says whether runs gain from being computed as one on a device that leaves room for it. Those whose step has convolutions
+// do not: with kernels of their own these become convolutions in groups, which NVIDIA's library computes slowly. Nor do those on
+// several devices, or with operations that pkg/vmap does not know.
+func (p *Program) gains() bool {
+	if p.devices > 1 {
+		return false
+	}
+	t, err := p.traced()
+	return err == nil && !slices.ContainsFunc(t.Ops, func(op *trace.Op) bool { return op.Type == compute.OpTypeConvGeneral })
+}
+
+// record returns the operations of a run's step on one device: what several exchange is not recorded.
+func (p *Program) record() (*trace.Trace, error) {
+	one := *p
+	one.devices = 1
+	return trace.Record(one.inputShapes(1), func(inputs []*Node) []*Node {
+		loss, state := one.step(inputs, one.split(inputs)[0], element(inputs[inputCursor], cursorFirst))
+		return append([]*Node{loss}, state...)
+	})
+}
+
+// mostBatched is how many runs at most are computed as one: each of their values has that many times its memory.
+const mostBatched = 64
+
 // parts divides a group into calls: the number of runs in each.
 func (p *Program) parts(runs int) []int {
 	work := 0.0
@@ -141,6 +195,12 @@ func (p *Program) parts(runs int) []int {
 		work += 6 * float64(layer.Products) * float64(p.spec.BatchSize)
 	}
 	width := min(max(1, int(sharedWork/work)), mostRuns)
+	if p.batched {
+		width = mostBatched
+	}
+	if p.stream != nil {
+		width = 1 // each has images of its own
+	}
 	var parts []int
 	for ; runs > 0; runs -= width {
 		parts = append(parts, min(width, runs))
@@ -160,9 +220,9 @@ func bugOrError(err error) error {
 
 // Structure is what a program is compiled for, beside its images and the number of runs.
 type Structure struct {
-	Model, Corrupt, Loss, LossOn, Optimizer, Precision string
-	BatchSize, Devices                                 int
-	ClipsNorm                                          bool
+	Model, Corrupt, Loss, LossOn, Optimizer, Precision, Group string
+	BatchSize, Devices                                        int
+	ClipsNorm                                                 bool
 }
 
 // Structure returns that of a run with this spec: runs with equal ones can share a program.
@@ -170,7 +230,7 @@ func (s Spec) Structure() Structure {
 	return Structure{
 		Model:   model.Structure(s.Model),
 		Corrupt: s.Corrupt.Structure(), Loss: s.Loss, LossOn: s.LossOn, Optimizer: s.Optimizer,
-		Precision: s.Precision, BatchSize: s.BatchSize, Devices: s.Devices, ClipsNorm: s.ClipNorm > 0,
+		Precision: s.Precision, Group: s.Group, BatchSize: s.BatchSize, Devices: s.Devices, ClipsNorm: s.ClipNorm > 0,
 	}
 }
 
@@ -198,6 +258,9 @@ func (p *Program) Start(specs ...Spec) (*Group, error) {
 // Close frees the program and the images on the device. No run of it can go on.
 func (p *Program) Close() {
 	p.exec.Finalize()
+	if p.stream != nil {
+		p.stream.close()
+	}
 	for _, tensor := range append(p.images, p.labels...) {
 		tensor.FinalizeAll()
 	}
@@ -210,7 +273,7 @@ func (p *Program) local() int { return p.spec.BatchSize / p.devices }
 
 // Inputs of the program that all runs share, and then for each run its own.
 const (
-	inputImages = iota // [images, pixels] uint8, resident
+	inputImages = iota // [images, values] as dataset.Samples.Row has them, resident; or those of the window's steps, in their order
 	inputLabels        // [images] uint8, resident; a single 0 for a model that is given none
 	inputCursor        // [4] int32, see below
 	inputRuns          // the first run's inputs
@@ -238,7 +301,7 @@ const (
 // inputShapes lists the shapes of all inputs of a device, for a call of so many runs.
 func (p *Program) inputShapes(runs int) []shapes.Shape {
 	list := []shapes.Shape{
-		inputImages: shapes.Make(dtypes.Uint8, p.count, p.image.Size()),
+		inputImages: shapes.Make(p.values, p.resident(), p.row),
 		inputLabels: p.labels[0].Shape(),
 		inputCursor: shapes.Make(dtypes.Int32, cursorCount),
 	}
@@ -251,6 +314,14 @@ func (p *Program) inputShapes(runs int) []shapes.Shape {
 		list = append(list, p.stateShapes()...)
 	}
 	return list
+}
+
+// resident is how many images an input of the program has.
+func (p *Program) resident() int {
+	if p.stream != nil {
+		return p.stream.rows
+	}
+	return p.count
 }
 
 // stateShapes lists the shapes of a run's state.
@@ -285,14 +356,68 @@ func (p *Program) split(inputs []*Node) [][]*Node {
 
 // build returns for each run the losses of the window's steps, [window], and the state after them.
 //
-// With loops, the steps are one loop in the graph; without, the window is a single step.
+// With loops, the steps are one loop in the graph; without, the window is a single step. Runs that are computed as one go through
+// it as a single run, all of whose inputs have an axis more.
 func (p *Program) build(inputs []*Node) []*Node {
+	runs := len(p.split(inputs))
+	if !p.batched || runs == 1 {
+		return p.steps(inputs, p.step)
+	}
+	return p.apart(p.steps(p.together(inputs), p.batchedStep), runs)
+}
+
+// together makes one run of all: its inputs go through the runs along their first axis.
+func (p *Program) together(inputs []*Node) []*Node {
+	runs := p.split(inputs)
+	joined := slices.Clone(inputs[:inputRuns])
+	for i := range runs[0] {
+		var all []*Node
+		for _, run := range runs {
+			all = append(all, run[i])
+		}
+		joined = append(joined, Stack(all, 0))
+	}
+	return joined
+}
+
+// apart is the inverse for outputs: those of each run, one after another.
+func (p *Program) apart(outputs []*Node, runs int) []*Node {
+	var list []*Node
+	for k := range runs {
+		for _, output := range outputs {
+			list = append(list, Reshape(Slice(output, AxisElem(k)), output.Shape().Dimensions[1:]...))
+		}
+	}
+	return list
+}
+
+// stepFunction is a step of a run, or of runs that are computed as one: its loss, [] or [runs], and its new state.
+type stepFunction func(shared, run []*Node, step *Node) (loss *Node, state []*Node)
+
+// batchedStep is a step of runs that are computed as one.
+func (p *Program) batchedStep(shared, runs []*Node, step *Node) (losses *Node, state []*Node) {
+	inputs := []vmap.Input{{Node: step}}
+	for _, node := range shared {
+		inputs = append(inputs, vmap.Input{Node: node})
+	}
+	for _, node := range runs {
+		inputs = append(inputs, vmap.Input{Node: node, Mapped: true})
+	}
+	outputs := vmap.Map(func(inputs []*Node) []*Node {
+		loss, state := p.step(inputs[1:][:inputRuns], inputs[1+inputRuns:], inputs[0])
+		return append([]*Node{loss}, state...)
+	}, inputs)
+	return outputs[0], outputs[1:]
+}
+
+// steps returns for each run the losses of the window's steps and the state after them.
+func (p *Program) steps(inputs []*Node, stepOf stepFunction) []*Node {
 	first := element(inputs[inputCursor], cursorFirst)
 	if !p.loops {
 		var outputs []*Node
 		for _, run := range p.split(inputs) {
-			loss, state := p.step(inputs, run, first)
-			outputs = append(append(outputs, Reshape(loss, 1)), state...)
+			loss, state := stepOf(inputs[:inputRuns], run, first)
+			outputs = append(append(outputs, ExpandAxes(loss, -1)), state...)
 		}
 		return outputs
 	}
@@ -321,13 +446,13 @@ func (p *Program) build(inputs []*Node) []*Node {
 	})
 	body := NewClosure(g, func(g *Graph) []*Node {
 		step, losses, inputs := parameters(g)
-		place := []*Node{Sub(step, element(inputs[inputCursor], cursorFirst))}
+		place := Sub(step, element(inputs[inputCursor], cursorFirst))
 		next := []*Node{AddScalar(step, 1)}
 		shared := inputs[:inputRuns]
 		var after []*Node
 		for k, run := range p.split(inputs) {
-			loss, state := p.step(inputs, run, step)
-			next = append(next, DynamicUpdateSlice(losses[k], Reshape(loss, 1), place))
+			loss, state := stepOf(shared, run, step)
+			next = append(next, setLast(losses[k], loss, place))
 			after = append(append(after, run[:inputState]...), state...)
 		}
 		return append(append(next, shared...), after...)
@@ -338,6 +463,15 @@ func (p *Program) build(inputs []*Node) []*Node {
 		outputs = append(append(outputs, end[1+k]), run[inputState:]...)
 	}
 	return outputs
+}
+
+// setLast puts values of one axis less at a place of x's last axis.
+func setLast(x, values, place *Node) *Node {
+	starts := []*Node{place}
+	for range x.Rank() - 1 {
+		starts = append([]*Node{ScalarZero(x.Graph(), place.DType())}, starts...)
+	}
+	return DynamicUpdateSlice(x, ExpandAxes(values, -1), starts)
 }
 
 // step is one step of a run's training, number step of the run (from 0): it returns the batch's loss and the new state.
@@ -359,16 +493,20 @@ func (p *Program) step(shared, run []*Node, step *Node) (loss *Node, state []*No
 	// The batch: its places in this device's order, the images there, and 1 for each that is an image, 0 for padding.
 	row := Iota(g, shapes.Make(dtypes.Int32, p.local()), 0)                                       // [local batch]
 	index := Gather(run[inputOrder], ExpandAxes(Add(MulScalar(stepInEpoch, p.local()), row), -1)) // the same
-	rows := Gather(shared[inputImages], ExpandAxes(index, -1))                                    // [local batch, pixels] uint8
-	left := Sub(Scalar(g, dtypes.Int32, p.count), MulScalar(stepInEpoch, p.spec.BatchSize))       // images of the epoch
-	counts := ConvertDType(LessThan(Add(firstRow, row), left), dtypes.Float32)                    // [local batch]
-	whole := ConvertDType(Min(left, Scalar(g, dtypes.Int32, p.spec.BatchSize)), dtypes.Float32)   // images of the batch
+	place := index
+	if p.stream != nil {
+		place = Add(MulScalar(stepInWindow, p.local()), row)
+	}
+	rows := Gather(shared[inputImages], ExpandAxes(place, -1))                                  // [local batch, values]
+	left := Sub(Scalar(g, dtypes.Int32, p.count), MulScalar(stepInEpoch, p.spec.BatchSize))     // images of the epoch
+	counts := ConvertDType(LessThan(Add(firstRow, row), left), dtypes.Float32)                  // [local batch]
+	whole := ConvertDType(Min(left, Scalar(g, dtypes.Int32, p.spec.BatchSize)), dtypes.Float32) // images of the batch
 
-	x := model.Pixels(rows, p.image)                                        // [local batch, height, width, channels]
-	damaged := p.spec.Corrupt.Apply(x, numbers.corrupt, key(streamCorrupt)) // the same
-	var mask *Node                                                          // [local batch, height, width, 1], where the loss needs it
+	input, x := p.pair(rows, key(streamAugment))                             // [local batch, height, width, channels]; the same where there are no targets
+	damaged := p.corrupt().Apply(input, numbers.corrupt, key(streamCorrupt)) // the same
+	var mask *Node                                                           // [local batch, height, width, 1], where the loss needs it
 	if p.spec.LossFunction().Damaged {
-		mask = p.spec.Corrupt.Mask(x, numbers.corrupt, key(streamCorrupt))
+		mask = p.corrupt().Mask(input, numbers.corrupt, key(streamCorrupt))
 	}
 	pass := &model.Pass{
 		Weights: p.weights(values), Numbers: numbers.model, Precision: p.precision(), Training: true,
@@ -401,6 +539,9 @@ func (p *Program) step(shared, run []*Node, step *Node) (loss *Node, state []*No
 	}
 	return loss, state
 }
+
+// corrupt is the damage, on the images' scale.
+func (p *Program) corrupt() corrupt.Chain { return p.spec.Corrupt.In(p.scale) }
 
 // precision is what the model computes in.
 func (p *Program) precision() dtypes.DType {

@@ -158,24 +158,37 @@ func (p *Program) firstState(seed random.Seed) []Tensor {
 	return state
 }
 
-// mean returns the images' mean: [height · width · channels], pixels in [-1, 1].
-func mean(images *dataset.Images) []float32 {
-	sums := make([]int, images.Size())
-	for i, value := range images.Pixels {
-		sums[i%len(sums)] += int(value)
+// mean returns the images' mean: [height · width · channels], in the model's scale.
+func mean(images *dataset.Samples) []float32 {
+	images = images.Clean()
+	sums := make([]float64, images.Size())
+	for i := range images.Len() {
+		images.At(i).AddTo(sums)
 	}
 	means := make([]float32, len(sums))
 	for i, sum := range sums {
-		means[i] = float32(float64(sum)/float64(images.Len())/127.5 - 1)
+		means[i] = float32(images.Scale.At(i, sum/float64(images.Len())))
 	}
 	return means
 }
 
-// StateBytes is the size of the run's parameters and the optimizer's slots on a device, in bytes.
-func (t *Trainer) StateBytes() int64 {
-	total := int64(0)
-	for _, shape := range t.program.stateShapes() {
-		total += int64(shape.ByteSize())
+// Memory is what training needs on a device, in bytes.
+type Memory struct {
+	Images int64
+	State  int64 // parameters and the optimizer's slots, of all runs
+	// Step estimates what a step needs beside, of all runs that are computed at once: activations, gradients and what else is not
+	// yet or still needed, see trace.Trace.Peak. It is 0 of a step that cannot be recorded.
+	Step int64
+}
+
+// Memory tells what so many runs need.
+func (p *Program) Memory(runs int) Memory {
+	m := Memory{Images: int64(p.inputShapes(1)[inputImages].ByteSize())}
+	for _, shape := range p.stateShapes() {
+		m.State += int64(runs) * int64(shape.ByteSize())
 	}
-	return total
+	if traced, err := p.traced(); err == nil {
+		m.Step = int64(slices.Max(p.parts(runs))) * traced.Peak() / int64(p.devices)
+	}
+	return m
 }

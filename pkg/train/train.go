@@ -4,7 +4,7 @@
 // with seeds and learning rates of their own. One call of the program runs a window of steps: batches are gathered, scaled,
 // damaged, reconstructed, compared, and the parameters updated, all without the host. The caller drives:
 //
-//	program, err := train.Compile(backend, loops, spec, split.Train, 1)
+//	program, err := train.Compile(backend, spec, split.Train, 1)
 //	group, err := program.Start(spec)
 //	for windows, err := range group.Windows(ctx) { // one call, many steps
 //		fmt.Println(windows[0].Step, windows[0].EpochLoss)
@@ -72,6 +72,9 @@ type Trainer struct {
 	step                 int
 	lossSum              float64
 	failure              error // once it diverged or was stopped
+
+	places [][]int32 // of orderEpoch, for each device, on the host
+	next   *gathered // the images of the next window, where they are streamed
 }
 
 // Stop leaves the run out of what follows: it keeps step with its group, and is trained only where it shares a call with a run

@@ -14,6 +14,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"latent/pkg/array"
 	"latent/pkg/backend"
 	"latent/pkg/backend/backendtest"
 	"latent/pkg/corrupt"
@@ -135,15 +136,15 @@ func TestRate(t *testing.T) {
 }
 
 // blobs returns n small images of a bright square at a random place.
-func blobs(n int) *dataset.Images {
+func blobs(n int) *dataset.Samples {
 	const side = 8
-	images := &dataset.Images{Height: side, Width: side, Channels: 1, Pixels: make([]uint8, n*side*side)}
+	images := &dataset.Samples{Height: side, Width: side, Channels: 1, Values: array.Values{Uint8: make([]uint8, n*side*side)}}
 	for i := range n {
 		words := random.NewSeed(4).Block(uint32(i), 0)
 		x0, y0 := int(words[0]%5), int(words[1]%5)
 		for y := range 4 {
 			for x := range 4 {
-				images.Pixels[(i*side+y0+y)*side+x0+x] = 255
+				images.Values.Uint8[(i*side+y0+y)*side+x0+x] = 255
 			}
 		}
 	}
@@ -165,9 +166,9 @@ func spec() Spec {
 const blobCount = 37
 
 // start compiles a program for the specs and starts them.
-func start(t testing.TB, b *backend.Backend, images *dataset.Images, specs ...Spec) *Group {
+func start(t testing.TB, b *backend.Backend, images *dataset.Samples, specs ...Spec) *Group {
 	t.Helper()
-	program, err := Compile(b.Compute, b.Loops, specs[0], images, len(specs))
+	program, err := Compile(b, specs[0], images, len(specs))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,10 +201,10 @@ func finish(t testing.TB, group *Group) [][]float32 {
 }
 
 // longer are images for 120 steps an epoch, the last with 5 images.
-func longer() *dataset.Images { return blobs(120*8 - 3) }
+func longer() *dataset.Samples { return blobs(120*8 - 3) }
 
 // runAll runs spec to its end, at most n steps a window, and returns all losses and the last state.
-func runAll(t *testing.T, b *backend.Backend, images *dataset.Images, spec Spec, n int) ([]float32, State) {
+func runAll(t *testing.T, b *backend.Backend, images *dataset.Samples, spec Spec, n int) ([]float32, State) {
 	t.Helper()
 	group := start(t, b, images, spec)
 	run := group.Runs[0]
@@ -328,7 +329,7 @@ func TestVAE(t *testing.T) {
 	losses := map[string][]float32{}
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
 		for _, binarise := range []string{"dynamic", "static"} {
-			program, err := Compile(b.Compute, b.Loops, vae(binarise), blobs(blobCount), 1)
+			program, err := Compile(b, vae(binarise), blobs(blobCount), 1)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -367,13 +368,13 @@ func TestVAE(t *testing.T) {
 // A conditional model is given the label of each image: where images are drawn from their labels alone, it reconstructs them
 // with a code that says nothing, and the same without labels does not.
 func TestLabels(t *testing.T) {
-	images := &dataset.Images{Height: 2, Width: 2, Channels: 1}
+	images := &dataset.Samples{Height: 2, Width: 2, Channels: 1}
 	for i := range blobCount {
 		label := uint8(random.NewSeed(6).Block(uint32(i), 0)[0] % 4)
 		images.Labels = append(images.Labels, label)
 		image := make([]uint8, 4)
 		image[label] = 255
-		images.Pixels = append(images.Pixels, image...)
+		images.Values.Uint8 = append(images.Values.Uint8, image...)
 	}
 	s := spec()
 	s.Corrupt, s.Epochs, s.LearningRate = nil, 60, 0.03
@@ -395,7 +396,7 @@ func TestLabels(t *testing.T) {
 		}
 		unlabelled := *images
 		unlabelled.Labels = nil
-		if _, err := Compile(b.Compute, b.Loops, s, &unlabelled, 1); err == nil {
+		if _, err := Compile(b, s, &unlabelled, 1); err == nil {
 			t.Error("images without labels were taken")
 		}
 	})
@@ -409,7 +410,7 @@ func TestVQVAE(t *testing.T) {
 	m.Encoder, m.Decoder, m.Latent, m.Entries = []int{24}, []int{24}, 8, 16
 	s.Model = m
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
-		program, err := Compile(b.Compute, b.Loops, s, blobs(blobCount), 1)
+		program, err := Compile(b, s, blobs(blobCount), 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -452,7 +453,7 @@ func TestVQVAE(t *testing.T) {
 
 // The mean of images is that of each pixel, in [-1, 1].
 func TestMean(t *testing.T) {
-	images := &dataset.Images{Height: 1, Width: 2, Channels: 1, Pixels: []uint8{0, 255, 255, 255, 0, 0, 255, 51}}
+	images := &dataset.Samples{Height: 1, Width: 2, Channels: 1, Values: array.Values{Uint8: []uint8{0, 255, 255, 255, 0, 0, 255, 51}}}
 	if got, want := mean(images), []float32{0, 0.1}; math.Abs(float64(got[0]-want[0])) > 1e-6 || math.Abs(float64(got[1]-want[1])) > 1e-6 {
 		t.Errorf("got %v, want %v", got, want)
 	}

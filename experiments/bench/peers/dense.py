@@ -7,9 +7,8 @@ import contestant
 
 def autoencoder(width=1):
     """A linear layer between each two sizes, ReLU between them, tanh at the end."""
-    sizes = contestant.sizes(width)
     layers = []
-    for fan_in, fan_out in zip(sizes, sizes[1:]):
+    for (fan_in, fan_out), _ in contestant.dense_layers(width):
         layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
     return nn.Sequential(*layers[:-1], nn.Tanh())
 

@@ -1,4 +1,5 @@
-"""PyTorch, as its users write it: python peer_torch.py DATA eager|fused|compile"""
+"""PyTorch, as its users write it: python peer_torch.py DATA DEVICE eager|fused|compile"""
+import contextlib
 import sys
 import time
 
@@ -6,17 +7,22 @@ import torch
 from torch import nn
 
 import contestant
+from contestant import dense_layers, unet_layers
 from dense import autoencoder, denoising_loss
 
-variant = sys.argv[2]
-data = torch.from_numpy(contestant.training_images())
+device, variant = torch.device(sys.argv[2]), sys.argv[3]
+data = torch.from_numpy(contestant.training_images()).to(device)
 
 
 class UNet(nn.Module):
-    """Two 3×3 convolutions a level, max pooling, transposed convolutions, skip connections."""
+    """Two 3×3 convolutions a level, max pooling, transposed convolutions, skip connections.
 
-    def __init__(self, channels=(24, 48, 96)):
+    It computes the image, or with residual what to add to the noisy one.
+    """
+
+    def __init__(self, residual, channels=(24, 48, 96)):
         super().__init__()
+        self.residual = residual
 
         def level(fan_in, fan_out):
             return nn.Sequential(nn.Conv2d(fan_in, fan_out, 3, padding=1), nn.ReLU(), nn.Conv2d(fan_out, fan_out, 3, padding=1), nn.ReLU())
@@ -33,38 +39,76 @@ class UNet(nn.Module):
             h = level(nn.functional.max_pool2d(h, 2))
         for back, level in zip(reversed(self.back), reversed(self.up)):
             h = level(torch.cat([skips.pop(), back(h)], 1))
-        return torch.tanh(self.image(h)).flatten(1)
+        image = self.image(h).flatten(1)
+        return rows + image if self.residual else torch.tanh(image)
+
+    def layers(self):
+        """Those with weights, in the order of contestant.unet_layers."""
+        parts = [*self.down]
+        for back, level in zip(reversed(self.back), reversed(self.up)):
+            parts += [back, level]
+        return [layer for part in [*parts, self.image] for layer in part.modules() if hasattr(layer, "weight")]
 
 
-loss_of = torch.compile(denoising_loss, dynamic=False) if variant == "compile" else denoising_loss
+loss_of = denoising_loss
+if variant == "compile":
+    # Each model and each size of a batch is a compilation, and past the limit PyTorch compiles no more, with no error.
+    torch._dynamo.config.recompile_limit = 64
+    loss_of = torch.compile(denoising_loss, dynamic=False)
 
 
-def epoch(images, batch, width, runs, seed, model=""):
+def network(model, width):
+    return UNet(residual="residual" in model) if "unet" in model else autoencoder(width)
+
+
+def computing_in(precision):
+    """What a step is computed in; without a precision, what PyTorch chooses by itself."""
+    if precision:
+        torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+        torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bfloat16" else contextlib.nullcontext()
+
+
+def wait():
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def epoch(images, batch, width, runs, seed, rate=1e-3, model="", precision=""):
     """The first epoch of so many runs, one after another."""
-    seconds, losses = 0, []
+    seconds, losses, computing = 0, [], computing_in(precision)
     for run in range(runs):
         torch.manual_seed(seed + run)
-        net = UNet() if model == "unet" else autoencoder(width)
-        optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=variant != "eager")
+        net = network(model, width).to(device)
+        optimizer = torch.optim.Adam(net.parameters(), lr=rate, fused=variant != "eager")
+        wait()
         start = time.perf_counter()
-        total = torch.zeros(())
-        for index in torch.randperm(images).split(batch):
-            loss = loss_of(net, data[index])
+        total = torch.zeros((), device=device)
+        for index in torch.randperm(images, device=device).split(batch):
+            with computing:
+                loss = loss_of(net, data[index])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             total += loss.detach() * len(index)
-        losses.append(total.item() / images)
+        losses.append(total.item() / images)  # waits for the device
         seconds += time.perf_counter() - start
     return {"seconds": seconds, "loss": sum(losses) / runs}
 
 
+# How PyTorch keeps what is [in, out] or [height, width, in, out].
+AXES = {nn.Linear: (1, 0), nn.Conv2d: (3, 2, 0, 1), nn.ConvTranspose2d: (2, 3, 0, 1)}
+
+
 @torch.inference_mode()
-def denoise(folder):
-    model = autoencoder()
-    for parameter, value in zip(model.parameters(), contestant.weights(folder)):
-        parameter.copy_(torch.from_numpy(value.T))  # nn.Linear keeps [out, in]
-    return contestant.denoised(folder, lambda x: model(torch.from_numpy(x)).numpy())
+def denoise(folder, model="", **work):
+    computing_in("float32")
+    net = network(model, 1).to(device)
+    layers, shapes = net.layers() if "unet" in model else net[::2], unet_layers() if "unet" in model else dense_layers()
+    for layer, (weight, bias) in zip(layers, contestant.weights(folder, shapes)):
+        layer.weight.copy_(torch.from_numpy(weight.transpose(AXES[type(layer)])))
+        layer.bias.copy_(torch.from_numpy(bias))
+    return contestant.denoised(folder, reconstruct=lambda x: net(torch.from_numpy(x).to(device)).cpu().numpy(), **work)
 
 
 def product(size):

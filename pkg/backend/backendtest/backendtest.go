@@ -1,9 +1,11 @@
 // Package backendtest runs a test on every backend that is at hand.
 //
-// XLA is on the CPU. With LATENT_TEST_BACKEND=xla:cuda in the environment it is on a CUDA GPU, and tests fail where there is
-// none:
+// XLA is on the CPU. With LATENT_TEST_BACKEND=xla:cuda in the environment it is on a CUDA GPU, opened as a run opens it, and
+// tests fail where there is none:
 //
 //	LATENT_TEST_BACKEND=xla:cuda go test ./...
+//
+// What only a CPU can show, its threads and several devices on one machine, is skipped where its plugin is not installed.
 package backendtest
 
 import (

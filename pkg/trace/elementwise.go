@@ -1,102 +1,47 @@
-package onnx
+package trace
 
 import (
-	"errors"
-
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapeinference"
 )
 
-// elementwise are ONNX's names of operations on single elements. Others of them are recorded too, for gradients ask for some,
-// but cannot be written.
-var elementwise = map[compute.OpType]string{
-	compute.OpTypeAbs: "Abs", compute.OpTypeCeil: "Ceil", compute.OpTypeCos: "Cos", compute.OpTypeErf: "Erf",
-	compute.OpTypeExp: "Exp", compute.OpTypeFloor: "Floor", compute.OpTypeLog: "Log", compute.OpTypeLogistic: "Sigmoid",
-	compute.OpTypeNeg: "Neg", compute.OpTypeRound: "Round", compute.OpTypeSign: "Sign", compute.OpTypeSin: "Sin",
-	compute.OpTypeSqrt: "Sqrt", compute.OpTypeTanh: "Tanh", compute.OpTypeLogicalNot: "Not",
-
-	compute.OpTypeAdd: "Add", compute.OpTypeSub: "Sub", compute.OpTypeMul: "Mul", compute.OpTypeDiv: "Div",
-	compute.OpTypePow: "Pow", compute.OpTypeMax: "Max", compute.OpTypeMin: "Min",
-	compute.OpTypeLogicalAnd: "And", compute.OpTypeLogicalOr: "Or", compute.OpTypeLogicalXor: "Xor",
-
-	compute.OpTypeEqual: "Equal", compute.OpTypeGreaterThan: "Greater", compute.OpTypeGreaterOrEqual: "GreaterOrEqual",
-	compute.OpTypeLessThan: "Less", compute.OpTypeLessOrEqual: "LessOrEqual",
-
-	compute.OpTypeWhere: "Where",
-}
-
-// writeElementwise writes an operation of the table.
-func writeElementwise(w *writer, v *value, in []operand) (operand, error) {
-	op, found := elementwise[v.op]
-	if !found {
-		return operand{}, errors.New("ONNX has no operation of its own for it")
-	}
-	return operand{w.node(op, namesOf(in)), together(in)}, nil
-}
-
-func namesOf(in []operand) []string {
-	var names []string
-	for _, x := range in {
-		names = append(names, x.name)
-	}
-	return names
-}
-
-// together are the sizes of what an operation on single elements makes of operands, whose ranks are equal or 0.
-func together(in []operand) []int {
-	var dims []int
-	for _, x := range in {
-		if dims == nil {
-			dims = append(dims, x.dims...)
-		}
-		for axis, dim := range x.dims {
-			dims[axis] = max(dims[axis], dim)
-		}
-	}
-	return dims
-}
-
 func (f *function) unary(op compute.OpType, x compute.Value) (compute.Value, error) {
-	input := x.(*value)
-	shape, err := shapeinference.UnaryOp(op, input.shape)
-	if err != nil {
-		return nil, err
-	}
-	return f.add(&value{op: op, shape: shape, inputs: []*value{input}, write: writeElementwise}), nil
+	input := x.(*Op)
+	shape, err := shapeinference.UnaryOp(op, input.Shape)
+	return f.add(&Op{Type: op, Shape: shape, Inputs: []*Op{input}}, err)
 }
 
 func (f *function) binary(op compute.OpType, lhs, rhs compute.Value) (compute.Value, error) {
-	a, b := lhs.(*value), rhs.(*value)
+	a, b := lhs.(*Op), rhs.(*Op)
 	infer := shapeinference.BinaryOp
 	if shapeinference.ComparisonOperations.Has(op) {
 		infer = shapeinference.ComparisonOp
 	}
-	shape, err := infer(op, a.shape, b.shape)
-	if err != nil {
-		return nil, err
-	}
-	return f.add(&value{op: op, shape: shape, inputs: []*value{a, b}, write: writeElementwise}), nil
+	shape, err := infer(op, a.Shape, b.Shape)
+	return f.add(&Op{Type: op, Shape: shape, Inputs: []*Op{a, b}}, err)
 }
 
 // Where takes elements of onTrue where the condition holds, else of onFalse.
 func (f *function) Where(condition, onTrue, onFalse compute.Value) (compute.Value, error) {
-	inputs := []*value{condition.(*value), onTrue.(*value), onFalse.(*value)}
-	shape, err := shapeinference.Where(inputs[0].shape, inputs[1].shape, inputs[2].shape)
-	if err != nil {
-		return nil, err
-	}
-	return f.add(&value{op: compute.OpTypeWhere, shape: shape, inputs: inputs, write: writeElementwise}), nil
+	inputs := []*Op{condition.(*Op), onTrue.(*Op), onFalse.(*Op)}
+	shape, err := shapeinference.Where(inputs[0].Shape, inputs[1].Shape, inputs[2].Shape)
+	return f.add(&Op{Type: compute.OpTypeWhere, Shape: shape, Inputs: inputs}, err)
 }
 
-// ConvertDType converts the elements.
+// ConvertDType converts the elements to the type of the operation's shape.
 func (f *function) ConvertDType(x compute.Value, dtype dtypes.DType) (compute.Value, error) {
-	input := x.(*value)
-	shape := input.shape.Clone()
+	input := x.(*Op)
+	shape := input.Shape.Clone()
 	shape.DType = dtype
-	return f.add(&value{op: compute.OpTypeConvertDType, shape: shape, inputs: []*value{input}, write: func(w *writer, _ *value, in []operand) (operand, error) {
-		return operand{w.node("Cast", namesOf(in), attribute{name: "to", value: elementTypes[dtype]}), in[0].dims}, nil
-	}}), nil
+	return f.add(&Op{Type: compute.OpTypeConvertDType, Shape: shape, Inputs: []*Op{input}}, nil)
+}
+
+// Bitcast takes the elements' bits for those of the type of the operation's shape.
+func (f *function) Bitcast(x compute.Value, dtype dtypes.DType) (compute.Value, error) {
+	input := x.(*Op)
+	shape, err := shapeinference.Bitcast(input.Shape, dtype)
+	return f.add(&Op{Type: compute.OpTypeBitcast, Shape: shape, Inputs: []*Op{input}}, err)
 }
 
 // Below are the operations on single elements, each recorded under its own type.

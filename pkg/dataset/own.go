@@ -1,0 +1,124 @@
+package dataset
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+)
+
+// Own says how the user's own samples are divided.
+type Own struct {
+	// Test are samples of their own for the test, given as the others are. Without them, test_fraction of the others become the test.
+	Test []string `yaml:"test" single:"yes" maxitems:"10000"`
+
+	// TestFraction is the part of the samples that become those of the test, where test is left out. A file's name, or a row's place,
+	// decides on which side it falls, so that a new one moves no other.
+	TestFraction float64 `yaml:"test_fraction" above:"0" below:"1"`
+
+	Holdout `yaml:",inline"`
+}
+
+// parts are the places of samples, in order.
+type parts struct{ train, validation, test []int }
+
+// divide divides n samples, of which the last tests were given for the test; 0 of them where a part of all is to become it. name tells
+// them apart.
+//
+// A number that a sample's name and SplitSeed decide ranks the samples: the first TestFraction of the numbers' range become the test,
+// the next Validation are held out, and the next Limit are trained on. So a new sample moves none between test and training, and at
+// most one between the other parts.
+func (o Own) divide(n, tests int, name func(i int) string) (p parts, err error) {
+	ranks, order := make([]float64, n-tests), make([]int, n-tests)
+	for i := range order {
+		ranks[i], order[i] = o.rank(name(i)), i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(ranks[a], ranks[b]) })
+	if tests > 0 {
+		for i := range tests {
+			p.test = append(p.test, n-tests+i)
+		}
+	} else {
+		tests, _ := slices.BinarySearchFunc(order, o.TestFraction, func(i int, fraction float64) int { return cmp.Compare(ranks[i], fraction) })
+		if tests == 0 || tests == n {
+			return p, fmt.Errorf("%d samples give %d for training and %d for the test; there must be some of each: add samples, set data.test, or change data.test_fraction",
+				n, n-tests, tests)
+		}
+		p.test, order = slices.Sorted(slices.Values(order[:tests])), order[tests:]
+	}
+	o.check(len(order), func(key, problem string) { err = fmt.Errorf("data.%s: %s", key, problem) })
+	if err != nil {
+		return p, err
+	}
+	held, rest := order[:o.Validation], order[o.Validation:]
+	p.validation, p.train = slices.Sorted(slices.Values(held)), slices.Sorted(slices.Values(rest[:o.trainOf(len(order))]))
+	return p, nil
+}
+
+// rank is a number in [0, 1) that a sample's name and the split's seed decide.
+func (o Own) rank(name string) float64 {
+	digest := sha256.Sum256(fmt.Appendf(nil, "%d %s", o.SplitSeed, name))
+	return float64(binary.BigEndian.Uint64(digest[:])>>11) / (1 << 53)
+}
+
+// of returns the three parts of all samples.
+func (p parts) of(all *Samples) *Split {
+	return &Split{Train: all.Select(p.train), Validation: all.Select(p.validation), Test: all.Select(p.test)}
+}
+
+// mostClasses is how many classes a label can number.
+const mostClasses = math.MaxUint8 + 1
+
+// labels are the classes of samples, numbered as they come.
+type labels struct {
+	names   []string
+	indices []uint8
+	known   map[string]uint8
+}
+
+// add adds those of more samples.
+func (l *labels) add(more []string) error {
+	if l.known == nil {
+		l.known = map[string]uint8{}
+	}
+	for _, label := range more {
+		index, found := l.known[label]
+		if !found {
+			if len(l.names) == mostClasses {
+				return fmt.Errorf("more than %d different labels", mostClasses)
+			}
+			index = uint8(len(l.names))
+			l.known[label], l.names = index, append(l.names, label)
+		}
+		l.indices = append(l.indices, index)
+	}
+	return nil
+}
+
+// sorted returns the classes in order, by number where all are whole numbers, and the class of each sample.
+func (l *labels) sorted() (classes []string, indices []uint8) {
+	numbers := !slices.ContainsFunc(l.names, func(name string) bool {
+		_, err := strconv.Atoi(name)
+		return err != nil
+	})
+	classes = slices.SortedFunc(slices.Values(l.names), func(a, b string) int {
+		if numbers {
+			x, _ := strconv.Atoi(a)
+			y, _ := strconv.Atoi(b)
+			return cmp.Or(cmp.Compare(x, y), cmp.Compare(a, b))
+		}
+		return cmp.Compare(a, b)
+	})
+	places := make([]uint8, len(classes))
+	for i, class := range classes {
+		places[l.known[class]] = uint8(i)
+	}
+	indices = make([]uint8, len(l.indices))
+	for i, index := range l.indices {
+		indices[i] = places[index]
+	}
+	return classes, indices
+}

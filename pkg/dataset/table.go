@@ -1,0 +1,438 @@
+package dataset
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"latent/pkg/array"
+	"latent/pkg/cache"
+	"latent/pkg/scale"
+	"latent/pkg/table"
+)
+
+// Table is the user's own rows of numbers, in files of a table (.csv, .tsv, also with .gz; .parquet, .arrow, .feather) or of an array
+// (.npy, .npz). Rows are vectors whose features are the columns. Of an array with three axes they are grey pictures [height, width],
+// and with four pictures [height, width, channels]. Numbers are kept as float32, with some seven digits: from times and other values with a
+// large offset, subtract it before.
+type Table struct {
+	// Files are the files, or patterns such as "logs/2026-*.csv"; and must be given. All have the same columns.
+	Files []string `yaml:"files" single:"yes" maxitems:"10000"`
+
+	// Label is the column with the rows' classes, or in a .npz file the array; without it there are none. No model is trained on it but
+	// one that is given labels.
+	Label string `yaml:"label"`
+
+	// Array is the array of a .npz file that has the samples, where it cannot be told: X, or the only one, needs no name.
+	Array string `yaml:"array"`
+
+	// Ignore are columns that are left out, such as a row's number.
+	Ignore []string `yaml:"ignore,flow" maxitems:"100000"`
+
+	// Missing is what is done about a missing value: refuse the file, or put the median of the feature's training values in its place.
+	Missing string `yaml:"missing" enum:"refuse,median"`
+
+	// Header says whether the first line of a .csv or .tsv file names the columns; auto takes it for names where one is no number.
+	Header string `yaml:"header" enum:"auto,yes,no"`
+
+	// Scale maps values to the model's scale, each feature by itself: by default, to a mean of 0 and a standard deviation of 1.
+	Scale scale.Options `yaml:"scale"`
+
+	Pairs `yaml:",inline"`
+
+	Own `yaml:",inline"`
+}
+
+// Check wants files.
+func (d *Table) Check(report func(key, problem string)) {
+	if len(d.Files) == 0 {
+		report("files", "missing; name the file with your table")
+	}
+	d.checkPairs(d.Pairs, report)
+	if problem := d.Scale.Problem(); problem != "" {
+		report("scale", problem)
+	}
+}
+
+// ScaleOptions is how values are scaled.
+func (d *Table) ScaleOptions() scale.Options { return d.Scale }
+
+// TrainImages is 0: only loading tells.
+func (d *Table) TrainImages() int { return 0 }
+
+// RowName tells the rows of tables apart where they are divided.
+func RowName(i int) string { return fmt.Sprintf("row %d", i) }
+
+// maxTableBytes bounds the values of a table that is held in memory.
+const maxTableBytes = 4 << 30
+
+// Load reads the tables, and divides their rows.
+func (d *Table) Load(ctx context.Context, _ Options) (*Split, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	files, err := Paths("data.files", d.Files)
+	if err != nil {
+		return nil, err
+	}
+	tests, err := Paths("data.test", d.Test)
+	if err != nil {
+		return nil, err
+	}
+	read, err := d.readAny(ctx, slices.Concat(files, tests))
+	if err != nil {
+		return nil, err
+	}
+	given := 0
+	for _, n := range read.Counts[len(files):] {
+		given += n
+	}
+	p, err := d.divide(read.samples.Len(), given, RowName)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", strings.Join(d.Files, ", "), err)
+	}
+	targets, err := d.readTargets(ctx, &read, len(files))
+	if err != nil {
+		return nil, err
+	}
+	split := p.of(read.samples)
+	split.Train.Streamed = d.streams(split.Train.bytes())
+	if targets.samples != nil && len(d.Target) == 0 { // of the test alone
+		split.Test.Target = targets.samples
+	}
+	maps.Copy(read.Checksums, targets.Checksums)
+	split.Classes, split.LeftOut, split.Rounded, split.Checksums = read.Classes, read.LeftOut, read.Rounded, read.Checksums
+	return split, split.rescale(d.Scale, d.Missing == "median")
+}
+
+// Like reads all rows of files, without dividing them, as samples of the kind of these: with their features, in whatever order the
+// files have them, and their type and scale.
+func (d *Table) Like(ctx context.Context, files []string, like *Samples) (*Samples, error) {
+	read, err := d.read(ctx, files, like, nil)
+	return read.samples, err
+}
+
+// readTargets reads the targets of the rows of so many files and of the test's, or of the test's alone, or none.
+func (d *Table) readTargets(ctx context.Context, read *rows, files int) (rows, error) {
+	training, test := d.Targets()
+	if !test {
+		return rows{}, nil
+	}
+	other := *d
+	other.Files, other.Test = slices.Concat(d.Target, d.TestTarget), nil
+	paths, err := Paths("data.target", d.Target)
+	if err != nil {
+		return rows{}, err
+	}
+	tests, err := Paths("data.test_target", d.TestTarget)
+	if err != nil {
+		return rows{}, err
+	}
+	targets, err := other.readAny(ctx, slices.Concat(paths, tests))
+	if err != nil {
+		return rows{}, err
+	}
+	count := func(counts []int) (n int) {
+		for _, c := range counts {
+			n += c
+		}
+		return n
+	}
+	if training {
+		if own, others := count(read.Counts[:files]), count(targets.Counts[:len(paths)]); own != others {
+			return rows{}, fmt.Errorf("data.target: %s has %d rows, and %s has %d; each row needs its target",
+				strings.Join(d.Files, ", "), own, strings.Join(d.Target, ", "), others)
+		}
+	}
+	if own, others := count(read.Counts[files:]), count(targets.Counts[len(paths):]); own != others {
+		return rows{}, fmt.Errorf("data.test_target: %s has %d rows, and %s has %d; each row needs its target",
+			strings.Join(d.Test, ", "), own, strings.Join(d.TestTarget, ", "), others)
+	}
+	own, others := read.samples, targets.samples
+	if own.kind() != others.kind() || !slices.Equal(own.Features, others.Features) {
+		return rows{}, fmt.Errorf("the rows of %s are %s, and their targets in %s are %s; they need the same columns in the same order",
+			strings.Join(d.Files, ", "), own.kind(), strings.Join(other.Files, ", "), others.kind())
+	}
+	if err := own.fits(others); err != nil {
+		return rows{}, fmt.Errorf("read %s, %s: %w", strings.Join(d.Files, ", "), strings.Join(other.Files, ", "), err)
+	}
+	others.Labels = nil
+	if training {
+		own.Target = others
+	}
+	return targets, nil
+}
+
+// readAny reads all files into memory, or streams them by way of the cache.
+func (d *Table) readAny(ctx context.Context, paths []string) (rows, error) {
+	var files []file
+	bytes := int64(0)
+	for _, path := range paths {
+		files = append(files, file{path, filepath.Base(path)})
+		if info, err := os.Stat(path); err == nil {
+			bytes += info.Size() // about what the values take
+		}
+	}
+	if d.Resident == "device" {
+		return d.read(ctx, paths, nil, nil)
+	}
+	place, err := slotOf("rows", []any{d.Label, d.Array, d.Ignore, d.Missing, d.Header}, files)
+	if err != nil { // there is no cache, or a file is not there, of which reading tells
+		return d.read(ctx, paths, nil, nil)
+	}
+	read := rows{}
+	if read.samples, err = place.stored(&read); err != nil {
+		return rows{}, err
+	}
+	if read.samples == nil {
+		if !d.streams(bytes) {
+			return d.read(ctx, paths, nil, nil)
+		}
+		if read, err = d.readStreamed(ctx, paths, place); err != nil {
+			return rows{}, err
+		}
+	}
+	read.samples.Labels = read.Labels
+	return read, nil
+}
+
+// readStreamed reads all files into a place in the cache.
+func (d *Table) readStreamed(ctx context.Context, paths []string, place slot) (rows, error) {
+	var w *cache.Writer
+	defer func() {
+		if w != nil {
+			w.Abort()
+		}
+	}()
+	read, err := d.read(ctx, paths, nil, func(values array.Values) (err error) {
+		if w == nil {
+			if w, err = place.cache.Create(place.key, values.Type(), -1); err != nil {
+				return err
+			}
+		}
+		return w.Append(values)
+	})
+	if err != nil {
+		return rows{}, err
+	}
+	of := strings.Join(d.Files, ", ")
+	read.samples, err = place.commit(w, of, fmt.Sprintf("table %s, %s", of, read.samples.kind()), read.samples, &read)
+	return read, err
+}
+
+// Paths returns the files and folders that paths and patterns mean, as data.dir and data.files do. key names them in errors.
+func Paths(key string, patterns []string) ([]string, error) {
+	var files []string
+	for _, pattern := range patterns {
+		pattern = below(pattern)
+		if _, err := os.Stat(pattern); err == nil || !strings.ContainsAny(pattern, "*?[") {
+			files = append(files, pattern)
+			continue
+		}
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %q is no pattern: %w", key, pattern, err)
+		}
+		if len(found) == 0 {
+			return nil, fmt.Errorf("%s: no file is like %q", key, pattern)
+		}
+		files = append(files, found...)
+	}
+	return files, nil
+}
+
+// below is a path or pattern, or where nothing is there, the same below the folder of LATENT_DATA_DIR, where something is there.
+func below(pattern string) string {
+	root := os.Getenv(dirVariable)
+	if root == "" || filepath.IsAbs(pattern) {
+		return pattern
+	}
+	there := func(pattern string) bool {
+		found, err := filepath.Glob(pattern)
+		_, missing := os.Stat(pattern)
+		return missing == nil || err == nil && len(found) > 0
+	}
+	if other := filepath.Join(root, pattern); !there(pattern) && there(other) {
+		return other
+	}
+	return pattern
+}
+
+// rows are what is in the files of a table.
+type rows struct {
+	samples *Samples
+	labels  labels
+
+	Counts    []int          // rows of each file
+	Labels    []uint8        // of the samples
+	Classes   []string       // of the labels
+	LeftOut   map[string]int // columns that are no numbers
+	Rounded   int
+	Checksums map[string]string
+}
+
+// read reads all files: as samples like these, or where it is nil as the first file has them. The values go to take, or where that is
+// nil into the samples.
+func (d *Table) read(ctx context.Context, files []string, like *Samples, take func(values array.Values) error) (rows, error) {
+	read := rows{LeftOut: map[string]int{}, Checksums: map[string]string{}}
+	count := 0
+	for i, path := range files {
+		if err := d.readOne(ctx, path, like, &read, take); err != nil {
+			return rows{}, err
+		}
+		if i == 0 && like == nil {
+			like = read.samples
+		}
+		count += read.Counts[i]
+	}
+	switch {
+	case count == 0:
+		return rows{}, fmt.Errorf("read %s: no rows", strings.Join(files, ", "))
+	case count > mostStreamed:
+		return rows{}, fmt.Errorf("read %s: %d rows, at most %d are read", strings.Join(files, ", "), count, mostStreamed)
+	}
+	if d.Label != "" {
+		read.Classes, read.Labels = read.labels.sorted()
+		read.samples.Labels = read.Labels
+	}
+	return read, nil
+}
+
+// readOne adds the rows of a file.
+func (d *Table) readOne(ctx context.Context, path string, like *Samples, read *rows, take func(values array.Values) error) error {
+	options := table.Options{Label: d.Label, Array: d.Array, Ignore: d.Ignore, Missing: d.Missing == "median", Header: d.Header}
+	if like != nil {
+		options.Columns, options.Ignore = like.Features, nil
+	}
+	file, err := table.Open(path, options)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	own, err := samplesOf(path, file)
+	if err != nil {
+		return err
+	}
+	if like == nil {
+		like = own
+	}
+	columns, err := columnsOf(path, own, like, file.Names() != nil)
+	if err != nil {
+		return err
+	}
+	if read.samples == nil {
+		read.samples = like.Like()
+	}
+	all, count := read.samples, 0
+	dtype := all.Values.Type()
+	if len(read.Counts) > 0 && own.Values.Type() != dtype {
+		return fmt.Errorf("read %s: its numbers are %v, and those of the files before it %v; save them alike", path, own.Values.Type(), dtype)
+	}
+	if n := file.Len(); n > 0 && take == nil && int64(n)*int64(like.Size()*dtype.Size()) <= maxTableBytes {
+		all.Values = all.Values.Grow(dtype, n*like.Size())
+	}
+	err = file.Each(ctx, func(some table.Rows) error {
+		count += some.Values.Len() / own.Size()
+		values := pick(some.Values, own.Size(), columns)
+		if values.Type() != dtype {
+			values = values.As(dtype)
+		}
+		if d.Label != "" {
+			if err := read.labels.add(some.Labels); err != nil {
+				return fmt.Errorf("data.label: %q has %w; name what tells classes, or leave label out and write it in data.ignore", d.Label, err)
+			}
+		}
+		if take != nil {
+			return take(values)
+		}
+		all.Values = all.Values.Append(values)
+		if all.Values.Len()*dtype.Size() > maxTableBytes {
+			return fmt.Errorf("read %s: the values need more than %d GiB of memory; leave columns out by data.ignore, or write data.resident: stream", path, maxTableBytes>>30)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	sum, err := file.SHA256(ctx)
+	if err != nil {
+		return err
+	}
+	name := filepath.Base(path)
+	if _, taken := read.Checksums[name]; taken {
+		name = path
+	}
+	read.Checksums[name] = sum
+	read.Counts, read.Rounded = append(read.Counts, count), read.Rounded+file.Rounded()
+	for _, column := range file.LeftOut() {
+		read.LeftOut["column "+column]++
+	}
+	return nil
+}
+
+// samplesOf are no samples, of the kind that a file has.
+func samplesOf(path string, file *table.File) (*Samples, error) {
+	s := &Samples{Height: 1, Width: 1, Channels: 1, Values: array.Make(file.Type(), 0)}
+	switch dims := file.Dims(); len(dims) {
+	case 1:
+		s.Width, s.Features = dims[0], file.Names()
+		for i := len(s.Features); i < s.Width; i++ {
+			s.Features = append(s.Features, fmt.Sprintf("x%d", i+1))
+		}
+	case 2:
+		s.Height, s.Width = dims[0], dims[1]
+	case 3:
+		s.Height, s.Width, s.Channels = dims[0], dims[1], dims[2]
+		if (s.Height == 1 || s.Height == 3) && s.Channels > 4 {
+			return nil, fmt.Errorf("read %s: its axes are %d, %d, %d after the first, which looks like channels before height and width; save it as [samples, height, width, channels], for example with numpy.moveaxis(x, 1, -1)",
+				path, s.Height, s.Width, s.Channels)
+		}
+	}
+	return s, nil
+}
+
+// columnsOf returns the places, in a row of a file's samples, of the values of samples like these; nil where they are the same. A named
+// file was opened for the features of these, and has them all.
+func columnsOf(path string, own, like *Samples, named bool) ([]int, error) {
+	if own.Vectors() && like.Vectors() && named {
+		if slices.Equal(own.Features, like.Features) {
+			return nil, nil
+		}
+		var columns []int
+		for _, name := range like.Features {
+			columns = append(columns, slices.Index(own.Features, name))
+		}
+		return columns, nil
+	}
+	if own.Vectors() != like.Vectors() || own.Height != like.Height || own.Width != like.Width || own.Channels != like.Channels {
+		return nil, fmt.Errorf("read %s: its rows are %s, want %s", path, own.kind(), like.kind())
+	}
+	return nil, nil
+}
+
+// kind says what a sample is.
+func (s *Samples) kind() string {
+	if s.Vectors() {
+		return fmt.Sprintf("vectors of %d features", s.Width)
+	}
+	return fmt.Sprintf("pictures of %d×%d×%d", s.Height, s.Width, s.Channels)
+}
+
+// pick returns the values of these columns of rows; all where columns is nil.
+func pick(values array.Values, size int, columns []int) array.Values {
+	if columns == nil {
+		return values
+	}
+	n := values.Len() / size
+	picked := array.Make(values.Type(), n*len(columns))
+	for i := range n {
+		for k, column := range columns {
+			picked.Copy(i*len(columns)+k, values.Slice(i*size+column, i*size+column+1))
+		}
+	}
+	return picked
+}

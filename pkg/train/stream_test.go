@@ -1,0 +1,74 @@
+package train
+
+import (
+	"context"
+	"testing"
+
+	"latent/pkg/backend"
+	"latent/pkg/backend/backendtest"
+	"latent/pkg/dataset"
+	"latent/pkg/model"
+)
+
+// streamed are images that training reads a window at a time, among others that lie in the same place.
+func streamed(images *dataset.Samples) *dataset.Samples {
+	mixed := *images
+	mixed.Values, mixed.Streamed = images.Values.Slice(0, 0), true
+	for i := range images.Len() {
+		mixed.Values = mixed.Values.Append(images.At(images.Len() - 1 - i)) // the other way round
+		mixed.Places = append(mixed.Places, int32(images.Len()-1-i))
+	}
+	return &mixed
+}
+
+// Images that are streamed give the bits that resident ones give, however long the windows are, in a group too, and when a run is
+// restored.
+func TestStream(t *testing.T) {
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		images := blobs(blobCount)
+		for name, m := range map[string]model.Model{"dense": nil, "vae": model.Kinds["vae"]()} {
+			s, other := spec(), spec()
+			if m != nil {
+				s.Model, other.Model = m, m
+			}
+			other.Seed += 5
+			resident := start(t, b, images, s)
+			finish(t, resident)
+			want := stateOf(t, resident.Runs[0]).Checksum()
+
+			group := start(t, b, streamed(images), s, other)
+			if group.program.stream == nil {
+				t.Fatal("the images are not streamed")
+			}
+			for n := 1; group.Runs[0].step < group.Runs[0].steps; n = n%7 + 2 {
+				if _, err := group.Advance(n); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := stateOf(t, group.Runs[0]).Checksum(); got != want {
+				t.Errorf("%s: streamed in windows of changing length: weights %s, resident %s", name, got, want)
+			}
+
+			half := start(t, b, streamed(images), s)
+			if _, err := half.Advance(3); err != nil {
+				t.Fatal(err)
+			}
+			state := stateOf(t, half.Runs[0])
+			again := start(t, b, streamed(images), s)
+			if _, err := again.Advance(1); err != nil { // what it gathers after this is not what it needs
+				t.Fatal(err)
+			}
+			if err := again.Runs[0].Restore(state); err != nil {
+				t.Fatal(err)
+			}
+			for _, err := range again.Windows(context.Background()) {
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := stateOf(t, again.Runs[0]).Checksum(); got != want {
+				t.Errorf("%s: restored: weights %s, want %s", name, got, want)
+			}
+		}
+	})
+}
