@@ -51,8 +51,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	seeds := flags.Int("seeds", fewestSeeds, "runs of each experiment, with seeds from 42 on")
 	only := flags.String("only", "", "experiments to run, separated by commas; see --list")
 	runs := flags.String("runs", "runs/results", "folder of the runs")
-	out := flags.String("o", "", "file to write; by default everything goes to "+documentPath+", and parts are printed")
-	ofPhotos := flags.Bool("photos", false, "the experiments on photographs, with one seed, and BM3D and PyTorch beside them; writes "+photosPath)
+	out := flags.String("o", "", "file to write; by default everything goes to "+documentPath+", parts are printed, and photographs go to "+photosPath)
+	ofPhotos := flags.Bool("photos", false, "the experiments on photographs, with one seed, and BM3D and PyTorch beside them; figures of others than --only stay")
 	found := flags.Bool("found", false, "train nothing: write what the runs that are there say, however many")
 	list := flags.Bool("list", false, "print the experiments' names and configs, and end")
 	if err := flags.Parse(args); err != nil {
@@ -124,13 +124,21 @@ func runPhotos(ctx context.Context, a *album, only string, list bool, out string
 	if err := os.MkdirAll(a.runs, 0o755); err != nil {
 		return err
 	}
-	var text bytes.Buffer
-	if err := a.make(ctx, chosen, &text); err != nil {
-		return err
-	}
-	if out == "" && only == "" {
+	if out == "" {
 		out = photosPath
 	}
+	l, err := readLedger(ledgerOf(out))
+	if err != nil {
+		return err
+	}
+	if err := a.make(ctx, chosen, l); err != nil {
+		return err
+	}
+	if err := l.write(ledgerOf(out)); err != nil {
+		return err
+	}
+	var text bytes.Buffer
+	writePhotos(&text, l)
 	return deliver(text.Bytes(), out, stdout, a.options.Log)
 }
 

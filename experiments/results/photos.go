@@ -19,7 +19,6 @@ import (
 	"latent/experiments/venv"
 	"latent/pkg/evaluate"
 	"latent/pkg/experiment"
-	"latent/pkg/rundir"
 )
 
 var (
@@ -34,11 +33,19 @@ var (
 // photosPath is where the document of photographs goes.
 const photosPath = "docs/results-photos.md"
 
+// ledgerOf is where the figures of a document are kept.
+func ledgerOf(document string) string { return strings.TrimSuffix(document, ".md") + ".json" }
+
 // photo is an experiment on photographs, and the strengths of noise that it is measured with.
 type photo struct {
 	trial
 	network string
 	sigmas  []float64
+}
+
+// evaluation are the overrides of how it is measured, which another one that trains the same may not have.
+func (p photo) evaluation() []string {
+	return slices.DeleteFunc(slices.Clone(p.overrides), func(o string) bool { return !strings.HasPrefix(o, "evaluate.") })
 }
 
 const photoConfig = "configs/photos/bsd.yaml"
@@ -52,26 +59,52 @@ var photos = []photo{
 	{trial{"blind", "configs/photos/blind.yaml", nil}, "U-Net, blind from 0 to 55", []float64{15, 25, 50}},
 	{trial{"n2n", "configs/photos/n2n.yaml", nil}, "U-Net, Noise2Noise", []float64{25}},
 	{trial{"n2n-clean", "configs/photos/n2n.yaml", []string{"data.target=bsd/train400", "name=bsd-n2clean"}}, "the same, with clean targets", []float64{25}},
-	{trial{"n2v", "configs/photos/n2v.yaml", nil}, "U-Net, Noise2Void", []float64{25}},
+	{trial{"n2v", "configs/photos/n2v.yaml", nil}, "U-Net, Noise2Void and what it leaves recovered", []float64{25}},
+	{trial{"n2v-plain", "configs/photos/n2v.yaml", []string{"evaluate.recover=false"}}, "the same, Noise2Void alone", []float64{25}},
 	{trial{"dncnn", "configs/photos/dncnn.yaml", nil}, "DnCNN", []float64{25}},
 }
 
-// published are figures on Set68 in dB, by strength (Zhang et al. 2017, table II).
+// published are figures on Set68 in dB, by strength (Zhang et al. 2017, table II; Krull et al. 2019, table 1).
 var published = []struct {
 	title string
 	psnr  map[float64]float64
 }{
 	{"BM3D, published", map[float64]float64{15: 31.07, 25: 28.57, 50: 25.62}},
 	{"DnCNN-S, published", map[float64]float64{15: 31.73, 25: 29.23, 50: 26.23}},
+	{"Noise2Void, published", map[float64]float64{25: 27.71}},
+}
+
+// ledger is what was measured, as it stands beside the document: rows that are not measured again stay as they are, for to measure all
+// of them takes hours.
+type ledger struct {
+	Networks []denoised      `json:"networks"`
+	Peers    map[string]peer `json:"peers"`
 }
 
 // denoised is what an experiment reached with a strength of noise.
 type denoised struct {
-	photo          photo
-	sigma          float64
-	set12, set68   rundir.Result
-	steps, seconds float64 // of training
+	Name    string  `json:"name"`
+	Sigma   float64 `json:"sigma"`
+	Set12   psnr    `json:"set12"`
+	Set68   psnr    `json:"set68"`
+	Steps   float64 `json:"steps"`
+	Seconds float64 `json:"seconds"` // of training
+	Machine string  `json:"machine"` // what it was trained on, and by which versions
 }
+
+// psnr are PSNRs in dB over the pictures of a set, of a network's output and of its input.
+type psnr struct {
+	Output figure `json:"output"`
+	Noisy  figure `json:"noisy"`
+}
+
+// figure is a mean, and half the width of its 95 % interval.
+type figure struct {
+	Mean     float64 `json:"mean"`
+	Interval float64 `json:"interval"`
+}
+
+func (f figure) String() string { return fmt.Sprintf("%.2f ± %.2f", f.Mean, f.Interval) }
 
 // peer is what another program reached.
 type peer struct {
@@ -82,6 +115,49 @@ type peer struct {
 	Steps int     `json:"steps,omitempty"`
 	Set12 float64 `json:"set12,omitempty"`
 	Set68 float64 `json:"set68,omitempty"`
+}
+
+// readLedger reads what was measured before; nothing where the file is absent.
+func readLedger(path string) (*ledger, error) {
+	l := &ledger{Peers: map[string]peer{}}
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return l, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(text, l); err != nil {
+		return nil, fmt.Errorf("%s: %w; remove it, to measure everything anew", path, err)
+	}
+	return l, nil
+}
+
+func (l *ledger) write(path string) error {
+	text, err := json.MarshalIndent(l, "", " ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(text, '\n'), 0o644)
+}
+
+// enter enters a row, in the place of that of the same experiment and strength.
+func (l *ledger) enter(row denoised) {
+	same := func(d denoised) bool { return d.Name == row.Name && d.Sigma == row.Sigma }
+	if i := slices.IndexFunc(l.Networks, same); i >= 0 {
+		l.Networks[i] = row
+	} else {
+		l.Networks = append(l.Networks, row)
+	}
+}
+
+// of returns an experiment's row, nil where it was not measured.
+func (l *ledger) of(name string, sigma float64) *denoised {
+	i := slices.IndexFunc(l.Networks, func(d denoised) bool { return d.Name == name && d.Sigma == sigma })
+	if i < 0 {
+		return nil
+	}
+	return &l.Networks[i]
 }
 
 // album makes the document of photographs.
@@ -99,10 +175,8 @@ func noiseOf(sigma float64) string {
 // pictures is the folder of pictures of a name.
 func pictures(name string) string { return filepath.Join(os.Getenv("LATENT_DATA_DIR"), "bsd", name) }
 
-// make trains and measures the chosen experiments, and writes the document.
-func (a *album) make(ctx context.Context, chosen []photo, out *bytes.Buffer) error {
-	var found []denoised
-	var first *outcome
+// make trains and measures the chosen experiments and what stands beside them, and enters them.
+func (a *album) make(ctx context.Context, chosen []photo, l *ledger) error {
 	for i, p := range chosen {
 		fmt.Fprintf(a.options.Log, "\n%s, %d of %d\n", p.name, i+1, len(chosen))
 		o, err := obtain(ctx, p.trial, firstSeed, a.runs, a.train, a.options)
@@ -112,58 +186,62 @@ func (a *album) make(ctx context.Context, chosen []photo, out *bytes.Buffer) err
 		if o == nil {
 			continue
 		}
-		first = o
 		for _, sigma := range p.sigmas {
-			d := denoised{photo: p, sigma: sigma, steps: updates(*o), seconds: o.manifest.Timings["train"]}
-			if err := a.measure(ctx, o.path, &d); err != nil {
+			row, err := a.measure(ctx, p, o, sigma)
+			if err != nil {
 				return fmt.Errorf("%s: %w", p.name, err)
 			}
-			found = append(found, d)
+			l.enter(row)
+			if err := a.compare(ctx, o, row, l); err != nil {
+				return err
+			}
 		}
 	}
-	if first == nil {
+	if len(l.Networks) == 0 {
 		return fmt.Errorf("%s: none of the runs is there; leave out --found to train them", a.runs)
 	}
-	beside := map[float64]peer{}
-	for _, d := range found {
-		if _, done := beside[d.sigma]; done {
-			continue
-		}
-		p, err := a.peer(ctx, fmt.Sprintf("bm3d-%g", d.sigma), bm3dScript, func(folder string) ([]string, error) {
-			return []string{folder, fmt.Sprint(d.sigma)}, a.draw(ctx, first.path, d.sigma, folder)
-		})
-		if err != nil {
-			return err
-		}
-		beside[d.sigma] = p
-	}
-	var twin peer
-	if i := slices.IndexFunc(found, func(d denoised) bool { return d.photo.name == "sigma25" }); i >= 0 {
-		seconds := strconv.FormatFloat(found[i].seconds, 'f', 0, 64)
-		var err error
-		twin, err = a.peer(ctx, "torch-"+seconds, twinScript, func(string) ([]string, error) {
-			return []string{pictures("."), "25", seconds}, nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	writePhotos(out, found, beside, twin, first.manifest)
 	return nil
 }
 
-// measure measures a run with a strength of noise on both sets.
-func (a *album) measure(ctx context.Context, run string, d *denoised) error {
-	trained, err := experiment.Open(ctx, run, []string{noiseOf(d.sigma)}, a.options)
-	if err != nil {
+// compare enters what other programs make of the same: BM3D of the same draws, and for the first experiment PyTorch in the same time.
+func (a *album) compare(ctx context.Context, o *outcome, row denoised, l *ledger) error {
+	err := a.peer(ctx, l, bm3dOf(row.Sigma), bm3dScript, func(folder string) ([]string, error) {
+		return []string{folder, fmt.Sprint(row.Sigma)}, a.draw(ctx, o.path, row.Sigma, folder)
+	})
+	if err != nil || row.Name != photos[0].name {
 		return err
+	}
+	seconds := strconv.FormatFloat(row.Seconds, 'f', 0, 64)
+	return a.peer(ctx, l, twinOf(row), twinScript, func(string) ([]string, error) {
+		return []string{pictures("."), "25", seconds}, nil
+	})
+}
+
+// bm3dOf and twinOf are the names of the peers of a strength and of a row.
+func bm3dOf(sigma float64) string { return fmt.Sprintf("bm3d-%g", sigma) }
+func twinOf(row denoised) string  { return fmt.Sprintf("torch-%.0f", row.Seconds) }
+
+// measure measures a run with a strength of noise on both sets.
+func (a *album) measure(ctx context.Context, p photo, o *outcome, sigma float64) (denoised, error) {
+	m := o.manifest
+	row := denoised{Name: p.name, Sigma: sigma, Steps: updates(*o), Seconds: m.Timings["train"]}
+	row.Machine = fmt.Sprintf("%s, %d cores, %s, gomlx %s, go-xla %s, %s", m.Host.CPU, m.Host.Cores, m.Backend.Name, m.Versions["gomlx"],
+		m.Versions["go-xla"], m.Versions["go"])
+	overrides := append([]string{noiseOf(sigma)}, p.evaluation()...)
+	trained, err := experiment.Open(ctx, o.path, overrides, a.options)
+	if err != nil {
+		return row, err
 	}
 	defer trained.Close()
-	if d.set12, _, err = trained.Evaluate(ctx, pictures("set12"), a.options); err != nil {
-		return err
+	for name, set := range map[string]*psnr{"set12": &row.Set12, "set68": &row.Set68} {
+		result, _, err := trained.Evaluate(ctx, pictures(name), a.options)
+		if err != nil {
+			return row, err
+		}
+		set.Output = figure{float64(result.Test["psnr"]), float64(result.Interval["test"]["psnr"])}
+		set.Noisy = figure{float64(result.Corrupted["psnr"]), float64(result.Interval["corrupted"]["psnr"])}
 	}
-	d.set68, _, err = trained.Evaluate(ctx, pictures("set68"), a.options)
-	return err
+	return row, nil
 }
 
 // draw writes the pictures of Set68 as a run is given them in measure, into a folder.
@@ -176,29 +254,27 @@ func (a *album) draw(ctx context.Context, run string, sigma float64, folder stri
 	return trained.WriteDamaged(ctx, pictures("set68"), folder, a.options)
 }
 
-// peer returns what a program in Python printed, which is kept beside the runs. prepare returns its arguments, and may fill the folder.
-func (a *album) peer(ctx context.Context, name, script string, prepare func(folder string) ([]string, error)) (p peer, err error) {
-	kept := filepath.Join(a.runs, name+".json")
-	text, err := os.ReadFile(kept)
-	if errors.Is(err, fs.ErrNotExist) {
-		fmt.Fprintf(a.options.Log, "\n%s\n", name)
-		var folder string
-		if folder, err = os.MkdirTemp("", "latent-results-"); err != nil {
-			return p, err
-		}
-		defer os.RemoveAll(folder)
-		if text, err = a.run(ctx, script, folder, prepare); err != nil {
-			return p, fmt.Errorf("%s: %w", name, err)
-		}
-		err = os.WriteFile(kept, text, 0o644)
+// peer enters what a program in Python prints, where it is not yet known. prepare returns its arguments, and may fill the folder.
+func (a *album) peer(ctx context.Context, l *ledger, name, script string, prepare func(folder string) ([]string, error)) error {
+	if _, known := l.Peers[name]; known {
+		return nil
 	}
+	fmt.Fprintf(a.options.Log, "\n%s\n", name)
+	folder, err := os.MkdirTemp("", "latent-results-")
 	if err != nil {
-		return p, err
+		return err
 	}
+	defer os.RemoveAll(folder)
+	text, err := a.run(ctx, script, folder, prepare)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	var p peer
 	if err := json.Unmarshal(text, &p); err != nil {
-		return p, fmt.Errorf("%s: %w; remove it, to make it anew", kept, err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
-	return p, nil
+	l.Peers[name] = p
+	return nil
 }
 
 func (a *album) run(ctx context.Context, script, folder string, prepare func(folder string) ([]string, error)) ([]byte, error) {
@@ -216,48 +292,60 @@ func (a *album) run(ctx context.Context, script, folder string, prepare func(fol
 }
 
 // writePhotos writes the document.
-func writePhotos(out *bytes.Buffer, found []denoised, beside map[float64]peer, twin peer, m *rundir.Manifest) {
+func writePhotos(out *bytes.Buffer, l *ledger) {
 	fmt.Fprintf(out, `# Results on photographs
 
-Made by `+"`go run ./experiments/results --photos`"+` with the Berkeley pictures of the denoising literature in
-`+"`$LATENT_DATA_DIR/bsd`"+`, and for Noise2Noise and Noise2Void the noisy ones that the heads of their configs make; every measured figure here is of that command. Noise of σ on the scale of 0 to 255, not clipped; the output
+Made by `+"`go run ./experiments/results --photos`"+` with the Berkeley pictures of the denoising literature in `+"`$LATENT_DATA_DIR/bsd`"+`,
+and for Noise2Noise and Noise2Void the noisy ones that the heads of their configs make; every measured figure here is of that command,
+which keeps them in `+"`%s`"+`, and renews the rows that `+"`--only`"+` names. Noise of σ on the scale of 0 to 255, not clipped; the output
 is clipped; PSNR of each picture in dB, its mean over pictures, ± half the mean's 95 %% interval. Trained on train400 with seed %d, weights
-of the lowest validation loss. BM3D (package bm3d) is told σ, and had the same draws of noise as Latent's models. Minutes are those of
-training, on two cores that did other work at the same time.
+of the lowest validation loss, for Noise2Void the last. BM3D (package bm3d) is told σ, and had the same draws of noise as Latent's models.
+Minutes are those of training, on two cores that did other work at the same time.
 
-`, firstSeed)
-	fmt.Fprintf(out, "- processor: %s, %d cores\n- backend: %s\n- gomlx %s, go-xla %s, %s\n", m.Host.CPU, m.Host.Cores, m.Backend.Name,
-		m.Versions["gomlx"], m.Versions["go-xla"], m.Versions["go"])
-	for _, sigma := range slices.Sorted(maps.Keys(beside)) {
-		fmt.Fprintf(out, "\n## σ = %g\n\n|  | Set12 | Set68 | Set68, less BM3D | steps | minutes |\n| --- | ---: | ---: | ---: | ---: | ---: |\n", sigma)
-		noisy := false
-		for _, d := range found {
-			if d.sigma != sigma {
-				continue
-			}
-			if !noisy {
-				noisy = true
-				fmt.Fprintf(out, "| noisy, clipped | %s | %s | | | |\n", psnrOf(d.set12, "corrupted"), psnrOf(d.set68, "corrupted"))
-				bm3d := evaluate.OverRuns(beside[sigma].PSNR)
-				fmt.Fprintf(out, "| BM3D (bm3d %s) | | %.2f ± %.2f | | | %.1f to restore |\n", beside[sigma].Version, bm3d.Mean, bm3d.Interval, beside[sigma].Seconds/60)
-			}
-			fmt.Fprintf(out, "| %s (`%s`) | %s | %s | %s | %.0f | %.1f |\n", d.photo.network, d.photo.command(), psnrOf(d.set12, "test"),
-				psnrOf(d.set68, "test"), signed(float64(d.set68.Test["psnr"])-evaluate.OverRuns(beside[sigma].PSNR).Mean), d.steps, d.seconds/60)
-		}
-		if sigma == 25 && twin.Steps > 0 {
-			fmt.Fprintf(out, "| the first line's U-Net in PyTorch %s, trained for as long | %.2f | %.2f | | %d | |\n", twin.Version, twin.Set12, twin.Set68, twin.Steps)
-		}
-		for _, p := range published {
-			fmt.Fprintf(out, "| %s | | %.2f | | | |\n", p.title, p.psnr[sigma])
-		}
+`, ledgerOf(photosPath), firstSeed)
+	machines := map[string]bool{}
+	sigmas := map[float64]bool{}
+	for _, d := range l.Networks {
+		machines[d.Machine], sigmas[d.Sigma] = true, true
 	}
-	fmt.Fprint(out, "\nPublished figures are those of Zhang et al. (2017), \"Beyond a Gaussian denoiser\", table II.\n")
+	for _, machine := range slices.Sorted(maps.Keys(machines)) {
+		fmt.Fprintf(out, "- %s\n", machine)
+	}
+	for _, sigma := range slices.Sorted(maps.Keys(sigmas)) {
+		writeStrength(out, l, sigma)
+	}
+	fmt.Fprint(out, "\nPublished figures are those of Zhang et al. (2017), \"Beyond a Gaussian denoiser\", table II; ")
+	fmt.Fprint(out, "Noise2Void's those of Krull et al. (2019), who count each picture's PSNR over its own range.\n")
 }
 
-// psnrOf writes the PSNR of a part, test or corrupted, with its interval.
-func psnrOf(r rundir.Result, part string) string {
-	figures := map[string]map[string]rundir.Number{"test": r.Test, "corrupted": r.Corrupted}
-	return fmt.Sprintf("%.2f ± %.2f", float64(figures[part]["psnr"]), float64(r.Interval[part]["psnr"]))
+// writeStrength writes the table of a strength of noise.
+func writeStrength(out *bytes.Buffer, l *ledger, sigma float64) {
+	fmt.Fprintf(out, "\n## σ = %g\n\n|  | Set12 | Set68 | Set68, less BM3D | steps | minutes |\n| --- | ---: | ---: | ---: | ---: | ---: |\n", sigma)
+	bm3d := l.Peers[bm3dOf(sigma)]
+	reference := evaluate.OverRuns(bm3d.PSNR)
+	noisy := false
+	for _, p := range photos {
+		d := l.of(p.name, sigma)
+		if d == nil {
+			continue
+		}
+		if !noisy {
+			noisy = true
+			fmt.Fprintf(out, "| noisy, clipped | %s | %s | | | |\n", d.Set12.Noisy, d.Set68.Noisy)
+			fmt.Fprintf(out, "| BM3D (bm3d %s) | | %s | | | %.1f to restore |\n", bm3d.Version, figure{reference.Mean, reference.Interval}, bm3d.Seconds/60)
+		}
+		fmt.Fprintf(out, "| %s (`%s`) | %s | %s | %s | %.0f | %.1f |\n", p.network, p.command(), d.Set12.Output, d.Set68.Output,
+			signed(d.Set68.Output.Mean-reference.Mean), d.Steps, d.Seconds/60)
+	}
+	if first := l.of(photos[0].name, sigma); first != nil {
+		twin := l.Peers[twinOf(*first)]
+		fmt.Fprintf(out, "| the first line's U-Net in PyTorch %s, trained for as long | %.2f | %.2f | | %d | |\n", twin.Version, twin.Set12, twin.Set68, twin.Steps)
+	}
+	for _, p := range published {
+		if psnr, there := p.psnr[sigma]; there {
+			fmt.Fprintf(out, "| %s | | %.2f | | | |\n", p.title, psnr)
+		}
+	}
 }
 
 // signed writes a difference with its sign.

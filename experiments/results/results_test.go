@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"math"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -109,6 +110,29 @@ func TestPrincipal(t *testing.T) {
 	for i, want := range []float64{2. / 3, -1. / 3, 2. / 3} {
 		if got := axes.At(i, 0) * math.Copysign(1, axes.At(0, 0)); math.Abs(got-want) > 1e-12 {
 			t.Errorf("axis %d: %g, want %g", i, got, want)
+		}
+	}
+}
+
+// The document is what its figures make: nothing in it was changed by hand, and each experiment that was measured has its row.
+func TestPhotosDocument(t *testing.T) {
+	t.Chdir("../..")
+	l, err := readLedger(ledgerOf(photosPath))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text bytes.Buffer
+	writePhotos(&text, l)
+	committed, err := os.ReadFile(photosPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text.String() != string(committed) {
+		t.Errorf("%s is not what %s makes; go run ./experiments/results --photos --found", photosPath, ledgerOf(photosPath))
+	}
+	for _, row := range l.Networks {
+		if !strings.Contains(text.String(), row.Set68.Output.String()) {
+			t.Errorf("%s with σ = %g has no row", row.Name, row.Sigma)
 		}
 	}
 }

@@ -20,12 +20,14 @@ import (
 
 // denoising is what the flags of denoise say.
 type denoising struct {
-	out, fit, format  string
-	quality           int
-	compare, skip     bool
-	strength, sigma   float64
-	asJSON, toldSigma bool
-	restore           restore.Options
+	out, fit, format string
+	quality          int
+	compare, skip    bool
+	strength, sigma  float64
+	asJSON           bool
+	toldSigma        bool // --sigma was given
+	toldRecover      bool // --recover was given
+	restore          restore.Options
 }
 
 func newDenoise(c *console) *cobra.Command {
@@ -46,6 +48,8 @@ the same kind, in the data's own units. Floats of a TIFF file are in the units o
 they go from 0 to 1. What cannot be read is named, and the others go on; exit status 1 then.
 
 --strength is how much of what the model takes away goes: 0.8 leaves a fifth of the noise, and of the texture that the model takes for noise.
+--recover is for runs on blind spots: it finds out how strong a picture's noise is, and gives back what the model took away beyond that.
+
 --sigma is the noise of the pictures, as in corrupt.sigma, for a run that was trained with gaussian noise: the picture's contrast is changed for
 the model, and changed back behind it, so that its noise is as strong as that of the training; of a run that was trained with a range of noise
 only where it lies outside that range, for within it the model finds the strength by itself.`,
@@ -60,13 +64,14 @@ only where it lies outside that range, for within it the model finds the strengt
 	flags.StringVar(&d.fit, "fit", "tile", "how other sizes than the model's are treated, where it has one: tile, in tiles that overlap; or resize, scaled there and back")
 	flags.Float64Var(&d.restore.Overlap, "overlap", 0.5, "part of a tile's side that it shares with the next")
 	flags.BoolVar(&d.restore.Ensemble, "ensemble", false, "take the mean over the picture's eight turns and mirror images: better, and eight times as long")
+	flags.BoolVar(&d.restore.Recover, "recover", false, "give back what the model took away of the picture beside noise, for runs on blind spots; without it, as the run's evaluate.recover says")
 	flags.Float64Var(&d.strength, "strength", 1, "part of what the model takes away that goes, 0 to 1.5")
 	flags.Float64Var(&d.sigma, "sigma", 0, "standard deviation of the pictures' noise on values from 0 to 255, for a run trained with gaussian noise of another")
 	flags.Float64Var(&d.restore.White, "white", 0, "value of floats that is white, of a model that was trained on whole numbers")
 	flags.BoolVar(&d.compare, "compare", false, "write NAME-compare.png, too: before and after, and enlarged the place that changed most")
 	flags.BoolVar(&d.asJSON, "json", false, "print what was written, and what could not be used, as JSON instead of a path a line")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		d.toldSigma = flags.Changed("sigma")
+		d.toldSigma, d.toldRecover = flags.Changed("sigma"), flags.Changed("recover")
 		if err := d.check(); err != nil {
 			return usageError{err}
 		}
@@ -104,6 +109,9 @@ func (d *denoising) run(ctx context.Context, c *console, name string, files []st
 		return err
 	}
 	defer trained.Close()
+	if !d.toldRecover {
+		d.restore.Recover = trained.Experiment.Evaluate.Recover
+	}
 	if d.toldSigma {
 		if d.restore.Contrast, err = contrastOf(trained, d.sigma); err != nil {
 			return experiment.InputError{Err: err}

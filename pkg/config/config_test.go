@@ -293,7 +293,7 @@ func drawField(t *rapid.T, f field, into reflect.Value) {
 func settle(e *Experiment) {
 	e.Train.WeightDecay, e.Train.Momentum, e.Train.EarlyStopping = 0, 0, 0
 	e.Train.BatchSize, e.Train.Devices = 1, 1
-	e.Evaluate.Generated, e.Tracking.MLflow = 0, "http://127.0.0.1:5000"
+	e.Evaluate.Generated, e.Evaluate.Recover, e.Tracking.MLflow = 0, false, "http://127.0.0.1:5000"
 	e.Output.Show = slices.DeleteFunc(e.Output.Show, func(picture string) bool { return evaluate.Inapplicable(picture, e.Model) != "" })
 	e.Train.WarmupEpochs = min(e.Train.WarmupEpochs, float64(e.Train.Epochs))
 	if e.Train.Loss == "bce" {

@@ -178,6 +178,9 @@ func (e *Experiment) check(report func(problem string, keys ...string)) {
 			report(fmt.Sprintf("no %s: %s", picture, problem), fmt.Sprintf("output.show.%d", i), "model")
 		}
 	}
+	if e.Evaluate.Recover {
+		e.checkRecovery(report)
+	}
 	if t.BatchSize%t.Devices != 0 {
 		report(fmt.Sprintf("%d devices cannot share a batch of %d evenly; choose a divisor", t.Devices, t.BatchSize),
 			"train.devices", "train.batch_size")
@@ -209,6 +212,22 @@ func (e *Experiment) check(report func(problem string, keys ...string)) {
 	if images := e.Data.TrainImages(); images > 0 && t.BatchSize > images {
 		report(fmt.Sprintf("a batch of %d images, but there are only %d to train on; lower it", t.BatchSize, images),
 			"train.batch_size", "data")
+	}
+}
+
+// checkRecovery reports what evaluate.recover cannot be with.
+func (e *Experiment) checkRecovery(report func(problem string, keys ...string)) {
+	folder, ok := e.Data.(*dataset.Folder)
+	_, local := e.Model.(model.Local)
+	switch {
+	case !ok || folder.Patch == 0:
+		report("it is of whole pictures; set data.patch, of dataset folder, or leave it out", "evaluate.recover", "data.patch")
+	case !local:
+		report("this kind of model takes no picture in parts; take unet or dncnn, or leave it out", "evaluate.recover", "model.kind")
+	case e.Train.Loss == "bce":
+		report("the loss bce cannot be told of what was recovered; take mse, or leave it out", "evaluate.recover", "train.loss")
+	case e.Measured().Collective():
+		report("swap takes values from other pictures; change it, or leave it out", "evaluate.recover", "corrupt")
 	}
 }
 

@@ -69,7 +69,7 @@ func TestAddKind(t *testing.T) {
 		"corrupt: {kind: streks}":                     "did you mean streaks?",
 		"corrupt: {kind: streaks, count: 12}":         "found 12, want a whole number from 1 to 9",
 		"corrupt: {kind: gaussian, where: top}":       "not a key of kind gaussian, but of streaks",
-		"corrupt: {kind: streaks, noise_factor: 0.3}": "not a key of kind streaks, but of gaussian",
+		"corrupt: {kind: streaks, noise_factor: 0.3}": "not a key of kind streaks, but of coarse-noise, gaussian",
 	} {
 		if _, err := Parse("a.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %s", text, err, want)

@@ -249,3 +249,51 @@ func TestMaskingOfRows(t *testing.T) {
 		binomial(t, "masked", masked, len(out), 0.3)
 	})
 }
+
+// Coarse noise has the same variance at each pixel, wherever the grid lies, and the covariance of two pixels is that of linear
+// interpolation: high for neighbours, nothing for those two squares apart. Channels have their own.
+func TestCoarseNoise(t *testing.T) {
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		const images, side, channels, factor, grain = 4000, 14, 2, 0.4, 4
+		out := damage(t, b, corrupt.Chain{&corrupt.CoarseNoise{NoiseFactor: corrupt.Fixed(factor), Grain: grain}}, 0, 1, images, side, side, channels)
+		covariance := func(y1, x1, c1, y2, x2, c2 int) float64 {
+			sum := 0.0
+			for i := range images {
+				at := func(y, x, c int) float64 { return float64(out[((i*side+y)*side+x)*channels+c]) }
+				sum += at(y1, x1, c1) * at(y2, x2, c2)
+			}
+			return sum / images / (factor * factor)
+		}
+		const tolerance = 5 * 1.5 / 63.2 // five standard errors of a variance: √2/√4000
+		for _, at := range [][2]int{{0, 0}, {3, 5}, {13, 13}} {
+			within(t, "variance", covariance(at[0], at[1], 0, at[0], at[1], 0), 1, tolerance)
+		}
+		within(t, "covariance of neighbours", covariance(6, 6, 0, 6, 7, 0), interpolated(1./grain), tolerance)
+		within(t, "covariance at half a square", covariance(6, 6, 0, 8, 6, 0), interpolated(2./grain), tolerance)
+		within(t, "covariance at two squares", covariance(2, 6, 0, 10, 6, 0), 0, tolerance)
+		within(t, "covariance of channels", covariance(6, 6, 0, 6, 6, 1), 0, tolerance)
+	})
+}
+
+// interpolated is the covariance of two values, d < 1 apart, of a line between normal draws at whole places, each with the variance 1 and
+// the line's start anywhere: the mean over starts u of the product of their weights, by sums over a fine grid.
+func interpolated(d float64) float64 {
+	weights := func(at float64) (w [3]float64) {
+		for k := range w {
+			w[k] = max(0, 1-math.Abs(at-float64(k)))
+		}
+		norm := math.Sqrt(w[0]*w[0] + w[1]*w[1] + w[2]*w[2])
+		for k := range w {
+			w[k] /= norm
+		}
+		return w
+	}
+	const steps = 1000
+	sum := 0.0
+	for i := range steps {
+		u := (float64(i) + 0.5) / steps
+		a, b := weights(u), weights(u+d)
+		sum += a[0]*b[0] + a[1]*b[1] + a[2]*b[2]
+	}
+	return sum / steps
+}

@@ -45,6 +45,12 @@ type Options struct {
 	// nothing is held out for validation) or last.
 	Weights string `yaml:"weights" enum:"best,last"`
 
+	// Recover gives back to whole pictures, as data.patch has them, what the model took away of the picture itself, after an estimate of
+	// their noise: what it took away where that is more than noise (Wiener's filter). It is for models trained on blind spots, whose
+	// output lacks what only a pixel itself tells, and gains some 1 dB there. Figures, and what latent denoise writes, are then of this;
+	// grids are of the model alone.
+	Recover bool `yaml:"recover"`
+
 	// NLLSamples is how many codes are drawn for each test image to estimate the log-likelihood by importance sampling, of
 	// models that have one; 0 leaves it out.
 	NLLSamples int `yaml:"nll_samples" min:"0" max:"10000000"`
@@ -77,6 +83,7 @@ type Spec struct {
 	Corrupt corrupt.Chain
 	Loss    model.Loss
 	Seed    int64
+	Recover bool // see Options; the model must be able to take pictures in parts
 	// Memory is how many bytes a pass over images may take for what it computes, beside the weights; 0 is [trace.DefaultMemory]. It
 	// decides how many images are taken at once. Figures do not depend on it beyond rounding, but for the loss of wae, whose
 	// divergence is one of a batch.

@@ -71,7 +71,7 @@ func (e *Evaluator) ofSize(whole *dataset.Samples) (one sized, err error) {
 		return one, nil
 	}
 	one.Evaluator = e.prepareFor(whole)
-	if one.divisible() && !one.fits() {
+	if one.spec.Recover || one.divisible() && !one.fits() {
 		one, err = e.aroundParts(whole)
 	} else {
 		one.main, err = one.compile(one.build)
@@ -123,6 +123,9 @@ func (s sized) measureInParts(ctx context.Context, restorer *restore.Restorer, w
 		restored, err := restorer.Values(ctx, damaged, whole.Width, whole.Height)
 		if err != nil {
 			return nil, err
+		}
+		if s.spec.Recover {
+			restore.Recover(restored, damaged, whole.Width, whole.Height, whole.Channels)
 		}
 		picture := tensors.FromFlatDataAndDimensions(restored, 1, whole.Height, whole.Width, whole.Channels)
 		outputs, err := s.call(s.figures, []*tensors.Tensor{picture}, whole, i, 0)

@@ -403,7 +403,7 @@ func evaluationOf(e *config.Experiment) evaluate.Spec {
 	measured, loss := e.Measured(), e.Train.LossFunction()
 	loss.Damaged = loss.Damaged && measured.Local() // not where training alone damages them
 	return evaluate.Spec{
-		Model: e.Model, Corrupt: measured, Loss: loss, Seed: e.Evaluate.Seed, Memory: int64(e.Evaluate.Memory) << 20,
+		Model: e.Model, Corrupt: measured, Loss: loss, Seed: e.Evaluate.Seed, Recover: e.Evaluate.Recover, Memory: int64(e.Evaluate.Memory) << 20,
 	}
 }
 

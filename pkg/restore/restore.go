@@ -218,6 +218,9 @@ func (r *Restorer) Samples(ctx context.Context, s *dataset.Samples, o Options) (
 	if o.Ensemble && s.Vectors() {
 		return nil, errors.New("rows of a table have no turns; leave the ensemble out")
 	}
+	if o.Recover && s.Vectors() {
+		return nil, errors.New("rows of a table have no pixels about a value to recover it from; leave --recover out")
+	}
 	if r.local && !o.Ensemble {
 		whole := r.whole(model.Image{Height: s.Height, Width: s.Width, Channels: s.Channels})
 		defer func(r *Restorer) { r.Tiles += whole.Tiles }(r)
@@ -225,7 +228,7 @@ func (r *Restorer) Samples(ctx context.Context, s *dataset.Samples, o Options) (
 	}
 	restored := s.Like()
 	each := r.sizes[0]
-	if o.Ensemble || o.Contrast != 0 {
+	if o.Ensemble || o.Recover || o.Contrast != 0 {
 		each = 1 // as pictures
 	}
 	for first := 0; first < s.Len(); first += each {
@@ -263,6 +266,8 @@ type Options struct {
 	// Ensemble takes the mean of what the model makes of the picture's eight turns and mirror images, turned back (Timofte et al. 2016,
 	// "Seven ways to improve example-based single image super resolution"). It takes eight times as long.
 	Ensemble bool
+	// Recover gives back what the model took away of the picture, see [Recover].
+	Recover bool
 	// Keep is the part of what the model takes away that stays, x: the result is restored + Keep · (x − restored). 1 keeps the picture
 	// as it was; below 0 more is taken away than the model does.
 	Keep float64
@@ -462,6 +467,9 @@ func (r *Restorer) controlled(work *work, values []float32, w, h int) ([]float32
 			restored[i] = mean + (x-mean)/contrast
 		}
 	}
+	if work.Recover {
+		Recover(restored, values, w, h, r.image.Channels)
+	}
 	keep(restored, values, work.Keep)
 	return restored, nil
 }
@@ -561,7 +569,7 @@ func mirrored(i, n int) int {
 	if n == 1 {
 		return 0
 	}
-	i %= 2 * (n - 1)
+	i = max(i, -i) % (2 * (n - 1))
 	if i >= n {
 		i = 2*(n-1) - i
 	}
