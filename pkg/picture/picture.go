@@ -99,7 +99,12 @@ func List(dir string) (names []string, others map[string]int, err error) {
 		return nil, nil, err
 	}
 	if len(names) == 0 {
-		return nil, nil, fmt.Errorf("no %s files there%s", formats, Others(others, "; what is there: "))
+		cure := ""
+		if others[".npy"]+others[".npz"] > 0 {
+			cure = "; pictures in arrays are read as TIFF files, of floats too (in Python: tifffile.imwrite(\"a.tif\", np.load(\"a.npy\"))), " +
+				"or all in one array [picture, height, width] by data.dataset: table, and latent denoise takes such arrays by their names or a pattern"
+		}
+		return nil, nil, fmt.Errorf("no %s files there%s%s", formats, Others(others, "; what is there: "), cure)
 	}
 	slices.Sort(names)
 	return names, others, nil
