@@ -79,9 +79,9 @@ func comparedWith(e *config.Experiment, others bool) string {
 	damaged := targets != "" || e.Corrupt.TrainingOnly() // what the model is given was damaged before, and not by the run
 	switch {
 	case !others && targets == "data.target":
-		return "the targets of data.target, and with their noise where they have any"
+		return "the targets of data.target, which may be noisy"
 	case (others || targets == "") && damaged && len(e.Evaluate.Corrupt) == 0:
-		return "the samples as they are, and with their noise where they have any"
+		return "the samples as they are, which may be noisy"
 	}
 	return ""
 }

@@ -103,7 +103,7 @@ type content struct {
 }
 
 // CleanOnes is how figures come to compare with clean pictures, where [rundir.Result.ComparedWith] says that they may not.
-const CleanOnes = "to compare with clean ones, name them as data.test_target, and their noisy ones as data.test"
+const CleanOnes = "data.test with data.test_target compares with clean ones"
 
 // CleanOnes is the same for the page.
 func (content) CleanOnes() string { return CleanOnes }
