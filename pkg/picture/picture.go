@@ -101,8 +101,8 @@ func List(dir string) (names []string, others map[string]int, err error) {
 	if len(names) == 0 {
 		cure := ""
 		if others[".npy"]+others[".npz"] > 0 {
-			cure = "; pictures in arrays are read as TIFF files, of floats too (in Python: tifffile.imwrite(\"a.tif\", np.load(\"a.npy\"))), " +
-				"or all in one array [picture, height, width] by data.dataset: table, and latent denoise takes such arrays by their names or a pattern"
+			cure = "; save arrays as TIFF files, which hold floats too (in Python: tifffile.imwrite(\"a.tif\", np.load(\"a.npy\"))), " +
+				"or as one array [picture, height, width] for data.dataset: table"
 		}
 		return nil, nil, fmt.Errorf("no %s files there%s%s", formats, Others(others, "; what is there: "), cure)
 	}
