@@ -2,6 +2,10 @@ package command
 
 import (
 	"errors"
+	"fmt"
+	"image"
+	"image/png"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -29,7 +33,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("GOMLX_BACKEND", "go")
 			return nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"exits": exits, "mlflow": mlflowServer(t), "sample": sample},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"exits": exits, "mlflow": mlflowServer(t), "pictures": pictures, "sample": sample},
 	})
 }
 
@@ -50,6 +54,30 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("exit status %d, want %d", got, want)
+	}
+}
+
+// pictures writes small smooth grey pictures, 00.png, 01.png …: pictures FOLDER N WIDTH HEIGHT.
+func pictures(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: pictures FOLDER N WIDTH HEIGHT")
+	}
+	var numbers [3]int
+	for i := range numbers {
+		var err error
+		numbers[i], err = strconv.Atoi(args[1+i])
+		ts.Check(err)
+	}
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o755))
+	for i := range numbers[0] {
+		p := image.NewGray(image.Rect(0, 0, numbers[1], numbers[2]))
+		for j := range p.Pix {
+			p.Pix[j] = uint8(60 + 4*(j%p.Stride) + 3*(j/p.Stride) + 8*i)
+		}
+		file, err := os.Create(filepath.Join(dir, fmt.Sprintf("%02d.png", i)))
+		ts.Check(err)
+		ts.Check(errors.Join(png.Encode(file, p), file.Close()))
 	}
 }
 

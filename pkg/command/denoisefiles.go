@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"image/png"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,8 +18,20 @@ import (
 	"latent/pkg/table"
 )
 
-// canWrite makes a folder, and says whether files can be made in it.
+// canWrite says whether files can be made in a folder. It leaves nothing: a folder that is not there is made for that, and removed.
 func canWrite(dir string) error {
+	var missing []string // the folder and those around it, the innermost first
+	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
+		if _, err := os.Stat(at); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		missing = append(missing, at)
+	}
+	defer func() {
+		for _, made := range missing {
+			os.Remove(made) // fails where another program has put something there
+		}
+	}()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}

@@ -1,7 +1,9 @@
 package command
 
 import (
+	"cmp"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -34,7 +36,7 @@ With --damaged DIR, the samples are also written as the model was given them, so
 		}
 		defer trained.Close()
 		if damaged != "" {
-			if err := canWrite(damaged); err != nil {
+			if err := cmp.Or(canWrite(damaged), os.MkdirAll(damaged, 0o755)); err != nil {
 				return experiment.InputError{Err: fmt.Errorf("write to the folder %s: %w; choose another with --damaged", damaged, err)}
 			}
 			if err := trained.WriteDamaged(cmd.Context(), data, damaged, options); err != nil {

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -95,7 +96,7 @@ func (e exported) write(c *console, out string, force bool) error {
 			return fmt.Errorf("%s is there already; choose another folder with --out, or write over it with --force", path)
 		}
 	}
-	if err := canWrite(out); err != nil {
+	if err := cmp.Or(canWrite(out), os.MkdirAll(out, 0o755)); err != nil {
 		return fmt.Errorf("write to the folder %s: %w; choose another with --out", out, err)
 	}
 	for _, file := range e.files {

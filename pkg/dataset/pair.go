@@ -43,9 +43,21 @@ func (o Own) checkPairs(p Pairs, report func(key, problem string)) {
 	}
 }
 
+// Compared is the key of the targets that figures of the test compare with; "" where they compare with the samples themselves.
+func (p Pairs) Compared() string {
+	switch {
+	case len(p.TestTarget) > 0:
+		return "data.test_target"
+	case len(p.Target) > 0:
+		return "data.target"
+	}
+	return ""
+}
+
 // Paired is a source whose samples may have targets of their own.
 type Paired interface {
 	Targets() (training, test bool)
+	Compared() string
 }
 
 // Clean are the targets of samples: the samples themselves where they have no others.

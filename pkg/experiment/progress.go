@@ -195,6 +195,9 @@ func (p *progress) figures(r rundir.Result, title string) {
 		}
 		p.line("%s %s", line, row.Unit)
 	}
+	if r.ComparedWith != "" {
+		p.line("compared with %s; %s", r.ComparedWith, report.CleanOnes)
+	}
 	if table := report.CompareGenerated(r); table != nil {
 		p.generated(r.Generated, table)
 	}

@@ -33,6 +33,7 @@ type subject struct {
 // measure enters all figures of the subject in a result, and returns those of its reconstructions.
 func (s subject) measure(ctx context.Context, into *rundir.Result) (evaluate.Result, error) {
 	options := s.experiment.Evaluate
+	into.ComparedWith = comparedWith(s.experiment, s.split == nil)
 	result, err := s.evaluator.Measure(ctx, s.weights, s.images)
 	if err != nil {
 		return result, err
@@ -65,6 +66,24 @@ func (s subject) measure(ctx context.Context, into *rundir.Result) (evaluate.Res
 		into.Generated, err = s.score(ctx)
 	}
 	return result, err
+}
+
+// comparedWith says what figures compare with, where that may be noisy itself: the targets that training has too, or the pictures of a run
+// that learns from noisy ones alone. "" where it is clean as far as the config tells. others says that the samples are not the run's own,
+// which have no targets.
+func comparedWith(e *config.Experiment, others bool) string {
+	targets := ""
+	if source, ok := e.Data.(dataset.Paired); ok {
+		targets = source.Compared()
+	}
+	damaged := targets != "" || e.Corrupt.TrainingOnly() // what the model is given was damaged before, and not by the run
+	switch {
+	case !others && targets == "data.target":
+		return "the targets of data.target, which may be noisy"
+	case (others || targets == "") && damaged && len(e.Evaluate.Corrupt) == 0:
+		return "the samples as they are, which may be noisy"
+	}
+	return ""
 }
 
 // addFigures enters more figures of the test images.

@@ -40,7 +40,7 @@ func Summarise(runs []*rundir.Run) (*Summary, error) {
 	if len(results) == 0 {
 		return s, nil
 	}
-	s.Result.Interval = map[string]map[string]rundir.Number{}
+	s.Result.Interval, s.Result.ComparedWith = map[string]map[string]rundir.Number{}, results[0].ComparedWith
 	part := func(name string, of func(rundir.Result) map[string]rundir.Number) map[string]rundir.Number {
 		if of(results[0]) == nil {
 			return nil

@@ -143,6 +143,11 @@ func TestCommitted(t *testing.T) {
 		if pictures == 0 {
 			t.Errorf("%s shows no picture", name)
 		}
+		for path, want := range b.kept(t) {
+			if got, err := os.ReadFile(filepath.Join(root, path)); err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%s is another picture than that of %s (%v); LATENT_LONG=1 go test ./pkg/notebook -run Execute/%s -update", path, name, err, name)
+			}
+		}
 	}
 }
 
@@ -279,6 +284,38 @@ func (b book) write(t *testing.T, file string) {
 	if err := os.WriteFile(file, out.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	for name, data := range b.kept(t) {
+		if err := os.WriteFile(filepath.Join(root, name), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// keptPrefix begins the tag of a cell whose picture a document shows: the rest is its file.
+const keptPrefix = "docs/images/"
+
+// kept returns the pictures of cells with the tag docs/images/NAME.png, as files of the repository.
+func (b book) kept(t *testing.T) map[string][]byte {
+	t.Helper()
+	files := map[string][]byte{}
+	for _, cell := range b.Cells {
+		tags, _ := cell.Metadata["tags"].([]any)
+		for _, tag := range tags {
+			name, _ := tag.(string)
+			if !strings.HasPrefix(name, keptPrefix) {
+				continue
+			}
+			for _, output := range cell.Outputs {
+				if text := output.Data["image/png"]; text != "" {
+					files[name] = pngOf(t, string(text))
+				}
+			}
+			if files[name] == nil {
+				t.Errorf("a cell with the tag %s shows no picture", name)
+			}
+		}
+	}
+	return files
 }
 
 // varies says that a cell shows what rounding can change as a whole, such as what a sweep tries after its first results: of its
@@ -401,13 +438,19 @@ func comparePictures(t *testing.T, where, before, now string) {
 
 func decode(t *testing.T, text string) image.Image {
 	t.Helper()
-	data, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(text, "\n", ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	picture, err := png.Decode(bytes.NewReader(data))
+	picture, err := png.Decode(bytes.NewReader(pngOf(t, text)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return picture
+}
+
+// pngOf is the file of a picture as a notebook has it.
+func pngOf(t *testing.T, text string) []byte {
+	t.Helper()
+	data, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(text, "\n", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }

@@ -99,7 +99,12 @@ func List(dir string) (names []string, others map[string]int, err error) {
 		return nil, nil, err
 	}
 	if len(names) == 0 {
-		return nil, nil, fmt.Errorf("no %s files there%s", formats, Others(others, "; what is there: "))
+		cure := ""
+		if others[".npy"]+others[".npz"] > 0 {
+			cure = "; save arrays as TIFF files, which hold floats too (in Python: tifffile.imwrite(\"a.tif\", np.load(\"a.npy\"))), " +
+				"or as one array [picture, height, width] for data.dataset: table"
+		}
+		return nil, nil, fmt.Errorf("no %s files there%s%s", formats, Others(others, "; what is there: "), cure)
 	}
 	slices.Sort(names)
 	return names, others, nil

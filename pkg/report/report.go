@@ -102,6 +102,12 @@ type content struct {
 	Resume       string
 }
 
+// CleanOnes is how figures come to compare with clean pictures, where [rundir.Result.ComparedWith] says that they may not.
+const CleanOnes = "data.test with data.test_target compares with clean ones"
+
+// CleanOnes is the same for the page.
+func (content) CleanOnes() string { return CleanOnes }
+
 // Unfinished says that the run can be gone on with.
 func (c content) Unfinished() bool { return c.Manifest.State != rundir.Done }
 

@@ -44,14 +44,20 @@ type Restorer struct {
 	params  []model.Param
 	weights []*tensors.Tensor
 	backend compute.Backend
-	local   bool          // of any size, see model.Local: image is the size of parts then
-	reach   int           // of pixels, how far one sees
-	aligned int           // places of parts are multiples
-	sizes   []int         // numbers of images in a call, the largest first
-	execs   map[int]*Exec // by number; compiled when they are first needed
+	local   bool           // of any size, see model.Local: image is the size of parts then
+	reach   int            // of pixels, how far one sees
+	aligned int            // places of parts are multiples
+	sizes   []int          // numbers of images in a call, the largest first
+	execs   map[call]*Exec // compiled when they are first needed
 
 	// Tiles is how many images went through the model so far.
 	Tiles int
+}
+
+// call is what a program takes: so many images of a size.
+type call struct {
+	image  model.Image
+	images int
 }
 
 // partSide is about how many pixels on each side of a part of a picture are kept, of a model that can compute it in parts.
@@ -80,7 +86,7 @@ func New(b compute.Backend, m model.Model, weights []*tensors.Tensor, like *data
 	r := &Restorer{
 		local: isLocal, reach: reach, aligned: aligned,
 		model: m, image: image, dtype: like.Values.Type(), scale: like.Scale,
-		params: model.Params(m, image), weights: weights, backend: b, execs: map[int]*Exec{},
+		params: model.Params(m, image), weights: weights, backend: b, execs: map[call]*Exec{},
 	}
 	r.fit()
 	_, err := r.program(1)
@@ -107,10 +113,17 @@ func (r *Restorer) fit() {
 	r.sizes = sizes[slices.Index(sizes, most):]
 }
 
-// whole is the restorer of a model of any size for images of one size, each in one piece.
+// whole is the restorer of a model of any size for images of one size, each in one piece. Programs for the size before are kept until one
+// for another is asked for: files of one shape are compiled for once, and those of many shapes do not fill the memory.
 func (r *Restorer) whole(image model.Image) *Restorer {
+	for c, exec := range r.execs {
+		if c.image != r.image && c.image != image {
+			exec.Finalize()
+			delete(r.execs, c)
+		}
+	}
 	w := *r
-	w.local, w.image, w.params, w.execs, w.Tiles = false, image, model.Params(r.model, image), map[int]*Exec{}, 0
+	w.local, w.image, w.params, w.Tiles = false, image, model.Params(r.model, image), 0
 	w.fit()
 	return &w
 }
@@ -133,7 +146,8 @@ func (r *Restorer) inputShapes(images int) []shapes.Shape {
 
 // program returns the program for so many images at once.
 func (r *Restorer) program(images int) (*Exec, error) {
-	if exec := r.execs[images]; exec != nil {
+	c := call{r.image, images}
+	if exec := r.execs[c]; exec != nil {
 		return exec, nil
 	}
 	exec, err := NewExec(r.backend, r.build)
@@ -143,7 +157,7 @@ func (r *Restorer) program(images int) (*Exec, error) {
 	if _, err := exec.Compile(r.inputShapes(images)...); err != nil {
 		return nil, fmt.Errorf("build the model: %w", err)
 	}
-	r.execs[images] = exec
+	r.execs[c] = exec
 	return exec, nil
 }
 
@@ -164,9 +178,9 @@ func (r *Restorer) build(inputs []*Node) *Node {
 	return r.model.Apply(pass, inputs[0]).Image
 }
 
-// call is how many images the next call takes where so many are left: the smallest call that takes all of them, or else the largest there
+// next is how many images the next call takes where so many are left: the smallest call that takes all of them, or else the largest there
 // is. Parts of pictures are large, and a quarter of a call may be padding at most.
-func (r *Restorer) call(left int) int {
+func (r *Restorer) next(left int) int {
 	batch := r.sizes[0]
 	for _, smaller := range r.sizes[1:] {
 		if smaller >= left || r.local && 4*left < 3*batch {
@@ -181,7 +195,7 @@ func (r *Restorer) Images(pixels []float32) ([]float32, error) {
 	size := r.image.Size()
 	restored := make([]float32, 0, len(pixels))
 	for len(pixels) > 0 {
-		batch := r.call(len(pixels) / size)
+		batch := r.next(len(pixels) / size)
 		exec, err := r.program(batch)
 		if err != nil {
 			return nil, err

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -364,6 +365,65 @@ func TestArrays(t *testing.T) {
 	same("rows", got.Values)
 	if _, err := r.Samples(t.Context(), rows, restore.Options{Ensemble: true}); err == nil {
 		t.Error("rows were turned")
+	}
+}
+
+// counting is a backend that counts the programs it is asked for.
+type counting struct {
+	compute.Backend
+	programs int
+}
+
+func (c *counting) Builder(name string) compute.Builder {
+	c.programs++
+	return c.Backend.Builder(name)
+}
+
+// Arrays of one shape are compiled for once, with other weights too, and of another shape anew.
+func TestCompiledOnce(t *testing.T) {
+	b, err := backend.OpenInstalled("go", backend.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	c := &counting{Backend: b.Compute}
+	m := &model.DnCNN{Depth: 3, Channels: 2, Kernel: 3, Activation: "relu", Norm: "none", Init: "he"}
+	weights := model.FirstWeights(m, model.Image{Height: 8, Width: 8, Channels: 1}, random.NewSeed(3))
+	r, err := restore.New(c, m, weights, &dataset.Samples{Height: 8, Width: 8, Channels: 1, Values: array.Make(dtypes.Uint8, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	of := func(r *restore.Restorer, height int) *dataset.Samples {
+		t.Helper()
+		s := &dataset.Samples{Height: height, Width: 9, Channels: 1, Values: array.Make(dtypes.Uint8, height*9)}
+		for i := range s.Values.Uint8 {
+			s.Values.Uint8[i] = uint8(7 * i)
+		}
+		got, err := r.Samples(t.Context(), s, restore.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	was := c.programs
+	first := of(r, 12)
+	once := c.programs - was
+	for range 3 {
+		if again := of(r, 12); !slices.Equal(again.Values.Uint8, first.Values.Uint8) {
+			t.Error("the same array became another one")
+		}
+	}
+	of(r.With(weights), 12)
+	if got := c.programs - was; got != once {
+		t.Errorf("%d programs for five arrays of one shape, want the %d of the first", got, once)
+	}
+	of(r, 13)
+	if got := c.programs - was; got != 2*once {
+		t.Errorf("%d programs for two shapes, want %d", got, 2*once)
+	}
+	if again := of(r, 12); !slices.Equal(again.Values.Uint8, first.Values.Uint8) { // compiled anew
+		t.Error("the same array became another one after one of another shape")
 	}
 }
 

@@ -149,6 +149,8 @@ type Progress struct {
 
 // Result is what came out. A metric that is not defined for the run is absent.
 type Result struct {
+	// ComparedWith says what the figures compare with, where that may be noisy itself; "" where it is clean as far as the config tells.
+	ComparedWith string `json:"compared_with,omitempty"`
 	// Test are the test samples' figures: mse, mae, of vectors in the model's scale and with explained_variance, of images psnr (dB), psnr_pooled (dB), ssim, loss; mse_inside and mse_outside of the
 	// pixels that the corruption changes and of the others, where it leaves some as they are; of models with a likelihood also
 	// nll_dyn, elbo_dyn, kl (nats) and active_units, see [Likelihood]; of those with a codebook perplexity and entries_used;
