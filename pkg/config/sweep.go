@@ -97,7 +97,7 @@ type Objective struct {
 	// Metric is val_loss, val_psnr, val_ssim, val_gain (val_psnr less that of the corrupted images, in dB), val_explained_variance (of
 	// tables), val_terms.NAME or
 	// train_loss, of the epoch whose weights count; test.NAME or generated.SAMPLER.NAME, a figure of the test images as in the
-	// manifest; parameters, the model's number of them; or train_seconds.
+	// manifest, such as test.auroc where anomalies are measured (see evaluate.anomaly); parameters, the model's number of them; or train_seconds.
 	Metric string `yaml:"metric"`
 
 	// Direction is min or max; without it, max for what is better when it is more, such as val_psnr, and else min.
@@ -109,7 +109,7 @@ func (o Objective) Maximize() bool {
 	if o.Direction != "" {
 		return o.Direction == "max"
 	}
-	return slices.ContainsFunc([]string{"psnr", "ssim", "explained", "gain", "accuracy", "precision", "recall", "elbo", "perplexity", "active_units"}, func(word string) bool {
+	return slices.ContainsFunc([]string{"psnr", "ssim", "explained", "auroc", "gain", "accuracy", "precision", "recall", "elbo", "perplexity", "active_units"}, func(word string) bool {
 		return strings.Contains(o.Metric, word)
 	})
 }

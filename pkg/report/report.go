@@ -69,13 +69,14 @@ func Render(w io.Writer, run *rundir.Run) error {
 	}
 	data := content{
 		Manifest: manifest, Path: run.Path, Config: string(config),
-		Figures: Figures(manifest.Result), Generated: CompareGenerated(manifest.Result), Shown: shown,
+		Figures: Figures(manifest.Result), Generated: CompareGenerated(manifest.Result), Anomalies: Anomalies(manifest.Result), Shown: shown,
 		Curves: Curves(windows, epochs), Times: times(manifest.Timings),
 		Facts: facts(manifest), Resume: rundir.Program(manifest.Command) + " run --resume " + run.Path, Style: chart.Style,
 	}
 	if likelihood := manifest.Result.Likelihood; likelihood != nil {
 		data.Curves = appendDivergence(data.Curves, likelihood.Divergence)
 	}
+	data.Curves = appendAnomalies(data.Curves, manifest.Result.Anomaly)
 	data.Curves = appendFeatures(data.Curves, manifest.Result.Features)
 	if n := len(pictures); n > 0 {
 		data.Last, data.Earlier = &pictures[n-1], pictures[:n-1]
@@ -92,6 +93,7 @@ type content struct {
 	Path, Config string
 	Figures      []Row
 	Generated    *Comparison
+	Anomalies    *AnomalyTable
 	Shown        []shown
 	Curves       []chart.Chart
 	Style        template.CSS
