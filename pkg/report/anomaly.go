@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"latent/pkg/chart"
+	"latent/pkg/evaluate"
 	"latent/pkg/rundir"
 )
 
@@ -17,6 +18,17 @@ var AnomalyFigures = []struct {
 	{"average_precision", "average precision", true},
 	{"false_alarms_95", "false alarms at 95 % recall", false},
 	{"precision_at_n", "precision at n", true},
+}
+
+// overRuns are the figures of anomalies as metrics, for means over runs: a run's own have a table with intervals.
+func overRuns(r rundir.Result) (metrics []evaluate.Metric) {
+	if r.Anomaly != nil {
+		return nil
+	}
+	for _, figure := range AnomalyFigures {
+		metrics = append(metrics, evaluate.Metric{Name: figure.Name, Title: figure.Title, Higher: figure.Higher})
+	}
+	return metrics
 }
 
 // AnomalyTable is the figures of the model's score and of the baselines, as text.

@@ -208,7 +208,7 @@ type Row struct {
 // run has none.
 func Figures(r rundir.Result) []Row {
 	var rows []Row
-	for _, metric := range slices.Concat(evaluate.Metrics, evaluate.VectorMetrics, evaluate.MaskMetrics, evaluate.LikelihoodMetrics, evaluate.CodeMetrics) {
+	for _, metric := range slices.Concat(evaluate.Metrics, evaluate.VectorMetrics, evaluate.MaskMetrics, evaluate.LikelihoodMetrics, evaluate.CodeMetrics, overRuns(r)) {
 		value, found := r.Test[metric.Name]
 		if !found {
 			continue
