@@ -329,6 +329,9 @@ func (s *Sweep) checkBase(d *decoder) {
 		if strings.HasPrefix(o.Metric, "val_") && e.Data.ValidationImages() == 0 {
 			d.contradiction("the experiment holds out no images: set data.validation above 0", fmt.Sprintf("objective.%d.metric", i), "objective")
 		}
+		if strings.HasPrefix(o.Metric, "test.") && e.Data.ValidationImages() == 0 {
+			d.contradiction("on their way trials are told by figures of held-out images, and the experiment holds out none: set data.validation above 0, such as set: {data: {validation: 100}}", fmt.Sprintf("objective.%d.metric", i), "objective")
+		}
 		if strings.HasPrefix(o.Metric, "generated.") && e.Evaluate.Generated == 0 {
 			d.contradiction("the experiment generates no images: set evaluate.generated, such as set: {evaluate: {generated: 10000}}", fmt.Sprintf("objective.%d.metric", i), "objective")
 		}

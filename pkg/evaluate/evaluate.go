@@ -82,9 +82,9 @@ type Anomaly struct {
 
 	// Score is the kind of score: mse or mae, the error of the reconstruction; weighted-mse or weighted-mae, with each value's error as a
 	// multiple of what is usual for it; elbo, the evidence bound, negative, and nll, the negative log-likelihood, of models that have one;
-	// mahalanobis, the distance of the code from those of training samples; neighbours, that to the nearest of them; or ranks, of the weighted
-	// error and the two distances together.
-	Score string `yaml:"score" enum:"mse,mae,weighted-mse,weighted-mae,elbo,nll,mahalanobis,neighbours,ranks"`
+	// mahalanobis, the distance of the code from those of training samples; neighbours, that to the nearest of them; forest, how soon
+	// random cuts set the code apart; or ranks, of the weighted error and those three of the code together.
+	Score string `yaml:"score" enum:"mse,mae,weighted-mse,weighted-mae,elbo,nll,mahalanobis,neighbours,forest,ranks"`
 
 	// AlarmRate is the part of normal samples that may raise an alarm: the threshold is found by samples that the model was not
 	// trained on.

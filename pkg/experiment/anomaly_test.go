@@ -215,7 +215,7 @@ func TestScoreAnomalies(t *testing.T) {
 	if parts, _ := scoresOf("", 333); !slices.Equal(parts, whole) {
 		t.Error("in parts, without the run's data, scores are others")
 	}
-	for _, kind := range []string{"mse", "mae", "weighted-mse", "weighted-mae", "mahalanobis", "neighbours"} {
+	for _, kind := range []string{"mse", "mae", "weighted-mse", "weighted-mae", "mahalanobis", "neighbours", "forest"} {
 		scores, _ := scoresOf(kind, 700)
 		good, bad := 0.0, 0.0
 		for i, score := range scores {

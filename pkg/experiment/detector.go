@@ -23,11 +23,12 @@ const (
 	scoreNLL         = "nll"
 	scoreMahalanobis = "mahalanobis"
 	scoreNeighbours  = "neighbours"
+	scoreForest      = "forest"
 	scoreRanks       = "ranks"
 )
 
 // ScoreKinds are the kinds of scores, in the order of tables.
-var ScoreKinds = []string{scoreMSE, scoreMAE, scoreWeightedMSE, scoreWeightedMAE, scoreELBO, scoreNLL, scoreMahalanobis, scoreNeighbours, scoreRanks}
+var ScoreKinds = []string{scoreMSE, scoreMAE, scoreWeightedMSE, scoreWeightedMAE, scoreELBO, scoreNLL, scoreMahalanobis, scoreNeighbours, scoreForest, scoreRanks}
 
 const (
 	// mostReference is how many training samples a detector refers to at most.
@@ -51,8 +52,8 @@ type detector struct {
 	absolut []float64
 	ranked  map[string][]float64
 
-	mahalanobis, neighbours anomaly.Scorer
-	surprises               map[string]*surprise
+	mahalanobis, neighbours, forest anomaly.Scorer
+	surprises                       map[string]*surprise
 }
 
 // kinds are those that the model has; nll, which takes its time, only where it is asked for.
@@ -69,7 +70,7 @@ func (m *scoredModel) unavailable(kind string) string {
 		if density, ok := m.experiment.Model.(model.Density); !ok || density.Observed() == "" {
 			return "it is of models with a likelihood, such as vae, and this has none"
 		}
-	case scoreMahalanobis, scoreNeighbours:
+	case scoreMahalanobis, scoreNeighbours, scoreForest:
 		if size := m.evaluator.CodeSize(); size > mostProbed {
 			return fmt.Sprintf("a code of %d values, and at most %d are compared", size, mostProbed)
 		}
@@ -79,7 +80,7 @@ func (m *scoredModel) unavailable(kind string) string {
 
 // combined are the kinds that ranks are of.
 func (m *scoredModel) combined() []string {
-	return slices.DeleteFunc([]string{scoreWeightedMSE, scoreMahalanobis, scoreNeighbours}, func(kind string) bool { return m.unavailable(kind) != "" })
+	return slices.DeleteFunc([]string{scoreWeightedMSE, scoreMahalanobis, scoreNeighbours, scoreForest}, func(kind string) bool { return m.unavailable(kind) != "" })
 }
 
 // newDetector learns from training samples, and what errors are usual from held-out ones, or where there are none from the training's.
@@ -162,8 +163,13 @@ func (d *detector) fit(ctx context.Context) (err error) {
 	if d.mahalanobis, err = (anomaly.Mahalanobis{}).Fit(ctx, d.codes, seed.Child(1)); err != nil {
 		return fmt.Errorf("score codes: %w", err)
 	}
-	d.neighbours, err = neighboursOf(nearest).Fit(ctx, d.codes, seed.Child(2))
-	return err
+	if d.neighbours, err = neighboursOf(nearest).Fit(ctx, d.codes, seed.Child(2)); err != nil {
+		return fmt.Errorf("score codes: %w", err)
+	}
+	if d.forest, err = (anomaly.Forest{}).Fit(ctx, d.codes, seed.Child(4)); err != nil {
+		return fmt.Errorf("score codes: %w", err)
+	}
+	return nil
 }
 
 // neighboursOf scores by the mean distance to so many nearest codes, each value of which counts by its spread.
@@ -294,6 +300,8 @@ func (d *detector) fill(ctx context.Context, b *scoredBlock, r evaluate.Reconstr
 			b.scores[kind], err = d.mahalanobis.Score(ctx, codes)
 		case scoreNeighbours:
 			b.scores[kind], err = d.neighbours.Score(ctx, codes)
+		case scoreForest:
+			b.scores[kind], err = d.forest.Score(ctx, codes)
 		}
 		if err != nil {
 			return err
