@@ -23,7 +23,6 @@ import (
 	"latent/pkg/array"
 	"latent/pkg/config"
 	"latent/pkg/dataset"
-	"latent/pkg/experiment"
 	"latent/pkg/rundir"
 	files "latent/pkg/table"
 )

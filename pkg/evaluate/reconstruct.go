@@ -17,6 +17,9 @@ func Unscored(m model.Model, source dataset.Source) string {
 	if model.Conditions(m) > 0 {
 		return "this model is given the label of each sample, and what is to be scored has none"
 	}
+	if _, generates := m.(*model.PixelFlow); generates {
+		return "this kind of model makes images of noise alone, and reconstructs none"
+	}
 	if folder, ok := source.(*dataset.Folder); ok && folder.Patch > 0 {
 		return "with data.patch pictures have sizes of their own, and a score is one of samples of one size"
 	}

@@ -3,9 +3,11 @@ package experiment
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"latent/pkg/anomaly"
 	"latent/pkg/config"
@@ -19,30 +21,29 @@ import (
 // bootstrapRounds is how often samples are drawn anew for the intervals of figures.
 const bootstrapRounds = 1000
 
-// anomalies says which samples are anomalies, by their labels; nil where the config names no normal class.
-func anomalies(e *config.Experiment, labels []uint8, classes []string) ([]bool, error) {
-	names, key := e.Normal()
-	if len(names) == 0 {
-		return nil, nil
-	}
-	normal, err := dataset.ClassSet(names, classes)
-	if err != nil {
-		return nil, InputError{e.Problem(key, "%v", err)}
+// anomalies says which samples are anomalies, by their labels; nil where the config names no normal class, or there are no labels.
+func anomalies(e *config.Experiment, labels []uint8, classes []string) []bool {
+	names, _ := e.Normal()
+	if len(names) == 0 || labels == nil {
+		return nil
 	}
 	marks := make([]bool, len(labels))
 	for i, label := range labels {
-		marks[i] = !normal[label]
+		marks[i] = !slices.Contains(names, classes[label])
 	}
-	return marks, nil
+	return marks
 }
 
 // checkAnomalies finds that anomalies cannot be measured on the test samples, before anything is trained.
 func checkAnomalies(e *config.Experiment, split *dataset.Split) error {
-	marks, err := anomalies(e, split.Test.Labels, split.Classes)
-	if err != nil || marks == nil {
-		return err
+	names, key := e.Normal()
+	if len(names) == 0 {
+		return nil
 	}
-	_, key := e.Normal()
+	if _, err := dataset.ClassSet(names, split.Classes); err != nil {
+		return InputError{e.Problem(key, "%v", err)}
+	}
+	marks := anomalies(e, split.Test.Labels, split.Classes)
 	switch n := count(marks); {
 	case n == 0:
 		return InputError{e.Problem(key, "all %d test samples are normal, and figures need anomalies too; name fewer classes, or give others in data.test", len(marks))}
@@ -75,9 +76,13 @@ func figuresOf(ranked *ranking.Ranking, seed random.Seed) map[string]rundir.Esti
 
 // measureAnomalies measures how well the model's scores, and those of the baselines, tell anomalies among the subject's samples.
 func (s subject) measureAnomalies(ctx context.Context, into *rundir.Result) error {
-	marks, err := anomalies(s.experiment, s.images.Labels, s.classes)
-	if err != nil || marks == nil || len(marks) == 0 {
-		return err
+	marks := anomalies(s.experiment, s.images.Labels, s.classes)
+	if marks == nil {
+		return nil
+	}
+	if _, err := ranking.New(make([]float64, len(marks)), marks); err != nil { // of one kind alone, which other samples may be
+		fmt.Fprintf(s.log, "anomalies are not measured: %v\n", strings.TrimPrefix(err.Error(), "rank samples: "))
+		return nil
 	}
 	options := s.experiment.Evaluate.Anomaly
 	m := &scoredModel{experiment: s.experiment, evaluator: s.evaluator, weights: s.weights, folder: s.folder, log: s.log, load: s.load}
@@ -219,14 +224,12 @@ type Comparison struct {
 // asked for.
 func (t *Trained) Compare(ctx context.Context, whole *dataset.Whole, kinds []string, options Options) ([]Comparison, error) {
 	options = options.withDefaults()
-	marks, err := anomalies(t.Experiment, whole.Labels, whole.Classes)
-	switch {
-	case err != nil:
-		return nil, err
-	case marks == nil:
+	if names, _ := t.Experiment.Normal(); len(names) == 0 {
 		return nil, InputError{t.Experiment.Problem("evaluate.anomaly.normal", "missing: which samples are normal must be known to compare scores; name the normal classes in the run's config")}
-	case len(marks) == 0:
-		return nil, InputError{fmt.Errorf("compare scores: the samples have no labels")}
+	}
+	marks := anomalies(t.Experiment, whole.Labels, whole.Classes)
+	if marks == nil {
+		return nil, InputError{errors.New("compare scores: the samples have no labels")}
 	}
 	m, err := t.scored(ctx, options)
 	if err != nil {

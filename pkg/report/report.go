@@ -276,6 +276,9 @@ func facts(m *rundir.Manifest) []fact {
 	}
 	add("seed", "%d", m.Seed)
 	add("data", "%s: %d %s to train on, %d for validation, %d for the test", m.Data.Dataset, m.Data.Train, m.Data.Noun(), m.Data.Validation, m.Data.Test)
+	if n := m.Data.Calibration; n > 0 {
+		add("calibration", "%d %s kept back", n, m.Data.Noun())
+	}
 	if n := len(m.Data.Features); n > 0 {
 		add("features", "%d: %s", n, chart.Shorten(strings.Join(m.Data.Features, ", "), 400))
 	}

@@ -109,21 +109,23 @@ func (d Data) Noun() string {
 
 // Data are the samples.
 type Data struct {
-	Dataset    string            `json:"dataset"`
-	Height     int               `json:"height"` // of an image, in pixels; of a vector 1
-	Width      int               `json:"width"`  // the same; of a vector the number of features
-	Channels   int               `json:"channels"`
-	Features   []string          `json:"features,omitempty"` // the names of those of vectors; without them the samples are images
-	Type       string            `json:"type,omitempty"`     // of the values; without it uint8
-	Scale      *scale.Scale      `json:"scale,omitempty"`    // of the values to the model's scale; without it that of bytes
-	Classes    []string          `json:"classes,omitempty"`
-	Streamed   bool              `json:"streamed,omitempty"` // the training samples did not lie on the device
-	Train      int               `json:"train"`
-	Validation int               `json:"validation"`
-	Test       int               `json:"test"`
-	LeftOut    map[string]int    `json:"left_out,omitempty"` // files of a folder that are no pictures, by ending
-	Skipped    []string          `json:"skipped,omitempty"`  // pictures that cannot be used, with the cause
-	Checksums  map[string]string `json:"checksums"`          // SHA-256
+	Dataset    string       `json:"dataset"`
+	Height     int          `json:"height"` // of an image, in pixels; of a vector 1
+	Width      int          `json:"width"`  // the same; of a vector the number of features
+	Channels   int          `json:"channels"`
+	Features   []string     `json:"features,omitempty"` // the names of those of vectors; without them the samples are images
+	Type       string       `json:"type,omitempty"`     // of the values; without it uint8
+	Scale      *scale.Scale `json:"scale,omitempty"`    // of the values to the model's scale; without it that of bytes
+	Classes    []string     `json:"classes,omitempty"`
+	Streamed   bool         `json:"streamed,omitempty"` // the training samples did not lie on the device
+	Train      int          `json:"train"`
+	Validation int          `json:"validation"`
+	Test       int          `json:"test"`
+	// Calibration is how many were kept back to calibrate scores of anomalies with.
+	Calibration int               `json:"calibration,omitempty"`
+	LeftOut     map[string]int    `json:"left_out,omitempty"` // files of a folder that are no pictures, by ending
+	Skipped     []string          `json:"skipped,omitempty"`  // pictures that cannot be used, with the cause
+	Checksums   map[string]string `json:"checksums"`          // SHA-256
 }
 
 // Model is the model's size.
