@@ -152,11 +152,19 @@ func (b *bench) detect(ctx context.Context, s set) (*detected, error) {
 			d.aurocs[name] = append(d.aurocs[name], float64(figures["auroc"].Value))
 		}
 	}
-	if err := b.beside(ctx, d); err != nil {
+	if err := b.beside(ctx, d); errors.Is(err, errNotKept) {
+		return nil, nil
+	} else if err != nil {
 		return nil, err
 	}
-	return d, b.time(ctx, d)
+	if err := b.time(ctx, d); err != nil && !errors.Is(err, errNotKept) {
+		return nil, err
+	}
+	return d, nil
 }
+
+// errNotKept says that something is not there, and nothing is to be made.
+var errNotKept = errors.New("not there; leave out --found to make it")
 
 // pyodResult is what the script of PyOD printed.
 type pyodResult struct {
@@ -301,6 +309,9 @@ func (b *bench) keep(name string, value any, make func() error) error {
 	path := filepath.Join(b.runs, name+".json")
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
+		if !b.train {
+			return fmt.Errorf("%s: %w", path, errNotKept)
+		}
 		fmt.Fprintf(b.options.Log, "%s\n", name)
 		if err := make(); err != nil {
 			return err
@@ -379,6 +390,9 @@ the same rows in the model's scale (10,000 at most).
 	line(fmt.Sprintf("mean of %d", len(found)), found)
 	line(fmt.Sprintf("mean of the %d looked at", len(seen)), seen)
 	line(fmt.Sprintf("mean of the %d others", len(unseen)), unseen)
+	if len(found) < len(all) {
+		fmt.Fprintf(out, "\nThe runs of %d more tables were not there; means and bars are of those above alone.\n", len(all)-len(found))
+	}
 	writeAnomalyBars(out, found)
 }
 
