@@ -288,10 +288,8 @@ func (t *Trained) HeldWhole(ctx context.Context, path string, options Options) (
 func (t *Trained) ScoreFile(ctx context.Context, s *Scorer, path string, top int, options Options, total func(n int, names []string), do func([]Scored) error) error {
 	if path != "" && table.Is(path) {
 		total(-1, nil)
-		source := t.rows(path)
-		source.Label = ""
 		var own error // of scoring and of do, not of the file
-		_, _, err := source.EachLike(ctx, []string{path}, t.Like(), func(some *dataset.Samples) error {
+		_, _, err := t.rows().EachLike(ctx, []string{path}, t.Like(), func(some *dataset.Samples) error {
 			own = s.Each(ctx, some, top, do)
 			return own
 		})

@@ -199,17 +199,25 @@ func (t *Trained) subject(ctx context.Context, path string, options Options) (su
 // Samples reads samples of the kind that the model was trained on: all rows of a file of a table or an array, which has the model's
 // features in whatever order and may have other columns; or all pictures of a folder, scaled to the model's size.
 func (t *Trained) Samples(ctx context.Context, path string) (*dataset.Samples, error) {
-	whole, err := t.Whole(ctx, path)
+	whole, err := t.whole(ctx, path, "")
 	if err != nil {
 		return nil, err
 	}
+	whole.Labels = nil // their classes may be numbered otherwise than the run's
 	return whole.Samples, nil
 }
 
 // Whole is [Trained.Samples] with the names of pictures, and labels where there are any: a folder's, or in the column of data.label.
 func (t *Trained) Whole(ctx context.Context, path string) (*dataset.Whole, error) {
+	return t.whole(ctx, path, t.labelIn(path))
+}
+
+// whole reads samples with the labels of a column of rows; "" for none.
+func (t *Trained) whole(ctx context.Context, path, label string) (*dataset.Whole, error) {
 	if table.Is(path) {
-		return t.rows(path).Like(ctx, []string{path}, t.Like())
+		source := t.rows()
+		source.Label = label
+		return source.Like(ctx, []string{path}, t.Like())
 	}
 	if t.Like().Vectors() {
 		return nil, fmt.Errorf("%s: the run was trained on rows of a table; give a file whose name ends in %s", path, strings.Join(table.Formats(), ", "))
@@ -217,14 +225,20 @@ func (t *Trained) Whole(ctx context.Context, path string) (*dataset.Whole, error
 	return t.pictures(ctx, path)
 }
 
-// rows is how the rows of a file are read, with labels where it has the run's column of them.
-func (t *Trained) rows(path string) *dataset.Table {
+// labelIn is the column of the run's labels where a file has it, "" elsewhere.
+func (t *Trained) labelIn(path string) string {
+	own, ok := t.Experiment.Data.(*dataset.Table)
+	if !ok || !table.Is(path) || !own.HasLabel(path) {
+		return ""
+	}
+	return own.Label
+}
+
+// rows is how the rows of a file are read, without labels.
+func (t *Trained) rows() *dataset.Table {
 	source := &dataset.Table{}
 	if own, ok := t.Experiment.Data.(*dataset.Table); ok {
-		source.Array, source.Header, source.Label = own.Array, own.Header, own.Label
-		if !source.HasLabel(path) {
-			source.Label = ""
-		}
+		source.Array, source.Header = own.Array, own.Header
 	}
 	if t.scale.Missing != nil { // the medians of the training rows stand for what is missing
 		source.Missing = "median"
