@@ -421,7 +421,7 @@ func writeAnomalyBars(out *bytes.Buffer, found []detected) {
 	fmt.Fprintf(out, "\n## Bars\n\n| bar | reached | |\n| --- | --- | --- |\n")
 	fmt.Fprintf(out, "| mean AUROC at least 0.03 above PyOD's AutoEncoder, %.3f | %.3f, %s | %s |\n", peer, ours, signed3(ours-peer), verdict(ours-peer >= 0.03))
 	fmt.Fprintf(out, "| not more than 0.01 below the best baseline, %s with %.3f | %s | %s |\n", bestName, best, signed3(ours-best), verdict(ours >= best-0.01))
-	fmt.Fprintf(out, "\n## Time\n\nSeconds of the whole process with one seed, one after the other: `latent run` with scores and report and without baselines, and Python with PyOD's fit and scores on one thread; of tables with %d rows and more.\n\n", large)
+	fmt.Fprintf(out, "\n## Time\n\nSeconds of the whole process with one seed, one after the other: `latent run` with scores and report and without baselines, and Python with PyOD's fit and scores on one thread, on a machine that did other work at the same time; of tables with %d rows and more.\n\n", large)
 	fmt.Fprintf(out, "| table | rows | Latent | PyOD AutoEncoder | times |\n| --- | ---: | ---: | ---: | ---: |\n")
 	least := 0.0
 	for _, d := range found {
