@@ -36,7 +36,7 @@ func writeRows(t *testing.T, path string, n int, seed int64) string {
 		}
 		if i%25 == 24 {
 			kind = "bad"
-			row[i%4] += 4
+			row[i%4] += 6
 		}
 		fmt.Fprintf(&text, "%g,%g,%g,%g,%s\n", row[0], row[1], row[2], row[3], kind)
 	}
