@@ -4,6 +4,7 @@
 //	go run ./experiments/results --only vae,iwae     # parts of it, printed
 //	go run ./experiments/results --list              # what there is
 //	go run ./experiments/results --photos            # photographs, an hour, into docs/results-photos.md; needs $LATENT_DATA_DIR/bsd
+//	go run ./experiments/results --anomaly           # anomalies in tables, half an hour, into docs/results-anomaly.md; needs $LATENT_DATA_DIR/tabular
 //
 // Each run is one that `latent run` would make, and leaves the same folder. A run that is already there, done, with the same
 // seed and the same sections data, corrupt, model and train, is not trained again; where its section evaluate differs, or figures
@@ -53,6 +54,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	runs := flags.String("runs", "runs/results", "folder of the runs")
 	out := flags.String("o", "", "file to write; by default everything goes to "+documentPath+", parts are printed, and photographs go to "+photosPath)
 	ofPhotos := flags.Bool("photos", false, "the experiments on photographs, with one seed, and BM3D and PyTorch beside them; figures of others than --only stay")
+	ofTables := flags.Bool("anomaly", false, "the experiments on tables with anomalies, with the seeds 0, 1 and 2, and PyOD beside them; writes "+anomalyPath)
 	found := flags.Bool("found", false, "train nothing: write what the runs that are there say, however many")
 	list := flags.Bool("list", false, "print the experiments' names and configs, and end")
 	if err := flags.Parse(args); err != nil {
@@ -70,6 +72,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	options := experiment.Options{Log: stderr, Command: "go run ./experiments/results " + strings.Join(args, " ")}
 	if *ofPhotos {
 		return runPhotos(ctx, &album{*runs, !*found, options}, *only, *list, *out, stdout)
+	}
+	if *ofTables {
+		return runAnomaly(ctx, &bench{album{*runs, !*found, options}, *seeds}, *only, *list, *out, stdout)
 	}
 	chosen, err := choose(trials, *only)
 	if err != nil {

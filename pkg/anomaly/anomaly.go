@@ -88,6 +88,7 @@ func Baselines() map[string]Detector {
 		"pca":         PCA{},
 		"mahalanobis": Mahalanobis{},
 		"knn":         Neighbours{},
+		"lof":         LocalOutlier{},
 		"iforest":     Forest{},
 	}
 }

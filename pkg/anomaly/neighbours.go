@@ -45,7 +45,7 @@ func (n Neighbours) Fit(_ context.Context, reference Rows, seed random.Seed) (Sc
 		return nil, fmt.Errorf("neighbours: %w", err)
 	}
 	reference = reference.atMost(n.Most, seed)
-	fitted := &neighbours{options: n}
+	fitted := &neighbours{options: n, rows: reference}
 	fitted.options.K = min(n.K, reference.Len())
 	fitted.mean, _ = moments(reference) // what is centred loses the least in |a|² + |b|² − 2 a·b
 	fitted.references = centred(reference, 0, reference.Len(), fitted.mean)
@@ -55,6 +55,7 @@ func (n Neighbours) Fit(_ context.Context, reference Rows, seed random.Seed) (Sc
 
 type neighbours struct {
 	options    Neighbours
+	rows       Rows // the references
 	mean       []float64
 	references *mat.Dense // centred: [references, features]
 	squares    []float64  // |x|² of each
@@ -66,7 +67,14 @@ func (n *neighbours) Score(ctx context.Context, rows Rows) ([]float64, error) {
 		return nil, fmt.Errorf("neighbours: %w", err)
 	}
 	scores := make([]float64, rows.Len())
-	err := blocks(ctx, rows.Len(), func(first, last int) {
+	err := n.each(ctx, rows, n.options.K, false, func(i int, _ []int, distances []float64) { scores[i] = n.score(distances) })
+	return scores, err
+}
+
+// each calls do with the places of the k references that are nearest to each row, and their distances, on several cores. With own, the rows
+// are the references, and none is a neighbour of itself.
+func (n *neighbours) each(ctx context.Context, rows Rows, k int, own bool, do func(i int, places []int, distances []float64)) error {
+	return blocks(ctx, rows.Len(), func(first, last int) {
 		block := centred(rows, first, last, n.mean)
 		var products mat.Dense
 		products.Mul(block, n.references.T())
@@ -75,18 +83,21 @@ func (n *neighbours) Score(ctx context.Context, rows Rows) ([]float64, error) {
 			for j := range along {
 				along[j] = n.squares[j] - 2*along[j] // but for |x|², which is the same for all
 			}
-			scores[first+i] = n.score(block.RawRowView(i), nearest(along, n.options.K))
+			if own {
+				along[first+i] = math.Inf(1)
+			}
+			places := nearest(along, k)
+			distances := make([]float64, len(places))
+			for j, place := range places {
+				distances[j] = floats.Distance(block.RawRowView(i), n.references.RawRowView(place), 2)
+			}
+			do(first+i, places, distances)
 		}
 	})
-	return scores, err
 }
 
-// score returns the score of a row whose nearest references these are.
-func (n *neighbours) score(row []float64, places []int) float64 {
-	distances := make([]float64, len(places))
-	for i, place := range places {
-		distances[i] = floats.Distance(row, n.references.RawRowView(place), 2)
-	}
+// score returns the score of a row with these distances to its nearest references.
+func (n *neighbours) score(distances []float64) float64 {
 	if n.options.Mean {
 		return floats.Sum(distances) / float64(len(distances))
 	}

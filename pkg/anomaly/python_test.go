@@ -39,6 +39,7 @@ func TestScikitLearn(t *testing.T) {
 			Features, Components        int
 			Shrinkage                   float64
 			PCA, Mahalanobis, Kth, Mean []float64
+			LOF                         []float64
 		}
 		Forests []struct {
 			Name      string
@@ -95,6 +96,8 @@ func TestScikitLearn(t *testing.T) {
 		compare(want.Name+" 4th neighbour", scores, want.Kth)
 		_, scores = score(Neighbours{K: 4, Mean: true}, train, test, 1)
 		compare(want.Name+" mean of neighbours", scores, want.Mean)
+		_, scores = score(LocalOutlier{K: 4}, train, test, 1)
+		compare(want.Name+" local outlier factor", scores, want.LOF)
 	}
 	var ours, theirs []float64
 	for _, set := range expect.Forests {

@@ -208,7 +208,11 @@ func newRows(c *console, total int) *rowsBar {
 func (b *rowsBar) add(rows int) {
 	b.done += rows
 	if b.due() {
-		b.show("%d of %d rows, %.0f a second", b.done, b.total, b.speed())
+		of := ""
+		if b.total >= 0 { // else only reading tells
+			of = fmt.Sprintf(" of %d", b.total)
+		}
+		b.show("%d%s rows, %.0f a second", b.done, of, b.speed())
 	}
 }
 

@@ -209,7 +209,7 @@ func complete(root *cobra.Command) {
 	}
 	for path, complete := range map[string]completer{
 		"run": keys, "config check": keys, "config show": keys, "sweep": sweepKeys, "import": configThenKeys(1, config.Complete),
-		"eval": runThenKeys, "denoise": runThenFiles, "encode": runThenFiles, "decode": runThenFiles, "generate": oneRun, "export": oneRun, "verify": oneRun,
+		"eval": runThenKeys, "denoise": runThenFiles, "encode": runThenFiles, "score": runThenFiles, "decode": runThenFiles, "generate": oneRun, "export": oneRun, "verify": oneRun,
 		"runs show": oneRun, "runs rm": anyRun, "diff": anyRun, "track sync": anyRun, "runs list": folders, "runs gc": folders,
 		"sweep status": folders, "sweep best": folders, "sweep resume": folders, "sweep rerun": folders, "sweep export": folders,
 		"data cache clear": cacheKeys,
@@ -222,6 +222,7 @@ func complete(root *cobra.Command) {
 	}
 	completeFlag(find(root, "generate"), "show", append(slices.Clone(evaluate.Pictures), "all")...)
 	completeFlag(find(root, "generate"), "sampler", experiment.Samplers()...)
+	completeFlag(find(root, "score"), "score", experiment.ScoreKinds...)
 	completeFlag(find(root, "denoise"), "fit", "tile", "resize")
 	completeFlag(find(root, "denoise"), "format", picture.Writes()...)
 	completeFlag(find(root, "sweep"), "launcher", "local", "slurm")

@@ -294,6 +294,7 @@ func settle(e *Experiment) {
 	e.Train.WeightDecay, e.Train.Momentum, e.Train.EarlyStopping = 0, 0, 0
 	e.Train.BatchSize, e.Train.Devices = 1, 1
 	e.Evaluate.Generated, e.Evaluate.Recover, e.Tracking.MLflow = 0, false, "http://127.0.0.1:5000"
+	e.Evaluate.Anomaly.Normal = nil
 	e.Output.Show = slices.DeleteFunc(e.Output.Show, func(picture string) bool { return evaluate.Inapplicable(picture, e.Model) != "" })
 	e.Train.WarmupEpochs = min(e.Train.WarmupEpochs, float64(e.Train.Epochs))
 	if e.Train.Loss == "bce" {
@@ -323,21 +324,54 @@ func settle(e *Experiment) {
 	}
 	switch data := e.Data.(type) {
 	case *dataset.Folder:
-		data.Dir, data.Augment = []string{"pictures"}, nil
+		data.Dir, data.Augment, data.Normal, data.Calibration = []string{"pictures"}, nil, nil, 0
 		data.Target, data.TestTarget, data.Scale.Open = nil, nil, false
 		data.Scale.Kind, data.Scale.Low, data.Scale.High = "percentile", 10, 90
 	case *dataset.Table:
-		data.Files = append(data.Files, "rows.csv")
+		data.Files, data.Normal, data.Calibration = append(data.Files, "rows.csv"), nil, 0.25
 		data.Target, data.TestTarget = nil, nil
 		data.Scale = scale.Options{Kind: "range", Low: 10, High: 90}
 	case *dataset.IDX:
 		data.Validation %= 60000
+		data.Normal, data.Calibration = nil, 0
 	case *dataset.Glyphs:
 		data.Validation %= data.Train
+		data.Normal, data.Calibration = nil, 0
 	}
 	e.Evaluate.Probe = e.Evaluate.Probe && e.Data.ValidationImages() > 0 && model.Conditions(e.Model) == 0
 	if _, generates := e.Model.(*model.PixelFlow); generates {
 		e.Corrupt = nil
+	}
+}
+
+// Classes may be written as numbers, and stay what was written when they are text again; nothing else is such text.
+func TestLiteralText(t *testing.T) {
+	e, err := Parse("x.yaml", []byte("data: {dataset: table, files: x.csv, label: y, normal: [0, 010, true, \"1.50\", good]}\nmodel: {output: linear}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"0", "010", "true", "1.50", "good"}
+	for range 2 {
+		if got := e.Data.(*dataset.Table).Normal; !slices.Equal(got, want) {
+			t.Errorf("normal %q, want %q", got, want)
+		}
+		if err := compileSchema(t, "experiment", Schema()).Validate(asEditor(t, yamlOf(t, e))); err != nil {
+			t.Error(err)
+		}
+		if e, err = Parse("x.yaml", []byte(yamlOf(t, e))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for text, want := range map[string]string{
+		"data: {dataset: mnist, normal: [~]}":                                    "data.normal.0: found nothing, want text",
+		"data: {dataset: mnist, normal: [ten]}":                                  `data.normal: no class is named "ten"; there are 0, 1`,
+		"data: {dataset: folder, dir: x, patch: 8, normal: [a]}":                 "data.normal: normal and calibration are for scores of whole samples",
+		"{data: {dataset: mnist, normal: [0]}, model: {kind: vae, classes: 10}}": "data.normal: no scores of anomalies: this model is given the label",
+		"{evaluate: {anomaly: {normal: [0], score: nll}}}":                       "evaluate.anomaly.score: nll is of models with a likelihood",
+	} {
+		if _, err := Parse("x.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %q", text, err, want)
+		}
 	}
 }
 

@@ -296,7 +296,7 @@ func setScalar(node *yaml.Node, f field, into reflect.Value) bool {
 		}
 		into.SetBool(text == "true")
 	case reflect.String:
-		if isLiteral(node) || f.enum != nil && !slices.Contains(f.enum, text) || f.pattern != nil && !f.pattern.MatchString(text) {
+		if isLiteral(node) && !(f.literal && node.ShortTag() != "!!null") || f.enum != nil && !slices.Contains(f.enum, text) || f.pattern != nil && !f.pattern.MatchString(text) {
 			return false
 		}
 		into.SetString(text)

@@ -100,7 +100,7 @@ func Default() *Experiment {
 		Data:     dataset.Kinds["mnist"](),
 		Model:    model.Kinds["dense"](),
 		Train:    train.Defaults(),
-		Evaluate: evaluate.Options{Seed: 1, Weights: "best", NLLSamples: 5000, NLLImages: 1000},
+		Evaluate: evaluate.Options{Seed: 1, Weights: "best", NLLSamples: 5000, NLLImages: 1000, Anomaly: evaluate.DefaultAnomaly()},
 		Output:   Output{Dir: "runs", Grid: evaluate.Grid{Rows: 8, Columns: 4, Every: 1}},
 	}
 }
@@ -173,6 +173,7 @@ func (e *Experiment) check(report func(problem string, keys ...string)) {
 	if e.Evaluate.Probe && e.Data.ValidationImages() == 0 {
 		report("needs held-out images; set data.validation above 0, or write false", "evaluate.probe", "data.validation")
 	}
+	e.checkAnomaly(report)
 	for i, picture := range e.Output.Show {
 		if problem := evaluate.Inapplicable(picture, e.Model); problem != "" {
 			report(fmt.Sprintf("no %s: %s", picture, problem), fmt.Sprintf("output.show.%d", i), "model")
@@ -228,6 +229,33 @@ func (e *Experiment) checkRecovery(report func(problem string, keys ...string)) 
 		report("the loss bce cannot be told of what was recovered; take mse, or leave it out", "evaluate.recover", "train.loss")
 	case e.Measured().Collective():
 		report("swap takes values from other pictures; change it, or leave it out", "evaluate.recover", "corrupt")
+	}
+}
+
+// Normal are the classes whose test samples are normal, and the key that names them; none where anomalies are not measured.
+func (e *Experiment) Normal() (names []string, key string) {
+	if sorted, ok := e.Data.(dataset.Sorted); ok && len(e.Evaluate.Anomaly.Normal) == 0 {
+		return sorted.NormalClasses(), "data.normal"
+	}
+	return e.Evaluate.Anomaly.Normal, "evaluate.anomaly.normal"
+}
+
+// checkAnomaly reports what cannot be scored for anomalies.
+func (e *Experiment) checkAnomaly(report func(problem string, keys ...string)) {
+	names, key := e.Normal()
+	if len(names) == 0 {
+		return
+	}
+	if problem := evaluate.Unscored(e.Model, e.Data); problem != "" {
+		report("no scores of anomalies: "+problem+"; leave normal out", key, "model", "data")
+	}
+	if table, ok := e.Data.(*dataset.Table); ok && table.Label == "" {
+		report("which rows are normal is told by a label; name its column in data.label", "evaluate.anomaly.normal", "data.label")
+	}
+	if kind := e.Evaluate.Anomaly.Score; kind == "elbo" || kind == "nll" {
+		if density, ok := e.Model.(model.Density); !ok || density.Observed() == "" {
+			report(fmt.Sprintf("%s is of models with a likelihood, and this has none; take another score, or model.kind vae", kind), "evaluate.anomaly.score", "model")
+		}
 	}
 }
 

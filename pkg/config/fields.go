@@ -28,6 +28,7 @@ type field struct {
 	pattern                        *regexp.Regexp
 	minItems, maxItems             int  // -1 where there is no bound
 	single                         bool // of a list: one element may stand for it
+	literal                        bool // of text: numbers need no quotes
 }
 
 // fieldsOf lists the keys of a struct, in its order. The list is shared: it is not to be changed.
@@ -79,6 +80,7 @@ func newField(name string, flow bool, owner reflect.Type, f reflect.StructField)
 		minimum: number("min", math.Inf(-1)), maximum: number("max", math.Inf(1)),
 		above: number("above", math.Inf(-1)), below: number("below", math.Inf(1)),
 		minItems: int(number("minitems", -1)), maxItems: int(number("maxitems", -1)), single: f.Tag.Get("single") != "",
+		literal: f.Tag.Get("literal") != "",
 	}
 	if enum := f.Tag.Get("enum"); enum != "" {
 		described.enum = strings.Split(enum, ",")

@@ -144,6 +144,9 @@ func (f field) scalarSchema() object {
 		schema["type"] = "boolean"
 	case reflect.String:
 		schema["type"] = "string"
+		if f.literal {
+			schema["type"] = []string{"string", "number", "boolean"}
+		}
 	case reflect.Float64:
 		schema["type"] = "number"
 	default:

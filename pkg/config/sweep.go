@@ -97,7 +97,7 @@ type Objective struct {
 	// Metric is val_loss, val_psnr, val_ssim, val_gain (val_psnr less that of the corrupted images, in dB), val_explained_variance (of
 	// tables), val_terms.NAME or
 	// train_loss, of the epoch whose weights count; test.NAME or generated.SAMPLER.NAME, a figure of the test images as in the
-	// manifest; parameters, the model's number of them; or train_seconds.
+	// manifest, such as test.auroc where anomalies are measured (see evaluate.anomaly); parameters, the model's number of them; or train_seconds.
 	Metric string `yaml:"metric"`
 
 	// Direction is min or max; without it, max for what is better when it is more, such as val_psnr, and else min.
@@ -109,7 +109,7 @@ func (o Objective) Maximize() bool {
 	if o.Direction != "" {
 		return o.Direction == "max"
 	}
-	return slices.ContainsFunc([]string{"psnr", "ssim", "explained", "gain", "accuracy", "precision", "recall", "elbo", "perplexity", "active_units"}, func(word string) bool {
+	return slices.ContainsFunc([]string{"psnr", "ssim", "explained", "auroc", "gain", "accuracy", "precision", "recall", "elbo", "perplexity", "active_units"}, func(word string) bool {
 		return strings.Contains(o.Metric, word)
 	})
 }
@@ -328,6 +328,9 @@ func (s *Sweep) checkBase(d *decoder) {
 	for i, o := range s.Objective {
 		if strings.HasPrefix(o.Metric, "val_") && e.Data.ValidationImages() == 0 {
 			d.contradiction("the experiment holds out no images: set data.validation above 0", fmt.Sprintf("objective.%d.metric", i), "objective")
+		}
+		if strings.HasPrefix(o.Metric, "test.") && e.Data.ValidationImages() == 0 {
+			d.contradiction("on their way trials are told by figures of held-out images, and the experiment holds out none: set data.validation above 0, such as set: {data: {validation: 100}}", fmt.Sprintf("objective.%d.metric", i), "objective")
 		}
 		if strings.HasPrefix(o.Metric, "generated.") && e.Evaluate.Generated == 0 {
 			d.contradiction("the experiment generates no images: set evaluate.generated, such as set: {evaluate: {generated: 10000}}", fmt.Sprintf("objective.%d.metric", i), "objective")

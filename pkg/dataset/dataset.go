@@ -17,12 +17,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -84,6 +86,15 @@ type Holdout struct {
 	// Limit trains on only so many of the remaining images, which split_seed chooses too, for a quick look; 0 uses all.
 	Limit int `yaml:"limit" min:"0"`
 
+	// Normal are the classes, or values of a table's label, that count as normal, such as [0]: only their samples are trained on, held out
+	// for validation and calibrated with, while the test has all; see evaluate.anomaly. Others in the training part are not used.
+	// Empty, all are used.
+	Normal []string `yaml:"normal,flow" literal:"yes" maxitems:"256"`
+
+	// Calibration is the part of the samples that would be trained on that is kept back instead: latent score finds by them from which
+	// score on to raise an alarm. Without it, those held out for validation are taken, which chose the epoch.
+	Calibration float64 `yaml:"calibration" min:"0" below:"1"`
+
 	// Resident says where the training samples are while a model trains: device, all of them on the device; stream, in memory or in a
 	// file in the user's cache folder, of which the device gets what the next steps need while it computes; or auto, stream where they
 	// take more than an eighth of the machine's memory. It changes no bit of the result. What is streamed from a folder or a table is
@@ -112,9 +123,14 @@ func (s *Samples) bytes() int64 {
 // ValidationImages is the number of images held out.
 func (h Holdout) ValidationImages() int { return h.Validation }
 
+// calibrationOf is how many of n images are kept back to calibrate with.
+func (h Holdout) calibrationOf(n int) int {
+	return int(math.Round(h.Calibration * float64(max(n-h.Validation, 0))))
+}
+
 // trainOf is how many of n images are trained on.
 func (h Holdout) trainOf(n int) int {
-	n -= h.Validation
+	n -= h.Validation + h.calibrationOf(n)
 	if h.Limit > 0 {
 		n = min(n, h.Limit)
 	}
@@ -123,9 +139,66 @@ func (h Holdout) trainOf(n int) int {
 
 // check reports a holdout that leaves none of n images to train on.
 func (h Holdout) check(n int, report func(key, problem string)) {
-	if h.Validation >= n {
+	switch {
+	case h.Validation >= n:
 		report("validation", fmt.Sprintf("%d images held out of %d leave none to train on; lower it", h.Validation, n))
+	case h.calibrationOf(n) >= n-h.Validation:
+		report("calibration", fmt.Sprintf("%g of %d images leaves none to train on; lower it", h.Calibration, n-h.Validation))
 	}
+}
+
+// NormalClasses are those of Normal.
+func (h Holdout) NormalClasses() []string { return h.Normal }
+
+// Sorted is a source that may train on some classes alone.
+type Sorted interface {
+	// NormalClasses names those, or none where it trains on all. The evaluation of anomalies asks for them.
+	NormalClasses() []string
+}
+
+// normals returns those of some places whose samples are of a normal class: all without Normal.
+func (h Holdout) normals(places []int, labels []uint8, classes []string) ([]int, error) {
+	if len(h.Normal) == 0 {
+		return places, nil
+	}
+	normal, err := ClassSet(h.Normal, classes)
+	if err != nil {
+		return nil, fmt.Errorf("data.normal: %w", err)
+	}
+	return slices.DeleteFunc(slices.Clone(places), func(i int) bool { return !normal[labels[i]] }), nil
+}
+
+// checkNormal reports classes that are not among those that there are.
+func (h Holdout) checkNormal(classes []string, report func(key, problem string)) {
+	if _, err := ClassSet(h.Normal, classes); err != nil {
+		report("normal", err.Error())
+	}
+}
+
+// ClassSet marks, among classes, those with some names. Errors are of a name that no class has, and of a set that leaves none.
+func ClassSet(names, classes []string) ([]bool, error) {
+	if len(classes) == 0 {
+		return nil, errors.New("these samples have no labels; name the column of a table in data.label, or sort a folder's files into a subfolder for each class")
+	}
+	set := make([]bool, len(classes))
+	for _, name := range names {
+		i := slices.Index(classes, name)
+		if i < 0 {
+			return nil, fmt.Errorf("no class is named %q; there are %s", name, someOf(classes))
+		}
+		set[i] = true
+	}
+	return set, nil
+}
+
+// someOf names the first of a list.
+func someOf(names []string) string {
+	const most = 20
+	text := strings.Join(names[:min(most, len(names))], ", ")
+	if more := len(names) - most; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 // shuffled returns 0 … n−1 in the order that the split's seed gives them.
@@ -133,18 +206,36 @@ func (h Holdout) shuffled(n int) []int {
 	return rand.New(rand.NewPCG(uint64(h.SplitSeed), 0x6c6174656e74)).Perm(n) // "latent"
 }
 
-// split divides the images that order names: the first of them are held out, the next are trained on. Both parts have the
-// images in the dataset's own order.
-func (h Holdout) split(images *Samples, order []int) (train, validation *Samples, err error) {
+// divideNormal divides the images that order names, of the normal classes alone: the first of them are held out, the next kept back to
+// calibrate with, and those after them trained on. All parts have the images in the dataset's own order.
+func (h Holdout) divideNormal(order []int, labels []uint8, classes []string) (p parts, err error) {
+	if order, err = h.normals(order, labels, classes); err != nil {
+		return p, err
+	}
 	h.check(len(order), func(key, problem string) { err = fmt.Errorf("data.%s: %s", key, problem) })
 	if err != nil {
-		return nil, nil, err
+		return p, err
 	}
-	held, rest := order[:h.Validation], order[h.Validation:]
-	rest = rest[:h.trainOf(len(order))]
-	train = images.Select(slices.Sorted(slices.Values(rest)))
-	train.Streamed = h.streams(train.bytes())
-	return train, images.Select(slices.Sorted(slices.Values(held))), nil
+	take := func(n int) []int {
+		taken := slices.Sorted(slices.Values(order[:n]))
+		order = order[n:]
+		return taken
+	}
+	all := len(order)
+	p.validation, p.calibration = take(h.Validation), take(h.calibrationOf(all))
+	p.train = take(h.trainOf(all))
+	return p, nil
+}
+
+// divide gives a split the parts of its training images but for those of the test.
+func (h Holdout) divide(split *Split, images *Samples, order []int) error {
+	p, err := h.divideNormal(order, images.Labels, split.Classes)
+	if err != nil {
+		return err
+	}
+	split.Train, split.Validation, split.Calibration = images.Select(p.train), images.Select(p.validation), images.Select(p.calibration)
+	split.Train.Streamed = h.streams(split.Train.bytes())
+	return nil
 }
 
 // Samples are pictures of one size, or vectors, and their labels.
@@ -339,9 +430,10 @@ func (s *Samples) packed(n int) *Samples {
 	return &packed
 }
 
-// Split is a dataset's three parts.
+// Split is a dataset's three parts, and what is kept back to calibrate with, which may be none.
 type Split struct {
 	Train, Validation, Test *Samples
+	Calibration             *Samples
 	// LeftOut counts what was not read: the files of a folder that are no pictures, by their ending, and columns that are no numbers.
 	// Skipped are pictures that cannot be used and were passed over, each with the cause.
 	LeftOut map[string]int

@@ -29,7 +29,7 @@ func TestSplit(t *testing.T) {
 			Limit:      rapid.IntRange(0, n+5).Draw(t, "limit"),
 		}
 		images, order := numbered(n), h.shuffled(n)
-		train, validation, err := h.split(images, order)
+		train, validation, err := divided(h, images, order)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +50,7 @@ func TestSplit(t *testing.T) {
 			t.Fatal("an image is in both parts, or twice in one")
 		}
 		// A limit chooses among the images that would be trained on without it, and moves none that is held out.
-		all, same, err := Holdout{Validation: h.Validation, SplitSeed: h.SplitSeed}.split(images, order)
+		all, same, err := divided(Holdout{Validation: h.Validation, SplitSeed: h.SplitSeed}, images, order)
 		if err != nil || !slices.Equal(same.Values.Uint8, validation.Values.Uint8) {
 			t.Fatalf("the limit changes the images held out (%v)", err)
 		}
@@ -62,10 +62,104 @@ func TestSplit(t *testing.T) {
 	})
 }
 
+// divided are the parts of images that are trained on and held out.
+func divided(h Holdout, images *Samples, order []int) (train, validation *Samples, err error) {
+	split := &Split{}
+	err = h.divide(split, images, order)
+	return split.Train, split.Validation, err
+}
+
+// Of normal classes alone, what is held out is kept back to calibrate with, trained on, and nothing is in two parts; without a label, or
+// with a class that is not there, the error names it.
+func TestNormalAndCalibration(t *testing.T) {
+	h := Holdout{Validation: 10, Calibration: 0.25, Normal: []string{"0", "3"}}
+	images, order := numbered(200), h.shuffled(200) // 40 of the two classes
+	split := &Split{Classes: strings.Fields("0 1 2 3 4 5 6 7 8 9")}
+	if err := h.divide(split, images, order); err != nil {
+		t.Fatal(err)
+	}
+	var all []uint8
+	for name, part := range map[string]struct {
+		samples *Samples
+		want    int
+	}{"validation": {split.Validation, 10}, "calibration": {split.Calibration, 8}, "train": {split.Train, 22}} {
+		if got := part.samples.Len(); got != part.want {
+			t.Errorf("%s: %d samples, want %d", name, got, part.want)
+		}
+		for i, label := range part.samples.Labels {
+			if label != 0 && label != 3 || part.samples.At(i).Uint8[0]%10 != label {
+				t.Errorf("%s: sample %d has label %d", name, i, label)
+			}
+		}
+		all = append(all, part.samples.Values.Uint8...)
+	}
+	slices.Sort(all)
+	if len(slices.Compact(all)) != 40 {
+		t.Errorf("%d different samples in all parts, want 40", len(all))
+	}
+	if got := h.trainOf(40); got != 22 {
+		t.Errorf("trainOf says %d", got)
+	}
+	h.Normal = []string{"ten"}
+	if err := h.divide(split, images, order); err == nil || !strings.Contains(err.Error(), `data.normal: no class is named "ten"; there are 0, 1, 2`) {
+		t.Errorf("error %v", err)
+	}
+	if err := h.divide(&Split{}, images, order); err == nil || !strings.Contains(err.Error(), "data.normal: these samples have no labels; name the column") {
+		t.Errorf("error %v", err)
+	}
+	h = Holdout{Calibration: 0.99}
+	if err := h.divide(split, numbered(3), []int{0, 1, 2}); err == nil || !strings.Contains(err.Error(), "data.calibration: 0.99 of 3 images leaves none") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// The test of a table with labels has its part of each class, to the nearest whole number, and a new row moves one other of its class at most.
+func TestStratified(t *testing.T) {
+	own := Own{TestFraction: 0.3}
+	labels := make([]uint8, 401)
+	for i := range labels {
+		if i%20 == 7 {
+			labels[i] = 1
+		}
+	}
+	of := func(n int) parts {
+		p, err := own.divide(n, 0, RowName, classed{labels: labels[:n], classes: []string{"0", "1"}, stratified: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	count := func(places []int, class uint8) (n int) {
+		for _, i := range places {
+			if labels[i] == class {
+				n++
+			}
+		}
+		return n
+	}
+	before := of(400)
+	if rare, usual := count(before.test, 1), count(before.test, 0); rare != 6 || usual != 114 {
+		t.Errorf("the test has %d of 20 and %d of 380, want 6 and 114", rare, usual)
+	}
+	if !slices.IsSorted(before.test) || !slices.IsSorted(before.train) || len(before.test)+len(before.train) != 400 {
+		t.Errorf("%d rows for the test, %d to train on", len(before.test), len(before.train))
+	}
+	moved := 0
+	after := of(401)
+	for _, i := range before.test {
+		if !slices.Contains(after.test, i) {
+			moved++
+		}
+	}
+	if moved > 1 || count(after.test, 1) != 6 {
+		t.Errorf("a new row moves %d others out of the test", moved)
+	}
+}
+
 func TestSplitSeedChoosesOthers(t *testing.T) {
 	held := func(seed int64) []uint8 {
 		h := Holdout{Validation: 50, SplitSeed: seed}
-		_, validation, err := h.split(numbered(200), h.shuffled(200))
+		_, validation, err := divided(h, numbered(200), h.shuffled(200))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +174,7 @@ func TestSplitSeedChoosesOthers(t *testing.T) {
 }
 
 func TestSplitRefusesToHoldOutAll(t *testing.T) {
-	_, _, err := Holdout{Validation: 3}.split(numbered(3), []int{0, 1, 2})
+	_, _, err := divided(Holdout{Validation: 3}, numbered(3), []int{0, 1, 2})
 	if err == nil || !strings.Contains(err.Error(), "data.validation: 3 images held out of 3 leave none to train on; lower it") {
 		t.Errorf("got %v", err)
 	}

@@ -75,6 +75,9 @@ func (d *Folder) Check(report func(key, problem string)) {
 		report("dir", "missing; name the folder with your pictures")
 	}
 	d.checkPairs(d.Pairs, report)
+	if d.Patch > 0 && (len(d.Normal) > 0 || d.Calibration > 0) {
+		report("normal", "normal and calibration are for scores of whole samples, and with data.patch pictures have sizes of their own; leave them out, or scale the pictures by data.height and data.width")
+	}
 	if slices.Contains(d.Augment, "rotate90") && d.Patch == 0 && d.Height != d.Width {
 		report("augment", fmt.Sprintf("rotate90 turns squares alone, and pictures have %d×%d pixels; leave it out, or make height and width the same", d.Height, d.Width))
 	}
@@ -121,26 +124,16 @@ func (d *Folder) Load(ctx context.Context, _ Options) (*Split, error) {
 			given++
 		}
 	}
-	p, err := d.divide(len(read.Frames), given, func(i int) string { return read.Frames[i].Name })
+	names, classes := read.label()
+	p, err := d.divide(len(read.Frames), given, func(i int) string { return names[i] }, classed{labels: read.samples.Labels, classes: classes})
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", d.title(), err)
-	}
-	names := make([]string, len(read.Frames))
-	for i, f := range read.Frames {
-		names[i] = f.Name
-	}
-	classes := classesOf(names)
-	for _, name := range names {
-		if classes == nil {
-			break
-		}
-		class, _ := slices.BinarySearch(classes, classOf(name))
-		read.samples.Labels = append(read.samples.Labels, uint8(class))
 	}
 	split := &Split{}
 	if d.Patch > 0 {
 		all := read.samples
 		split.Train, split.Validation, split.Test = all.patchesOf(p.train, d.PatchesPerImage), all.patchesOf(p.validation, 1), all.patchesOf(p.test, 1)
+		split.Calibration = all.patchesOf(p.calibration, 1)
 		split.Train.Streamed = true
 	} else {
 		split = p.of(read.samples)
@@ -246,14 +239,43 @@ func (read *contents) checksum() string {
 	return hex.EncodeToString(digest.Sum(nil))
 }
 
+// label gives the pictures the classes that their names have, and returns names and classes; no classes where there are no subfolders.
+func (read *contents) label() (names, classes []string) {
+	for _, f := range read.Frames {
+		names = append(names, f.Name)
+	}
+	if classes = classesOf(names); classes == nil {
+		return names, nil
+	}
+	for _, name := range names {
+		class, _ := slices.BinarySearch(classes, classOf(name))
+		read.samples.Labels = append(read.samples.Labels, uint8(class))
+	}
+	return names, classes
+}
+
 // All reads all pictures, without dividing them, in the order of their names: as patches, one of each, where they keep their sizes.
-func (d *Folder) All(ctx context.Context) (*Samples, error) {
+func (d *Folder) All(ctx context.Context) (*Whole, error) {
 	files, _, err := listed("data.dir", d.Dir)
 	if err != nil {
 		return nil, err
 	}
 	read, err := d.reading()(ctx, files, d.title())
-	return read.samples, err
+	if err != nil {
+		return nil, err
+	}
+	whole := &Whole{Samples: read.samples}
+	whole.Names, whole.Classes = read.label()
+	return whole, nil
+}
+
+// Whole are samples that were read without dividing them.
+type Whole struct {
+	*Samples
+	// Names are those of pictures; nil of rows.
+	Names []string
+	// Classes names the labels; empty where there are none.
+	Classes []string
 }
 
 // reading is how the pictures are read: scaled, or at their own sizes.

@@ -59,10 +59,20 @@ const (
 var glyphFonts = [][]byte{goregular.TTF, gobold.TTF, goitalic.TTF, gomono.TTF, gosmallcaps.TTF}
 
 // Check reports a holdout that leaves nothing to train on.
-func (d *Glyphs) Check(report func(key, problem string)) { d.check(d.Train, report) }
+func (d *Glyphs) Check(report func(key, problem string)) {
+	d.check(d.Train, report)
+	if len(d.Normal) > 0 {
+		d.checkNormal(strings.Split(glyphClasses, ""), report)
+	}
+}
 
-// TrainImages is Train less those held out.
-func (d *Glyphs) TrainImages() int { return d.trainOf(d.Train) }
+// TrainImages is Train less those held out, or 0 where only those of some classes are used.
+func (d *Glyphs) TrainImages() int {
+	if len(d.Normal) > 0 {
+		return 0
+	}
+	return d.trainOf(d.Train)
+}
 
 // Load makes the images: 70,000 in about a second on two cores.
 //
@@ -83,8 +93,7 @@ func (d *Glyphs) Load(ctx context.Context, _ Options) (*Split, error) {
 		return nil, err
 	}
 	split.Checksums = map[string]string{"train": sum(all.Values.Bytes()), "test": sum(split.Test.Values.Bytes())}
-	split.Train, split.Validation, err = d.split(all, d.shuffled(d.Train))
-	return split, err
+	return split, d.divide(split, all, d.shuffled(d.Train))
 }
 
 // make draws n images; image i has the generator (seed, first + i), so that they can be drawn in parallel.

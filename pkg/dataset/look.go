@@ -32,6 +32,6 @@ func List(key string, dir []string) (Listing, error) {
 // Sizes says how many of n samples come to be trained on, held out and tested, by their names; an error where that leaves none to train
 // on or to test. A table's rows are named by [RowName].
 func (o Own) Sizes(n int, name func(i int) string) (train, validation, test int, err error) {
-	p, err := o.divide(n, 0, name)
+	p, err := o.divide(n, 0, name, classed{})
 	return len(p.train), len(p.validation), len(p.test), err
 }

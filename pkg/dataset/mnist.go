@@ -107,10 +107,20 @@ const familyValidation = 1000
 func newIDX(f *family) *IDX { return &IDX{Holdout: holdout(familyValidation), family: f} }
 
 // Check reports a holdout that leaves nothing to train on.
-func (d *IDX) Check(report func(key, problem string)) { d.check(familyTrain, report) }
+func (d *IDX) Check(report func(key, problem string)) {
+	d.check(familyTrain, report)
+	if len(d.Normal) > 0 {
+		d.checkNormal(d.family.classes, report)
+	}
+}
 
-// TrainImages is 60,000 less those held out.
-func (d *IDX) TrainImages() int { return d.trainOf(familyTrain) }
+// TrainImages is 60,000 less those held out, or 0 where only those of some classes are used.
+func (d *IDX) TrainImages() int {
+	if len(d.Normal) > 0 {
+		return 0
+	}
+	return d.trainOf(familyTrain)
+}
 
 // dirVariable names the folder of datasets that need no network.
 const dirVariable = "LATENT_DATA_DIR"
@@ -138,8 +148,7 @@ func (d *IDX) Load(ctx context.Context, options Options) (*Split, error) {
 	if split.Test, err = d.family.images(files[testImages], files[testLabels], familyTest); err != nil {
 		return nil, fmt.Errorf("read %s in %s: test %w", d.family.name, dir, err)
 	}
-	split.Train, split.Validation, err = d.split(train, d.shuffled(familyTrain))
-	return split, err
+	return split, d.divide(split, train, d.shuffled(familyTrain))
 }
 
 // images joins a file of images and one of labels, which must have n images of the family's size. Only unpacked files,

@@ -16,46 +16,76 @@ type Own struct {
 	Test []string `yaml:"test" single:"yes" maxitems:"10000"`
 
 	// TestFraction is the part of the samples that become those of the test, where test is left out. A file's name, or a row's place,
-	// decides on which side it falls, so that a new one moves no other.
+	// decides on which side it falls, so that a new one moves no other. Of the rows of a table with labels, it is that part of each class,
+	// and a new row moves one other of its class at most.
 	TestFraction float64 `yaml:"test_fraction" above:"0" below:"1"`
 
 	Holdout `yaml:",inline"`
 }
 
 // parts are the places of samples, in order.
-type parts struct{ train, validation, test []int }
+type parts struct{ train, validation, calibration, test []int }
+
+// classed are the classes of samples that are to be divided; the zero value is that of samples without.
+type classed struct {
+	labels  []uint8
+	classes []string
+	// stratified says that the test gets its part of each class.
+	stratified bool
+}
 
 // divide divides n samples, of which the last tests were given for the test; 0 of them where a part of all is to become it. name tells
 // them apart.
 //
 // A number that a sample's name and SplitSeed decide ranks the samples: the first TestFraction of the numbers' range become the test,
 // the next Validation are held out, and the next Limit are trained on. So a new sample moves none between test and training, and at
-// most one between the other parts.
-func (o Own) divide(n, tests int, name func(i int) string) (p parts, err error) {
+// most one between the other parts. A stratified test has the lowest numbers of each class instead, TestFraction of them to the
+// nearest whole number.
+func (o Own) divide(n, tests int, name func(i int) string, of classed) (p parts, err error) {
 	ranks, order := make([]float64, n-tests), make([]int, n-tests)
 	for i := range order {
 		ranks[i], order[i] = o.rank(name(i)), i
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(ranks[a], ranks[b]) })
-	if tests > 0 {
+	var test []int
+	switch {
+	case tests > 0:
 		for i := range tests {
-			p.test = append(p.test, n-tests+i)
+			test = append(test, n-tests+i)
 		}
-	} else {
-		tests, _ := slices.BinarySearchFunc(order, o.TestFraction, func(i int, fraction float64) int { return cmp.Compare(ranks[i], fraction) })
-		if tests == 0 || tests == n {
-			return p, fmt.Errorf("%d samples give %d for training and %d for the test; there must be some of each: add samples, set data.test, or change data.test_fraction",
-				n, n-tests, tests)
+	case of.stratified:
+		test, order = o.stratify(order, of.labels)
+	default:
+		first, _ := slices.BinarySearchFunc(order, o.TestFraction, func(i int, fraction float64) int { return cmp.Compare(ranks[i], fraction) })
+		test, order = order[:first], order[first:]
+	}
+	if len(test) == 0 || len(order) == 0 {
+		return p, fmt.Errorf("%d samples give %d for training and %d for the test; there must be some of each: add samples, set data.test, or change data.test_fraction",
+			n, len(order), len(test))
+	}
+	p, err = o.divideNormal(order, of.labels, of.classes)
+	p.test = slices.Sorted(slices.Values(test))
+	return p, err
+}
+
+// stratify takes the first TestFraction of each class from samples in an order, for the test.
+func (o Own) stratify(order []int, labels []uint8) (test, rest []int) {
+	var left [mostClasses]int
+	for _, i := range order {
+		left[labels[i]]++
+	}
+	for class, n := range left {
+		left[class] = int(math.Round(o.TestFraction * float64(n)))
+	}
+	for _, i := range order {
+		if left[labels[i]] > 0 {
+			left[labels[i]]--
+			test = append(test, i)
+		} else {
+			rest = append(rest, i)
 		}
-		p.test, order = slices.Sorted(slices.Values(order[:tests])), order[tests:]
 	}
-	o.check(len(order), func(key, problem string) { err = fmt.Errorf("data.%s: %s", key, problem) })
-	if err != nil {
-		return p, err
-	}
-	held, rest := order[:o.Validation], order[o.Validation:]
-	p.validation, p.train = slices.Sorted(slices.Values(held)), slices.Sorted(slices.Values(rest[:o.trainOf(len(order))]))
-	return p, nil
+	return test, rest
 }
 
 // rank is a number in [0, 1) that a sample's name and the split's seed decide.
@@ -66,7 +96,7 @@ func (o Own) rank(name string) float64 {
 
 // of returns the three parts of all samples.
 func (p parts) of(all *Samples) *Split {
-	return &Split{Train: all.Select(p.train), Validation: all.Select(p.validation), Test: all.Select(p.test)}
+	return &Split{Train: all.Select(p.train), Validation: all.Select(p.validation), Calibration: all.Select(p.calibration), Test: all.Select(p.test)}
 }
 
 // mostClasses is how many classes a label can number.

@@ -242,6 +242,11 @@ func TestTable(t *testing.T) {
 
 	t.Run("a row more moves none", func(t *testing.T) {
 		d := *d
+		d.Label, d.Ignore = "", append(slices.Clone(d.Ignore), d.Label) // with labels, TestStratified
+		split, err := d.Load(t.Context(), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
 		d.Files = []string{write(t, filepath.Join(t.TempDir(), "rows.csv"), rowsOf(41))}
 		more, err := d.Load(t.Context(), Options{})
 		if err != nil {

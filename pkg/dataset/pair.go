@@ -142,8 +142,10 @@ func (s *Samples) pictures() *Samples {
 
 // SetScale gives all parts a scale, and their targets.
 func (s *Split) SetScale(found scale.Scale) {
-	for _, part := range []*Samples{s.Train, s.Validation, s.Test} {
-		part.Scale, part.Clean().Scale = found, found
+	for _, part := range []*Samples{s.Train, s.Validation, s.Test, s.Calibration} {
+		if part != nil {
+			part.Scale, part.Clean().Scale = found, found
+		}
 	}
 }
 

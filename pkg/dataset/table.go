@@ -49,6 +49,9 @@ type Table struct {
 
 // Check wants files.
 func (d *Table) Check(report func(key, problem string)) {
+	if len(d.Normal) > 0 && d.Label == "" {
+		report("normal", "which rows are normal is told by a label; name its column in data.label")
+	}
 	if len(d.Files) == 0 {
 		report("files", "missing; name the file with your table")
 	}
@@ -91,7 +94,7 @@ func (d *Table) Load(ctx context.Context, _ Options) (*Split, error) {
 	for _, n := range read.Counts[len(files):] {
 		given += n
 	}
-	p, err := d.divide(read.samples.Len(), given, RowName)
+	p, err := d.divide(read.samples.Len(), given, RowName, classed{labels: read.Labels, classes: read.Classes, stratified: read.Labels != nil})
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", strings.Join(d.Files, ", "), err)
 	}
@@ -111,9 +114,35 @@ func (d *Table) Load(ctx context.Context, _ Options) (*Split, error) {
 
 // Like reads all rows of files, without dividing them, as samples of the kind of these: with their features, in whatever order the
 // files have them, and their type and scale.
-func (d *Table) Like(ctx context.Context, files []string, like *Samples) (*Samples, error) {
+func (d *Table) Like(ctx context.Context, files []string, like *Samples) (*Whole, error) {
 	read, err := d.read(ctx, files, like, nil)
-	return read.samples, err
+	if err != nil {
+		return nil, err
+	}
+	return &Whole{Samples: read.samples, Classes: read.Classes}, nil
+}
+
+// EachLike is Like of files of any length: it calls do with some rows at a time, and returns the labels of all, and their classes, with
+// data.label.
+func (d *Table) EachLike(ctx context.Context, files []string, like *Samples, do func(*Samples) error) (labels []uint8, classes []string, err error) {
+	read, err := d.read(ctx, files, like, func(values array.Values) error {
+		some := like.Like()
+		some.Values = values
+		return do(some)
+	})
+	return read.Labels, read.Classes, err
+}
+
+// HasLabel says whether a file has labels in the column, or the array, of data.label. A file that cannot be read has none: reading tells.
+func (d *Table) HasLabel(path string) bool {
+	if d.Label == "" {
+		return false
+	}
+	file, err := table.Open(path, table.Options{Label: d.Label, Array: d.Array, Header: d.Header, Columns: []string{}})
+	if file != nil {
+		file.Close()
+	}
+	return err == nil || !strings.Contains(err.Error(), "data.label")
 }
 
 // readTargets reads the targets of the rows of so many files and of the test's, or of the test's alone, or none.

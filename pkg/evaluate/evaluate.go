@@ -75,6 +75,35 @@ type Options struct {
 	// and measures its accuracy on the codes of test images. The dataset needs labels, and the code has at most 1024 values. It
 	// takes some 10 s for a code of 64 values, and longer in proportion.
 	Probe bool `yaml:"probe"`
+
+	// Anomaly measures how well the model's scores tell anomalies, where labels say which test samples are normal.
+	Anomaly Anomaly `yaml:"anomaly"`
+}
+
+// Anomaly is how anomalies are scored and measured, the config's section `evaluate.anomaly:`; see docs/anomaly.md.
+type Anomaly struct {
+	// Normal are the classes, or values of a table's label, whose test samples are normal; all others are anomalies. Without it they are
+	// those of data.normal, and where that is empty too nothing is measured. It tells nothing to training.
+	Normal []string `yaml:"normal,flow" literal:"yes" maxitems:"256"`
+
+	// Score is the kind of score: mse or mae, the error of the reconstruction; weighted-mse or weighted-mae, with each value's error as a
+	// multiple of what is usual for it; elbo, the evidence bound, negative, and nll, the negative log-likelihood, of models that have one;
+	// mahalanobis, the distance of the code from those of training samples; neighbours, that to the nearest of them; forest, how soon
+	// random cuts set the code apart; or ranks, of the weighted error and those three of the code together.
+	Score string `yaml:"score" enum:"mse,mae,weighted-mse,weighted-mae,elbo,nll,mahalanobis,neighbours,forest,ranks"`
+
+	// AlarmRate is the part of normal samples that may raise an alarm: the threshold is found by samples that the model was not
+	// trained on.
+	AlarmRate float64 `yaml:"alarm_rate" above:"0" below:"1"`
+
+	// Baselines are detectors without a deep model that are fitted to the same training samples, 10,000 at most, and measured beside it. For
+	// digits they take half a minute.
+	Baselines []string `yaml:"baselines,flow" enum:"pca,mahalanobis,knn,lof,iforest" maxitems:"5"`
+}
+
+// DefaultAnomaly is the section where a config leaves it out.
+func DefaultAnomaly() Anomaly {
+	return Anomaly{Score: "ranks", AlarmRate: 0.01, Baselines: []string{"pca", "mahalanobis", "knn", "lof", "iforest"}}
 }
 
 // Spec is what is measured, and how.
@@ -112,12 +141,14 @@ type Evaluator struct {
 
 // later are the programs that are compiled when they are first called.
 type later struct {
-	encoder    *program
-	posterior  *program // of codes with their log variances
-	watcher    watcher
-	likelihood likelihood
-	sizes      map[dataset.Size]sized // for whole pictures
-	restorer   *restore.Restorer      // of parts of them
+	encoder   *program
+	posterior *program // of codes with their log variances
+	// reconstructor gives undamaged samples, outputs and codes.
+	reconstructor *program
+	watcher       watcher
+	likelihood    likelihood
+	sizes         map[dataset.Size]sized // for whole pictures
+	restorer      *restore.Restorer      // of parts of them
 }
 
 // Structure is what an evaluator is compiled for, beside the images' size.
@@ -197,7 +228,7 @@ func (e *Evaluator) Exact() *Evaluator {
 
 // Close frees the compiled programs, also of those that share them.
 func (e *Evaluator) Close() {
-	for _, p := range []*program{e.main, e.later.encoder, e.later.posterior, e.later.watcher.program, e.later.likelihood.evidence, e.later.likelihood.weights} {
+	for _, p := range []*program{e.main, e.later.encoder, e.later.posterior, e.later.reconstructor, e.later.watcher.program, e.later.likelihood.evidence, e.later.likelihood.weights} {
 		if p != nil {
 			p.exec.Finalize()
 		}

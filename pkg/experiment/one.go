@@ -335,7 +335,10 @@ func (r *run) measure(ctx context.Context, weights []*tensors.Tensor, images *da
 func (r *run) test(ctx context.Context, weights []*tensors.Tensor, into *rundir.Result) (evaluate.Result, error) {
 	defer r.spend("evaluate", time.Now())
 	s := r.session
-	return subject{r.experiment, r.evaluator, weights, s.split.Test, s.split, s.judge}.measure(ctx, into)
+	return subject{
+		experiment: r.experiment, evaluator: r.evaluator, weights: weights, images: s.split.Test, split: s.split, judge: s.judge,
+		classes: s.split.Classes, folder: r.folder, load: func() (*dataset.Split, error) { return s.split, nil }, log: s.options.Log, brief: s.options.Brief,
+	}.measure(ctx, into)
 }
 
 // draw saves a picture of the first held-out images: validation images during training, test images at its end.

@@ -201,6 +201,27 @@ func (p *progress) figures(r rundir.Result, title string) {
 	if table := report.CompareGenerated(r); table != nil {
 		p.generated(r.Generated, table)
 	}
+	if table := report.Anomalies(r); table != nil {
+		p.anomalies(r.Anomaly, table)
+	}
+}
+
+// anomalies prints the table of anomalies.
+func (p *progress) anomalies(a *rundir.Anomaly, table *report.AnomalyTable) {
+	p.line("")
+	line := fmt.Sprintf("%-20s", thousands(a.Anomalies)+" anomalies")
+	for _, column := range table.Columns {
+		line += fmt.Sprintf(" %-27s", column)
+	}
+	p.line("%s", strings.TrimRight(line, " "))
+	for _, row := range table.Rows {
+		line := fmt.Sprintf("%-20s", row.Name)
+		for i, value := range row.Values {
+			line += fmt.Sprintf(" %-27s", value+" ("+row.Intervals[i]+")")
+		}
+		p.line("%s", strings.TrimRight(line, " "))
+	}
+	p.line("%s", table.Threshold)
 }
 
 // leastAccuracy is that of a classifier whose features say something: digits are told apart at 0.99.

@@ -63,7 +63,7 @@ func (r *run) describe() error {
 	image := imageOf(s.split.Train)
 	m.Data = rundir.Data{Dataset: e.DatasetName(), Height: image.Height, Width: image.Width, Channels: image.Channels, Features: s.split.Train.Features, Streamed: s.split.Train.Streamed,
 		Classes: s.split.Classes, Train: s.split.Train.Len(), Validation: s.split.Validation.Len(),
-		Test: s.split.Test.Len(), Checksums: s.split.Checksums, LeftOut: s.split.LeftOut, Skipped: s.split.Skipped}
+		Test: s.split.Test.Len(), Calibration: s.split.Calibration.Len(), Checksums: s.split.Checksums, LeftOut: s.split.LeftOut, Skipped: s.split.Skipped}
 	if train := s.split.Train; train.Values.Type() != dtypes.Uint8 || !train.Scale.IsBytes() {
 		m.Data.Type, m.Data.Scale = strings.ToLower(train.Values.Type().String()), &train.Scale
 	}

@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"context"
+	"io"
 	"maps"
 
 	"github.com/gomlx/gomlx/core/tensors"
@@ -28,6 +29,14 @@ type subject struct {
 	split *dataset.Split
 	// judge compares images; nil without evaluate.generated.
 	judge *judge
+	// classes name the labels of the images.
+	classes []string
+	// folder keeps what scores of anomalies rest on, and load returns the run's samples, which they are found by.
+	folder *rundir.Run
+	load   func() (*dataset.Split, error)
+	log    io.Writer
+	// brief leaves out the baselines of anomalies.
+	brief bool
 }
 
 // measure enters all figures of the subject in a result, and returns those of its reconstructions.
@@ -51,6 +60,9 @@ func (s subject) measure(ctx context.Context, into *rundir.Result) (evaluate.Res
 		return result, err
 	}
 	addFigures(into, codebook)
+	if err := s.measureAnomalies(ctx, into); err != nil {
+		return result, err
+	}
 	if s.split == nil {
 		return result, nil
 	}
@@ -229,7 +241,7 @@ func checkScores(e *config.Experiment, split *dataset.Split) error {
 	case e.Evaluate.Probe && split.Validation.Len() == 0:
 		return InputError{e.Problem("evaluate.probe", "needs held-out images; set data.validation above 0, or write false")}
 	}
-	return nil
+	return checkAnomalies(e, split)
 }
 
 // mostProbed is the largest code that a probe is fitted to: its 60,000 codes take half a gigabyte then.

@@ -160,7 +160,11 @@ func (t *Trained) WriteDamaged(ctx context.Context, path, folder string, options
 
 // subject is the model with the samples of a path, or the run's own.
 func (t *Trained) subject(ctx context.Context, path string, options Options) (subject, error) {
-	s := subject{experiment: t.Experiment, weights: t.Weights}
+	s := subject{experiment: t.Experiment, weights: t.Weights, folder: t.Run, log: options.Log,
+		load: func() (*dataset.Split, error) { return t.load(ctx, options) }}
+	if t.otherData {
+		s.folder = nil // what it keeps is of the run's own
+	}
 	var err error
 	if s.evaluator, err = t.compile(); err != nil {
 		return s, err
@@ -169,13 +173,17 @@ func (t *Trained) subject(ctx context.Context, path string, options Options) (su
 		if model.Conditions(t.Experiment.Model) > 0 {
 			return s, InputError{fmt.Errorf("measure %s: this model is given the label of each sample, and those of other files may number other classes; leave --data out", path)}
 		}
-		s.images, err = t.Held(ctx, path, options)
-		return s, err
+		whole, err := t.HeldWhole(ctx, path, options)
+		if err != nil {
+			return s, err
+		}
+		s.images, s.classes = whole.Samples, whole.Classes
+		return s, nil
 	}
 	if s.split, err = t.load(ctx, options); err != nil {
 		return s, InputError{err}
 	}
-	s.images = s.split.Test
+	s.images, s.classes = s.split.Test, s.split.Classes
 	if t.otherData {
 		fmt.Fprintln(options.Log, "data is another than the run's: samples that it trained on may be among those of the test")
 	}
@@ -191,14 +199,24 @@ func (t *Trained) subject(ctx context.Context, path string, options Options) (su
 // Samples reads samples of the kind that the model was trained on: all rows of a file of a table or an array, which has the model's
 // features in whatever order and may have other columns; or all pictures of a folder, scaled to the model's size.
 func (t *Trained) Samples(ctx context.Context, path string) (*dataset.Samples, error) {
+	whole, err := t.whole(ctx, path, "")
+	if err != nil {
+		return nil, err
+	}
+	whole.Labels = nil // their classes may be numbered otherwise than the run's
+	return whole.Samples, nil
+}
+
+// Whole is [Trained.Samples] with the names of pictures, and labels where there are any: a folder's, or in the column of data.label.
+func (t *Trained) Whole(ctx context.Context, path string) (*dataset.Whole, error) {
+	return t.whole(ctx, path, t.labelIn(path))
+}
+
+// whole reads samples with the labels of a column of rows; "" for none.
+func (t *Trained) whole(ctx context.Context, path, label string) (*dataset.Whole, error) {
 	if table.Is(path) {
-		source := &dataset.Table{}
-		if own, ok := t.Experiment.Data.(*dataset.Table); ok {
-			source.Array, source.Header = own.Array, own.Header
-		}
-		if t.scale.Missing != nil { // the medians of the training rows stand for what is missing
-			source.Missing = "median"
-		}
+		source := t.rows()
+		source.Label = label
 		return source.Like(ctx, []string{path}, t.Like())
 	}
 	if t.Like().Vectors() {
@@ -207,8 +225,29 @@ func (t *Trained) Samples(ctx context.Context, path string) (*dataset.Samples, e
 	return t.pictures(ctx, path)
 }
 
+// labelIn is the column of the run's labels where a file has it, "" elsewhere.
+func (t *Trained) labelIn(path string) string {
+	own, ok := t.Experiment.Data.(*dataset.Table)
+	if !ok || !table.Is(path) || !own.HasLabel(path) {
+		return ""
+	}
+	return own.Label
+}
+
+// rows is how the rows of a file are read, without labels.
+func (t *Trained) rows() *dataset.Table {
+	source := &dataset.Table{}
+	if own, ok := t.Experiment.Data.(*dataset.Table); ok {
+		source.Array, source.Header = own.Array, own.Header
+	}
+	if t.scale.Missing != nil { // the medians of the training rows stand for what is missing
+		source.Missing = "median"
+	}
+	return source
+}
+
 // pictures are those of a folder, brought to the model's size as the run's own were, or whole where it was trained on patches.
-func (t *Trained) pictures(ctx context.Context, dir string) (*dataset.Samples, error) {
+func (t *Trained) pictures(ctx context.Context, dir string) (*dataset.Whole, error) {
 	folder := &dataset.Folder{Dir: []string{dir}, Height: t.Image.Height, Width: t.Image.Width, Colour: "grey"}
 	if own, ok := t.Experiment.Data.(*dataset.Folder); ok {
 		folder.Fit, folder.Patch = own.Fit, own.Patch

@@ -69,13 +69,14 @@ func Render(w io.Writer, run *rundir.Run) error {
 	}
 	data := content{
 		Manifest: manifest, Path: run.Path, Config: string(config),
-		Figures: Figures(manifest.Result), Generated: CompareGenerated(manifest.Result), Shown: shown,
+		Figures: Figures(manifest.Result), Generated: CompareGenerated(manifest.Result), Anomalies: Anomalies(manifest.Result), Shown: shown,
 		Curves: Curves(windows, epochs), Times: times(manifest.Timings),
 		Facts: facts(manifest), Resume: rundir.Program(manifest.Command) + " run --resume " + run.Path, Style: chart.Style,
 	}
 	if likelihood := manifest.Result.Likelihood; likelihood != nil {
 		data.Curves = appendDivergence(data.Curves, likelihood.Divergence)
 	}
+	data.Curves = appendAnomalies(data.Curves, manifest.Result.Anomaly)
 	data.Curves = appendFeatures(data.Curves, manifest.Result.Features)
 	if n := len(pictures); n > 0 {
 		data.Last, data.Earlier = &pictures[n-1], pictures[:n-1]
@@ -92,6 +93,7 @@ type content struct {
 	Path, Config string
 	Figures      []Row
 	Generated    *Comparison
+	Anomalies    *AnomalyTable
 	Shown        []shown
 	Curves       []chart.Chart
 	Style        template.CSS
@@ -212,7 +214,7 @@ type Row struct {
 // run has none.
 func Figures(r rundir.Result) []Row {
 	var rows []Row
-	for _, metric := range slices.Concat(evaluate.Metrics, evaluate.VectorMetrics, evaluate.MaskMetrics, evaluate.LikelihoodMetrics, evaluate.CodeMetrics) {
+	for _, metric := range slices.Concat(evaluate.Metrics, evaluate.VectorMetrics, evaluate.MaskMetrics, evaluate.LikelihoodMetrics, evaluate.CodeMetrics, overRuns(r)) {
 		value, found := r.Test[metric.Name]
 		if !found {
 			continue
@@ -280,6 +282,9 @@ func facts(m *rundir.Manifest) []fact {
 	}
 	add("seed", "%d", m.Seed)
 	add("data", "%s: %d %s to train on, %d for validation, %d for the test", m.Data.Dataset, m.Data.Train, m.Data.Noun(), m.Data.Validation, m.Data.Test)
+	if n := m.Data.Calibration; n > 0 {
+		add("calibration", "%d %s kept back", n, m.Data.Noun())
+	}
 	if n := len(m.Data.Features); n > 0 {
 		add("features", "%d: %s", n, chart.Shorten(strings.Join(m.Data.Features, ", "), 400))
 	}

@@ -109,21 +109,23 @@ func (d Data) Noun() string {
 
 // Data are the samples.
 type Data struct {
-	Dataset    string            `json:"dataset"`
-	Height     int               `json:"height"` // of an image, in pixels; of a vector 1
-	Width      int               `json:"width"`  // the same; of a vector the number of features
-	Channels   int               `json:"channels"`
-	Features   []string          `json:"features,omitempty"` // the names of those of vectors; without them the samples are images
-	Type       string            `json:"type,omitempty"`     // of the values; without it uint8
-	Scale      *scale.Scale      `json:"scale,omitempty"`    // of the values to the model's scale; without it that of bytes
-	Classes    []string          `json:"classes,omitempty"`
-	Streamed   bool              `json:"streamed,omitempty"` // the training samples did not lie on the device
-	Train      int               `json:"train"`
-	Validation int               `json:"validation"`
-	Test       int               `json:"test"`
-	LeftOut    map[string]int    `json:"left_out,omitempty"` // files of a folder that are no pictures, by ending
-	Skipped    []string          `json:"skipped,omitempty"`  // pictures that cannot be used, with the cause
-	Checksums  map[string]string `json:"checksums"`          // SHA-256
+	Dataset    string       `json:"dataset"`
+	Height     int          `json:"height"` // of an image, in pixels; of a vector 1
+	Width      int          `json:"width"`  // the same; of a vector the number of features
+	Channels   int          `json:"channels"`
+	Features   []string     `json:"features,omitempty"` // the names of those of vectors; without them the samples are images
+	Type       string       `json:"type,omitempty"`     // of the values; without it uint8
+	Scale      *scale.Scale `json:"scale,omitempty"`    // of the values to the model's scale; without it that of bytes
+	Classes    []string     `json:"classes,omitempty"`
+	Streamed   bool         `json:"streamed,omitempty"` // the training samples did not lie on the device
+	Train      int          `json:"train"`
+	Validation int          `json:"validation"`
+	Test       int          `json:"test"`
+	// Calibration is how many were kept back to calibrate scores of anomalies with.
+	Calibration int               `json:"calibration,omitempty"`
+	LeftOut     map[string]int    `json:"left_out,omitempty"` // files of a folder that are no pictures, by ending
+	Skipped     []string          `json:"skipped,omitempty"`  // pictures that cannot be used, with the cause
+	Checksums   map[string]string `json:"checksums"`          // SHA-256
 }
 
 // Model is the model's size.
@@ -171,6 +173,9 @@ type Result struct {
 	Probe *Probe `json:"probe,omitempty"`
 	// Generated are the figures of generated images, with evaluate.generated.
 	Generated *Generated `json:"generated,omitempty"`
+	// Anomaly is how well scores tell anomalies, where labels say which test samples are normal. The figures of the model's score are
+	// among those of Test, too.
+	Anomaly *Anomaly `json:"anomaly,omitempty"`
 	// Weights says which weights were measured: "best" or "last", and after which epoch; or "imported".
 	Weights string `json:"weights,omitempty"`
 	Epoch   int    `json:"epoch,omitempty"`
@@ -178,6 +183,55 @@ type Result struct {
 	BestEpoch          int    `json:"best_epoch,omitempty"`
 	BestValidationLoss Number `json:"best_validation_loss,omitempty"`
 	TrainLoss          Number `json:"train_loss,omitempty"`
+}
+
+// Anomaly is how well scores tell anomalies from normal samples.
+type Anomaly struct {
+	// Score is the kind of the model's score; see evaluate.Anomaly.
+	Score string `json:"score"`
+	// Normal names the normal classes; the next two count test samples.
+	Normal        []string `json:"normal"`
+	NormalSamples int      `json:"normal_samples"`
+	Anomalies     int      `json:"anomalies"`
+	// Figures of the model's score and of each baseline's, by the names auroc, average_precision, false_alarms_95 and precision_at_n; see
+	// pkg/ranking.
+	Figures   map[string]Estimate            `json:"figures"`
+	Baselines map[string]map[string]Estimate `json:"baselines,omitempty"`
+	// Threshold is from which score on there is an alarm; nil where none could be found, for which Missing is the reason.
+	Threshold *Threshold `json:"threshold,omitempty"`
+	Missing   string     `json:"no_threshold,omitempty"`
+	// Histogram counts the model's scores.
+	Histogram *Histogram `json:"histogram,omitempty"`
+}
+
+// Estimate is a figure with its 95 % interval.
+type Estimate struct {
+	Value Number `json:"value"`
+	Low   Number `json:"low"`
+	High  Number `json:"high"`
+}
+
+// Threshold is the score above which there is an alarm.
+type Threshold struct {
+	Score Number `json:"score"`
+	// Rate is the part of normal samples that may raise one; Low and High are between which bounds that part lies in 95 % of all calibrations
+	// with as many samples.
+	Rate Number `json:"rate"`
+	Low  Number `json:"low"`
+	High Number `json:"high"`
+	// Samples is how many calibrated it, and By the part of the data that they are: calibration or validation.
+	Samples int    `json:"samples"`
+	By      string `json:"by"`
+	// FalseAlarms and Found are the parts of the normal and of the anomalous test samples above it.
+	FalseAlarms Number `json:"false_alarms"`
+	Found       Number `json:"found"`
+}
+
+// Histogram counts normal and anomalous samples by their scores: bin i is from Edges[i] to Edges[i+1].
+type Histogram struct {
+	Edges     []Number `json:"edges"`
+	Normal    []int    `json:"normal"`
+	Anomalous []int    `json:"anomalous"`
 }
 
 // Feature is how well a feature of the test samples is reconstructed, in the model's scale.

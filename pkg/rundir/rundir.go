@@ -65,8 +65,10 @@ const (
 	reportFile   = "report.html"
 	lockFile     = ".lock"
 	mlflowFile   = "mlflow.json"
-	samplesDir   = "samples"
-	picturesDir  = "pictures"
+
+	calibrationFile = "calibration.ckpt"
+	samplesDir      = "samples"
+	picturesDir     = "pictures"
 
 	tensorBoardDir = "tensorboard"
 
@@ -252,6 +254,9 @@ func (r *Run) Config() ([]byte, error) { return readBounded(r.ConfigPath(), 1<<2
 
 // TensorBoardPath is the path of the folder for TensorBoard.
 func (r *Run) TensorBoardPath() string { return filepath.Join(r.Path, tensorBoardDir) }
+
+// CalibrationPath is the file of what scores of anomalies rest on, once they were computed.
+func (r *Run) CalibrationPath() string { return filepath.Join(r.Path, calibrationFile) }
 
 // WriteMLflow writes mlflow.json, whose contents are pkg/mlflow's.
 func (r *Run) WriteMLflow(data []byte) error { return r.write(mlflowFile, data) }

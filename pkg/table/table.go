@@ -298,7 +298,7 @@ func (f *File) pickColumns(names []string) (features []int, label int, err error
 			case wanted == f.options.Label:
 				key = "data.label"
 			case slices.Contains(f.options.Columns, wanted):
-				return nil, 0, fmt.Errorf("read %s: no column is named %q; it needs %s", f.path, wanted, some(f.options.Columns))
+				return nil, 0, f.unlike(names)
 			}
 			return nil, 0, fmt.Errorf("read %s: %s: no column is named %q; there are %s", f.path, key, wanted, some(names))
 		}
@@ -313,6 +313,22 @@ func (f *File) pickColumns(names []string) (features []int, label int, err error
 		}
 	}
 	return features, label, nil
+}
+
+// unlike is the error of a file that lacks some of the columns that are read: it names those, and what the file has besides.
+func (f *File) unlike(names []string) error {
+	without := func(list, of []string) []string {
+		return slices.DeleteFunc(slices.Clone(list), func(name string) bool { return slices.Contains(of, name) })
+	}
+	missing, extra := without(f.options.Columns, names), without(names, append(slices.Clone(f.options.Columns), f.options.Label))
+	text := fmt.Sprintf("read %s: %d of the %d columns that are needed are missing: %s", f.path, len(missing), len(f.options.Columns), some(missing))
+	if len(missing) == 1 {
+		text = fmt.Sprintf("read %s: no column is named %q; it needs %s", f.path, missing[0], some(f.options.Columns))
+	}
+	if len(extra) > 0 {
+		text += "; columns that are not needed: " + some(extra)
+	}
+	return errors.New(text)
 }
 
 // checkNames refuses names that two columns have.

@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
-from sklearn.neighbors import NearestNeighbors
+from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 from sklearn.preprocessing import MinMaxScaler
 
 out = sys.argv[1]
@@ -41,6 +41,7 @@ def exact():
             "Name": name, "Features": d, "Components": int(pca.n_components_), "PCA": errors.tolist(),
             "Shrinkage": covariance.shrinkage_, "Mahalanobis": covariance.mahalanobis(test).tolist(),
             "Kth": distances[:, -1].tolist(), "Mean": distances.mean(1).tolist(),
+            "LOF": (-LocalOutlierFactor(n_neighbors=4, algorithm="brute", novelty=True).fit(train).score_samples(test)).tolist(),
         })
     return cases
 

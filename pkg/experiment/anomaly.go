@@ -1,0 +1,371 @@
+package experiment
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"latent/pkg/anomaly"
+	"latent/pkg/config"
+	"latent/pkg/conformal"
+	"latent/pkg/dataset"
+	"latent/pkg/evaluate"
+	"latent/pkg/rundir"
+)
+
+// scoredModel is a trained model whose samples are scored.
+type scoredModel struct {
+	experiment *config.Experiment
+	evaluator  *evaluate.Evaluator
+	weights    []*tensors.Tensor
+	// folder keeps what scores rest on; nil keeps nothing.
+	folder *rundir.Run
+	// load returns the run's samples. It is called where the folder does not keep what is needed.
+	load func() (*dataset.Split, error)
+	log  io.Writer
+}
+
+// Scorer scores samples, and says from which score on to raise an alarm.
+type Scorer struct {
+	// Kind is the kind of score.
+	Kind string
+	// Threshold is the score above which there is an alarm; nil where none can be had, for the reason Missing.
+	Threshold *conformal.Threshold
+	Missing   error
+	// By is the part of the run's data that the threshold was found by, "" where there is none: calibration or validation.
+	By string
+
+	detector    *detector
+	calibration map[string][]float64 // scores by kind
+	calibrated  *conformal.Calibration
+}
+
+// Scored is what is found of a sample.
+type Scored struct {
+	Score float64 // a float32
+	// P is the part of normal samples that score as high or higher, the sample among them; NaN where nothing was held out to tell.
+	P float64
+	// Alarm is whether the score is above the threshold; false without one.
+	Alarm bool
+	// Top are the values of the sample that add most to its error, the first the most.
+	Top []Contribution
+}
+
+// Scorer returns a scorer by scores of a kind, "" for that of the config, and a rate of false alarms, 0 for that of the config. What it
+// rests on is read from the run's folder, or found by the run's samples and kept there.
+func (t *Trained) Scorer(ctx context.Context, kind string, rate float64, options Options) (*Scorer, error) {
+	m, err := t.scored(ctx, options.withDefaults())
+	if err != nil {
+		return nil, err
+	}
+	return m.scorer(ctx, kind, rate)
+}
+
+// scored is the model for scoring.
+func (t *Trained) scored(ctx context.Context, options Options) (*scoredModel, error) {
+	if problem := evaluate.Unscored(t.Experiment.Model, t.Experiment.Data); problem != "" {
+		return nil, InputError{t.Experiment.Problem("model.kind", "no scores of anomalies: %s", problem)}
+	}
+	e, err := t.compile()
+	if err != nil {
+		return nil, err
+	}
+	return &scoredModel{experiment: t.Experiment, evaluator: e, weights: t.Weights, folder: t.Run, log: options.Log,
+		load: func() (*dataset.Split, error) {
+			split, err := t.load(ctx, options)
+			if err != nil {
+				err = InputError{fmt.Errorf("find by the run's own samples what is usual, which %s does not keep yet: %w", t.Run.CalibrationPath(), err)}
+			}
+			return split, err
+		}}, nil
+}
+
+// scorer returns a scorer by a kind and a rate.
+func (m *scoredModel) scorer(ctx context.Context, kind string, rate float64) (*Scorer, error) {
+	section := m.experiment.Evaluate.Anomaly
+	if kind == "" {
+		kind = section.Score
+	}
+	if rate == 0 {
+		rate = section.AlarmRate
+	}
+	if problem := m.unavailable(kind); problem != "" {
+		return nil, InputError{fmt.Errorf("no score %s: %s; there are %s", kind, problem, strings.Join(m.kinds(scoreNLL), ", "))}
+	}
+	k, err := m.calibrate(ctx, kind)
+	if err != nil {
+		return nil, err
+	}
+	s := &Scorer{Kind: kind, By: k.By, detector: k.detector, calibration: k.calibration}
+	return s, s.alarm(rate)
+}
+
+// alarm finds the threshold for a rate of false alarms.
+func (s *Scorer) alarm(rate float64) (err error) {
+	scores := s.calibration[s.Kind]
+	if len(scores) == 0 {
+		s.Missing = errors.New("nothing was held out to calibrate with; set data.calibration or data.validation")
+		return nil
+	}
+	if s.calibrated, err = conformal.New(scores); err != nil {
+		return err
+	}
+	threshold, err := s.calibrated.Threshold(rate)
+	if err != nil {
+		s.Missing = err
+		return nil
+	}
+	s.Threshold = &threshold
+	return nil
+}
+
+// With returns the scorer for scores of another kind, of those that were calibrated.
+func (s *Scorer) With(kind string, rate float64) (*Scorer, error) {
+	other := &Scorer{Kind: kind, By: s.By, detector: s.detector, calibration: s.calibration}
+	return other, other.alarm(rate)
+}
+
+// Each calls do with what is found of samples, some at a time in their order, each with at most so many of the values that contribute.
+func (s *Scorer) Each(ctx context.Context, samples *dataset.Samples, top int, do func([]Scored) error) error {
+	return s.detector.each(ctx, samples, []string{s.Kind}, top, func(b scoredBlock) error {
+		found := make([]Scored, b.count)
+		for i, score := range b.scores[s.Kind] {
+			found[i] = Scored{Score: score, P: math.NaN()}
+			if s.calibrated != nil {
+				found[i].P = s.calibrated.P(score)
+			}
+			found[i].Alarm = s.Threshold != nil && s.Threshold.Alarm(score)
+			if top > 0 {
+				found[i].Top = b.top[i]
+			}
+		}
+		return do(found)
+	})
+}
+
+// scores returns the scores of all samples, by kind.
+func (d *detector) scores(ctx context.Context, samples *dataset.Samples, kinds []string) (map[string][]float64, error) {
+	all := map[string][]float64{}
+	err := d.each(ctx, samples, kinds, 0, func(b scoredBlock) error {
+		for _, kind := range kinds {
+			all[kind] = append(all[kind], b.scores[kind]...)
+		}
+		return nil
+	})
+	return all, err
+}
+
+// kept is what a run's folder keeps of scores. It is of the weights, the data and the seed that its sum is of.
+type kept struct {
+	Sum string `json:"sum"`
+	// By is the part of the data that calibrates: calibration or validation, or "" where there is none.
+	By string `json:"by"`
+
+	detector    *detector
+	calibration map[string][]float64
+}
+
+// calibrate returns a detector with calibrated scores of a kind, and of all others that cost little: as the folder keeps it, or found
+// by the run's samples.
+func (m *scoredModel) calibrate(ctx context.Context, kind string) (*kept, error) {
+	sum, err := m.sum()
+	if err != nil {
+		return nil, err
+	}
+	k, err := m.read(ctx, sum)
+	if err != nil {
+		fmt.Fprintf(m.log, "%v; it is made anew\n", err)
+	}
+	if k != nil {
+		if _, found := k.calibration[kind]; found || k.By == "" {
+			return k, nil
+		}
+	}
+	split, err := m.load()
+	if err != nil {
+		return nil, err
+	}
+	held, usual := split.Calibration, split.Validation
+	k = &kept{Sum: sum, By: "calibration"}
+	if held.Len() == 0 {
+		held, usual, k.By = split.Validation, nil, "validation"
+	}
+	if k.detector, err = newDetector(ctx, m, split.Train, usual); err != nil {
+		return nil, err
+	}
+	if held.Len() == 0 {
+		k.By = ""
+	} else if k.calibration, err = k.detector.scores(ctx, held, m.kinds(kind)); err != nil {
+		return nil, err
+	}
+	if m.folder != nil {
+		if err := m.write(k); err != nil {
+			fmt.Fprintf(m.log, "%v; the next command computes it again\n", err)
+		}
+	}
+	return k, nil
+}
+
+// sum is a checksum over what decides scores: the weights, the sections of the config that decide the data and the training, and the
+// evaluation's seed.
+func (m *scoredModel) sum() (string, error) {
+	digest := sha256.New()
+	sections, err := decided(m.experiment)
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprintln(digest, "scores 1", sections["data"], sections["model"], m.experiment.Evaluate.Seed)
+	for _, tensor := range m.weights {
+		values, err := tensors.CopyFlatData[float32](tensor)
+		if err != nil {
+			return "", err
+		}
+		if err := writeFloats(digest, values); err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(digest.Sum(nil)), nil
+}
+
+// Names of tensors in the file.
+const (
+	keptCodes       = "codes"
+	keptSquares     = "usual/squared"
+	keptAbsolute    = "usual/absolute"
+	keptRanked      = "ranked/"
+	keptCalibration = "calibration/"
+)
+
+// write keeps what scores rest on in the run's folder.
+func (m *scoredModel) write(k *kept) error {
+	about, err := json.Marshal(k)
+	if err != nil {
+		return err
+	}
+	c := rundir.Checkpoint{Meta: about}
+	add := func(name string, values []float32, dims ...int) {
+		c.Tensors = append(c.Tensors, rundir.Tensor{Name: name, Dims: dims, Values: values})
+	}
+	d := k.detector
+	if d.codes.Features > 0 {
+		add(keptCodes, d.codes.Values, d.codes.Len(), d.codes.Features)
+	}
+	add(keptSquares, narrow(d.squares), len(d.squares))
+	add(keptAbsolute, narrow(d.absolut), len(d.absolut))
+	for prefix, scores := range map[string]map[string][]float64{keptRanked: d.ranked, keptCalibration: k.calibration} {
+		for _, kind := range ScoreKinds {
+			if values, found := scores[kind]; found {
+				add(prefix+kind, narrow(values), len(values))
+			}
+		}
+	}
+	return rundir.WriteCheckpoint(m.folder.CalibrationPath(), c)
+}
+
+// read returns what the folder keeps; nil where it keeps nothing of these weights.
+func (m *scoredModel) read(ctx context.Context, sum string) (*kept, error) {
+	if m.folder == nil {
+		return nil, nil
+	}
+	c, err := rundir.ReadCheckpoint(m.folder.CalibrationPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	k := &kept{}
+	if err := json.Unmarshal(c.Meta, k); err != nil {
+		return nil, fmt.Errorf("%s: %w", m.folder.CalibrationPath(), err)
+	}
+	if k.Sum != sum {
+		return nil, nil // of other weights
+	}
+	d := &detector{model: m, ranked: map[string][]float64{}}
+	k.detector, k.calibration = d, map[string][]float64{}
+	for _, tensor := range c.Tensors {
+		switch {
+		case tensor.Name == keptCodes && len(tensor.Dims) == 2:
+			d.codes = anomaly.Rows{Values: tensor.Values, Features: tensor.Dims[1]}
+		case tensor.Name == keptSquares:
+			d.squares = widen(tensor.Values)
+		case tensor.Name == keptAbsolute:
+			d.absolut = widen(tensor.Values)
+		case strings.HasPrefix(tensor.Name, keptRanked):
+			d.ranked[strings.TrimPrefix(tensor.Name, keptRanked)] = widen(tensor.Values)
+		case strings.HasPrefix(tensor.Name, keptCalibration):
+			k.calibration[strings.TrimPrefix(tensor.Name, keptCalibration)] = widen(tensor.Values)
+		}
+	}
+	if err := d.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", m.folder.CalibrationPath(), err)
+	}
+	if err := d.fit(ctx); err != nil {
+		return nil, err
+	}
+	return k, d.combine()
+}
+
+// check says whether what was read is of the model's sizes.
+func (d *detector) check() error {
+	m := d.model
+	size := m.evaluator.Image().Size()
+	if len(d.squares) != size || len(d.absolut) != size {
+		return fmt.Errorf("usual errors of %d and %d values, and samples have %d", len(d.squares), len(d.absolut), size)
+	}
+	if m.unavailable(scoreMahalanobis) == "" && d.codes.Features != m.evaluator.CodeSize() {
+		return fmt.Errorf("codes of %d values, and the model's have %d", d.codes.Features, m.evaluator.CodeSize())
+	}
+	for _, kind := range m.combined() {
+		if len(d.ranked[kind]) == 0 {
+			return fmt.Errorf("no scores %s to rank among", kind)
+		}
+	}
+	if slices.ContainsFunc(slices.Concat(d.squares, d.absolut), func(e float64) bool { return !(e > 0) }) {
+		return errors.New("a usual error that is not above 0")
+	}
+	return nil
+}
+
+func narrow(values []float64) []float32 {
+	narrow := make([]float32, len(values))
+	for i, value := range values {
+		narrow[i] = float32(value)
+	}
+	return narrow
+}
+
+func widen(values []float32) []float64 {
+	wide := make([]float64, len(values))
+	for i, value := range values {
+		wide[i] = float64(value)
+	}
+	return wide
+}
+
+// writeFloats writes the bits of values.
+func writeFloats(w io.Writer, values []float32) error {
+	const some = 1 << 14
+	buffer := make([]byte, 0, 4*some)
+	for part := range slices.Chunk(values, some) {
+		buffer = buffer[:0]
+		for _, value := range part {
+			bits := math.Float32bits(value)
+			buffer = append(buffer, byte(bits), byte(bits>>8), byte(bits>>16), byte(bits>>24))
+		}
+		if _, err := w.Write(buffer); err != nil {
+			return err
+		}
+	}
+	return nil
+}

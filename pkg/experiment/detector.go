@@ -1,0 +1,398 @@
+package experiment
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"latent/pkg/anomaly"
+	"latent/pkg/dataset"
+	"latent/pkg/evaluate"
+	"latent/pkg/model"
+	"latent/pkg/random"
+)
+
+// Kinds of scores. Formulas and sources are in docs/anomaly.md.
+const (
+	scoreMSE         = "mse"
+	scoreMAE         = "mae"
+	scoreWeightedMSE = "weighted-mse"
+	scoreWeightedMAE = "weighted-mae"
+	scoreELBO        = "elbo"
+	scoreNLL         = "nll"
+	scoreMahalanobis = "mahalanobis"
+	scoreNeighbours  = "neighbours"
+	scoreForest      = "forest"
+	scoreRanks       = "ranks"
+)
+
+// ScoreKinds are the kinds of scores, in the order of tables.
+var ScoreKinds = []string{scoreMSE, scoreMAE, scoreWeightedMSE, scoreWeightedMAE, scoreELBO, scoreNLL, scoreMahalanobis, scoreNeighbours, scoreForest, scoreRanks}
+
+const (
+	// mostReference is how many training samples a detector refers to at most.
+	mostReference = 10_000
+	// mostRanked is how many of them have scores that ranks are among.
+	mostRanked = 2_000
+	// nearest is how many neighbours a code is compared with.
+	nearest = 5
+	// nllDraws is how many codes the log-likelihood of a sample is estimated with.
+	nllDraws = 100
+)
+
+// detector scores samples by what a trained model makes of them, and by what training samples are like.
+type detector struct {
+	model *scoredModel
+
+	// What it learned, which the run's folder keeps: codes of training samples, the usual squared and absolute error of each value,
+	// and scores of training samples that ranks are among, by kind.
+	codes   anomaly.Rows
+	squares []float64
+	absolut []float64
+	ranked  map[string][]float64
+
+	mahalanobis, neighbours, forest anomaly.Scorer
+	surprises                       map[string]*surprise
+}
+
+// kinds are those that the model has; nll, which takes its time, only where it is asked for.
+func (m *scoredModel) kinds(asked ...string) []string {
+	return slices.DeleteFunc(slices.Clone(ScoreKinds), func(kind string) bool {
+		return m.unavailable(kind) != "" || kind == scoreNLL && !slices.Contains(asked, kind)
+	})
+}
+
+// unavailable says why the model has no scores of a kind; "" where it has.
+func (m *scoredModel) unavailable(kind string) string {
+	switch kind {
+	case scoreELBO, scoreNLL:
+		if density, ok := m.experiment.Model.(model.Density); !ok || density.Observed() == "" {
+			return "it is of models with a likelihood, such as vae, and this has none"
+		}
+	case scoreMahalanobis, scoreNeighbours, scoreForest:
+		if size := m.evaluator.CodeSize(); size > mostProbed {
+			return fmt.Sprintf("a code of %d values, and at most %d are compared", size, mostProbed)
+		}
+	}
+	return ""
+}
+
+// combined are the kinds that ranks are of.
+func (m *scoredModel) combined() []string {
+	return slices.DeleteFunc([]string{scoreWeightedMSE, scoreMahalanobis, scoreNeighbours, scoreForest}, func(kind string) bool { return m.unavailable(kind) != "" })
+}
+
+// newDetector learns from training samples, and what errors are usual from held-out ones, or where there are none from the training's.
+func newDetector(ctx context.Context, m *scoredModel, train, held *dataset.Samples) (*detector, error) {
+	d := &detector{model: m, ranked: map[string][]float64{}}
+	seed := random.NewSeed(m.experiment.Evaluate.Seed)
+	places := seed.Sample(train.Len(), min(train.Len(), mostReference))
+	slices.Sort(places)
+	reference := selected(train, places)
+	if held.Len() == 0 {
+		held = reference
+	}
+	if err := d.learnErrors(ctx, held); err != nil {
+		return nil, err
+	}
+	if m.unavailable(scoreMahalanobis) == "" {
+		codes, err := m.evaluator.Encode(ctx, m.weights, reference)
+		if err != nil {
+			return nil, err
+		}
+		d.codes = anomaly.Rows{Values: codes.Values, Features: codes.Size}
+	}
+	if err := d.fit(ctx); err != nil {
+		return nil, err
+	}
+	return d, d.rank(ctx, reference, seed)
+}
+
+// selected are the samples at places.
+func selected(samples *dataset.Samples, places []int32) *dataset.Samples {
+	wide := make([]int, len(places))
+	for i, place := range places {
+		wide[i] = int(place)
+	}
+	return samples.Select(wide).Packed()
+}
+
+// learnErrors finds the mean squared and absolute error of each value of a sample, each at least 10⁻⁴ and 10⁻² of their mean over values.
+func (d *detector) learnErrors(ctx context.Context, samples *dataset.Samples) error {
+	m := d.model
+	size := samples.Size()
+	d.squares, d.absolut = make([]float64, size), make([]float64, size)
+	n := float64(samples.Len())
+	err := m.evaluator.ReconstructEach(ctx, m.weights, samples, func(r evaluate.Reconstructed) error {
+		for i, x := range r.Samples {
+			e := math.Abs(float64(x) - float64(r.Outputs[i]))
+			if e-e != 0 {
+				return fmt.Errorf("the model's output for a training or validation sample is not a number; it has nothing to score by")
+			}
+			d.squares[i%size] += e * e / n
+			d.absolut[i%size] += e / n
+		}
+		return nil
+	})
+	bound(d.squares, 1e-4)
+	bound(d.absolut, 1e-2)
+	return err
+}
+
+// bound raises usual errors to a part of their mean, and where all are 0 to 1.
+func bound(usual []float64, part float64) {
+	least := 0.0
+	for _, e := range usual {
+		least += part * e / float64(len(usual))
+	}
+	if least == 0 {
+		least = 1
+	}
+	for j := range usual {
+		usual[j] = float64(float32(max(usual[j], least))) // as it is kept
+	}
+}
+
+// fit makes the scorers of codes.
+func (d *detector) fit(ctx context.Context) (err error) {
+	if d.codes.Features == 0 {
+		return nil
+	}
+	seed := random.NewSeed(d.model.experiment.Evaluate.Seed)
+	if d.mahalanobis, err = (anomaly.Mahalanobis{}).Fit(ctx, d.codes, seed.Child(1)); err != nil {
+		return fmt.Errorf("score codes: %w", err)
+	}
+	if d.neighbours, err = neighboursOf(nearest).Fit(ctx, d.codes, seed.Child(2)); err != nil {
+		return fmt.Errorf("score codes: %w", err)
+	}
+	if d.forest, err = (anomaly.Forest{}).Fit(ctx, d.codes, seed.Child(4)); err != nil {
+		return fmt.Errorf("score codes: %w", err)
+	}
+	return nil
+}
+
+// neighboursOf scores by the mean distance to so many nearest codes, each value of which counts by its spread.
+func neighboursOf(k int) anomaly.Detector {
+	return anomaly.Standardised{Detector: anomaly.Neighbours{K: k, Mean: true, Most: mostReference}}
+}
+
+// rank finds the scores that ranks are among: those of training samples, each without itself as a neighbour.
+func (d *detector) rank(ctx context.Context, reference *dataset.Samples, seed random.Seed) error {
+	some := reference.First(min(reference.Len(), mostRanked)) // they are in the dataset's order, which the draw above is of all
+	if reference.Len() > mostRanked {
+		places := seed.Child(3).Sample(reference.Len(), mostRanked)
+		slices.Sort(places)
+		some = selected(reference, places)
+	}
+	combined := d.model.combined()
+	around := d.neighbours
+	if around != nil { // a neighbour more, for each is one of its own, at no distance
+		with, err := neighboursOf(nearest+1).Fit(ctx, d.codes, seed.Child(2))
+		if err != nil {
+			return err
+		}
+		d.neighbours = with
+	}
+	err := d.each(ctx, some, combined, 0, func(b scoredBlock) error {
+		for _, kind := range combined {
+			d.ranked[kind] = append(d.ranked[kind], b.scores[kind]...)
+		}
+		return nil
+	})
+	d.neighbours = around
+	for i := range d.ranked[scoreNeighbours] {
+		d.ranked[scoreNeighbours][i] = float64(float32(d.ranked[scoreNeighbours][i] * (nearest + 1) / nearest))
+	}
+	if err != nil {
+		return err
+	}
+	return d.combine()
+}
+
+// combine makes what ranks are computed by.
+func (d *detector) combine() (err error) {
+	d.surprises = map[string]*surprise{}
+	for kind, scores := range d.ranked {
+		if d.surprises[kind], err = newSurprise(scores); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scoredBlock is the scores of some samples.
+type scoredBlock struct {
+	first, count int
+	scores       map[string][]float64 // by kind, a float32 each, so that what is written is what was compared
+	top          [][]Contribution
+}
+
+// Contribution is what a value of a sample adds to its score.
+type Contribution struct {
+	Value int     // its place in the sample
+	Share float64 // of the sum over all values
+}
+
+// each calls do with the scores of samples, some at a time in their order, and with the top values that contribute most: to the
+// squared or the absolute error where the first kind is of that, else to the weighted one.
+//
+// A sample whose output or code is not a number has the largest float32 for all scores: what cannot be scored is not normal.
+func (d *detector) each(ctx context.Context, samples *dataset.Samples, kinds []string, top int, do func(scoredBlock) error) error {
+	m := d.model
+	whole := map[string][]float64{}
+	var err error
+	for _, kind := range kinds {
+		switch kind {
+		case scoreELBO:
+			whole[kind], err = m.evaluator.Bounds(ctx, m.weights, samples)
+		case scoreNLL:
+			whole[kind], err = m.evaluator.NegativeLogLikelihoods(ctx, m.weights, samples, nllDraws)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	first := 0
+	return m.evaluator.ReconstructEach(ctx, m.weights, samples, func(r evaluate.Reconstructed) error {
+		b := scoredBlock{first: first, count: r.Count, scores: map[string][]float64{}}
+		lost := clean(r)
+		for kind, scores := range whole {
+			b.scores[kind] = scores[first : first+r.Count]
+		}
+		first += r.Count
+		if err := d.fill(ctx, &b, r, kinds); err != nil {
+			return err
+		}
+		for _, scores := range b.scores {
+			for i := range scores {
+				scores[i] = rounded(scores[i], lost[i])
+			}
+		}
+		for i := range r.Count {
+			if top > 0 {
+				b.top = append(b.top, d.top(r, i, kinds[0], top))
+			}
+		}
+		return do(b)
+	})
+}
+
+// rounded is a score as a float32, the largest where there is none.
+func rounded(score float64, lost bool) float64 {
+	if lost || !(score <= math.MaxFloat32) {
+		return math.MaxFloat32
+	}
+	return float64(float32(max(score, -math.MaxFloat32)))
+}
+
+// fill computes the scores of a block.
+func (d *detector) fill(ctx context.Context, b *scoredBlock, r evaluate.Reconstructed, kinds []string) (err error) {
+	codes := anomaly.Rows{Values: r.Codes, Features: len(r.Codes) / max(1, r.Count)}
+	for _, kind := range append(slices.Clone(kinds), d.within(kinds)...) {
+		if b.scores[kind] != nil {
+			continue
+		}
+		switch kind {
+		case scoreMSE, scoreMAE, scoreWeightedMSE, scoreWeightedMAE:
+			b.scores[kind] = d.errors(r, kind)
+		case scoreMahalanobis:
+			b.scores[kind], err = d.mahalanobis.Score(ctx, codes)
+		case scoreNeighbours:
+			b.scores[kind], err = d.neighbours.Score(ctx, codes)
+		case scoreForest:
+			b.scores[kind], err = d.forest.Score(ctx, codes)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if slices.Contains(kinds, scoreRanks) {
+		combined := d.model.combined()
+		ranks := make([]float64, r.Count)
+		for _, kind := range combined {
+			for i, score := range b.scores[kind] {
+				ranks[i] += d.surprises[kind].of(rounded(score, false)) / float64(len(combined))
+			}
+		}
+		b.scores[scoreRanks] = ranks
+	}
+	return nil
+}
+
+// within are the kinds that others of these are made of.
+func (d *detector) within(kinds []string) []string {
+	if slices.Contains(kinds, scoreRanks) {
+		return d.model.combined()
+	}
+	return nil
+}
+
+// term is what a value with an error of e adds to a score of a kind, but for the number of values.
+func (d *detector) term(kind string, value int, e float64) float64 {
+	switch kind {
+	case scoreMSE:
+		return e * e
+	case scoreMAE:
+		return math.Abs(e)
+	case scoreWeightedMAE:
+		return math.Abs(e) / d.absolut[value]
+	}
+	return e * e / d.squares[value]
+}
+
+// errors are the scores of a kind that is a mean over the values of a sample.
+func (d *detector) errors(r evaluate.Reconstructed, kind string) []float64 {
+	size := len(d.squares)
+	scores := make([]float64, r.Count)
+	for i := range scores {
+		for j := range size {
+			at := i*size + j
+			scores[i] += d.term(kind, j, float64(r.Samples[at])-float64(r.Outputs[at])) / float64(size)
+		}
+	}
+	return scores
+}
+
+// top are the values that add most to the error of sample i of a block.
+func (d *detector) top(r evaluate.Reconstructed, i int, kind string, count int) []Contribution {
+	size := len(d.squares)
+	all := make([]Contribution, size)
+	sum := 0.0
+	for j := range all {
+		at := i*size + j
+		all[j] = Contribution{Value: j, Share: d.term(kind, j, float64(r.Samples[at])-float64(r.Outputs[at]))}
+		sum += all[j].Share
+	}
+	most := make([]Contribution, 0, count+1)
+	for _, c := range all {
+		at := len(most)
+		for at > 0 && most[at-1].Share < c.Share {
+			at--
+		}
+		if at < count {
+			most = slices.Insert(most, at, c)
+			most = most[:min(count, len(most))]
+		}
+	}
+	for k := range most {
+		if sum > 0 {
+			most[k].Share /= sum
+		}
+	}
+	return most
+}
+
+// clean says which samples have an output or a code that is not a number, and puts 0 there.
+func clean(r evaluate.Reconstructed) []bool {
+	lost := make([]bool, r.Count)
+	for _, values := range [][]float32{r.Samples, r.Outputs, r.Codes} {
+		each := len(values) / max(1, r.Count)
+		for i, value := range values {
+			if value-value != 0 {
+				lost[i/each], values[i] = true, 0
+			}
+		}
+	}
+	return lost
+}
