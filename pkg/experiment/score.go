@@ -50,6 +50,9 @@ func (s subject) measure(ctx context.Context, into *rundir.Result) (evaluate.Res
 		return result, err
 	}
 	addFigures(into, codebook)
+	if err := s.latents(ctx, into); err != nil {
+		return result, err
+	}
 	if s.split == nil {
 		return result, nil
 	}
@@ -65,6 +68,23 @@ func (s subject) measure(ctx context.Context, into *rundir.Result) (evaluate.Res
 		into.Generated, err = s.score(ctx)
 	}
 	return result, err
+}
+
+// latents enters the figures of a sparse dictionary.
+func (s subject) latents(ctx context.Context, into *rundir.Result) error {
+	var known *dataset.Known
+	if s.split != nil {
+		known = s.split.Known
+	}
+	found, err := s.evaluator.Latents(ctx, s.weights, s.images, known)
+	if err != nil || found == nil {
+		return err
+	}
+	addFigures(into, found.Figures)
+	for _, rate := range found.Rates {
+		into.FiringRates = append(into.FiringRates, rundir.Number(rate))
+	}
+	return nil
 }
 
 // addFigures enters more figures of the test images.

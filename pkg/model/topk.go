@@ -30,7 +30,7 @@ func largest(x, k *Node, together bool) *Node {
 // which XLA computes on a CPU much faster than sums: go test ./pkg/model -run '^$' -bench TopK has both beside a sort. They are exact
 // up to 2²⁴ values of a row, or of all rows together.
 func threshold(x, k *Node, together bool) *Node {
-	x, k = StopGradient(x), ExpandAxes(StopGradient(k), 0, 0)
+	x, k = StopGradient(x), Reshape(StopGradient(k), 1, 1)
 	ones := OnesLike(Reshape(Slice(x, AxisElem(0)), -1, 1)) // [values, 1]
 	count := func(t *Node) *Node {                          // like t
 		n := MatMul(ConvertDType(GreaterOrEqual(x, t), x.DType()), ones)
