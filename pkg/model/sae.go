@@ -268,6 +268,21 @@ func (s *SAE) batchTopK(p *Pass, positive *Node) *Node {
 // thresholds returns θ of jumprelu: [1, width]. It is the logarithm that is learned, so that θ stays above 0.
 func (s *SAE) thresholds(p *Pass) *Node { return ExpandAxes(Exp(p.Weights[saeThreshold]), 0) }
 
+// Thresholds returns what each latent is above after training where it is not 0, given the values of the parameters encoder.threshold,
+// or latents.least and latents.least_count: of jumprelu and batchtopk, nil of the others.
+func (s *SAE) Thresholds(logarithms, least, count []float32) []float32 {
+	var thresholds []float32
+	for i := range s.Width {
+		switch s.Activation {
+		case "jumprelu":
+			thresholds = append(thresholds, float32(math.Exp(float64(logarithms[i]))))
+		case "batchtopk":
+			thresholds = append(thresholds, least[0]/max(count[0], 1e-30))
+		}
+	}
+	return thresholds
+}
+
 // jumpReLU is z H(z − θ), H the step from 0 to 1. Its gradient with respect to z is H(z − θ), and that with respect to θ is estimated
 // by a kernel K, the rectangle of height 1 from −½ to ½ (Rajamanoharan et al. 2024, equations 8 and 11):
 //
