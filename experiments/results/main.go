@@ -4,6 +4,7 @@
 //	go run ./experiments/results --only vae,iwae     # parts of it, printed
 //	go run ./experiments/results --list              # what there is
 //	go run ./experiments/results --photos            # photographs, an hour, into docs/results-photos.md; needs $LATENT_DATA_DIR/bsd
+//	go run ./experiments/results --sae               # sparse dictionaries beside SAELens, into docs/results-sae.md
 //
 // Each run is one that `latent run` would make, and leaves the same folder. A run that is already there, done, with the same
 // seed and the same sections data, corrupt, model and train, is not trained again; where its section evaluate differs, or figures
@@ -53,6 +54,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	runs := flags.String("runs", "runs/results", "folder of the runs")
 	out := flags.String("o", "", "file to write; by default everything goes to "+documentPath+", and parts are printed")
 	ofPhotos := flags.Bool("photos", false, "the experiments on photographs, with one seed, and BM3D and PyTorch beside them; writes "+photosPath)
+	ofDictionaries := flags.Bool("sae", false, "the experiments on sparse dictionaries, and SAELens beside them; writes "+saePath)
 	found := flags.Bool("found", false, "train nothing: write what the runs that are there say, however many")
 	list := flags.Bool("list", false, "print the experiments' names and configs, and end")
 	if err := flags.Parse(args); err != nil {
@@ -70,6 +72,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	options := experiment.Options{Log: stderr, Command: "go run ./experiments/results " + strings.Join(args, " ")}
 	if *ofPhotos {
 		return runPhotos(ctx, &album{*runs, !*found, options}, *only, *list, *out, stdout)
+	}
+	if *ofDictionaries {
+		return runDictionaries(ctx, *runs, *only, *list, *seeds, !*found, options, *out, stdout)
 	}
 	chosen, err := choose(trials, *only)
 	if err != nil {
@@ -132,6 +137,28 @@ func runPhotos(ctx context.Context, a *album, only string, list bool, out string
 		out = photosPath
 	}
 	return deliver(text.Bytes(), out, stdout, a.options.Log)
+}
+
+// runDictionaries is run of the experiments on sparse dictionaries.
+func runDictionaries(ctx context.Context, runs, only string, list bool, seeds int, fresh bool, options experiment.Options, out string, stdout io.Writer) error {
+	chosen, err := choose(dictionaries, only)
+	if err != nil {
+		return err
+	}
+	if list {
+		return printTrials(stdout, chosen)
+	}
+	if err := os.MkdirAll(runs, 0o755); err != nil {
+		return err
+	}
+	var text bytes.Buffer
+	if err := makeDictionaries(ctx, chosen, runs, seeds, fresh, options, &text); err != nil {
+		return err
+	}
+	if out == "" && only == "" {
+		out = saePath
+	}
+	return deliver(text.Bytes(), out, stdout, options.Log)
 }
 
 // printTrials prints the experiments' names and commands.
