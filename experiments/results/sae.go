@@ -25,7 +25,7 @@ import (
 	"latent/pkg/experiment"
 	"latent/pkg/model"
 	"latent/pkg/rundir"
-	tables "latent/pkg/table"
+	tablefile "latent/pkg/table"
 	"latent/pkg/train"
 )
 
@@ -144,10 +144,10 @@ func writeVectors(ctx context.Context, e *config.Experiment, folder string) erro
 		}
 	}
 	return errors.Join(
-		tables.Write(filepath.Join(folder, "train.npy"), nil, split.Train.Packed().Values, split.Train.Size()),
-		tables.Write(filepath.Join(folder, "test.npy"), nil, split.Test.Packed().Values, split.Test.Size()),
-		tables.Write(filepath.Join(folder, "features.npy"), nil, array.Values{Float32: known.Features}, known.Size),
-		tables.Write(done, nil, fires, known.Len()))
+		tablefile.Write(filepath.Join(folder, "train.npy"), nil, split.Train.Packed().Values, split.Train.Size()),
+		tablefile.Write(filepath.Join(folder, "test.npy"), nil, split.Test.Packed().Values, split.Test.Size()),
+		tablefile.Write(filepath.Join(folder, "features.npy"), nil, array.Values{Float32: known.Features}, known.Size),
+		tablefile.Write(done, nil, fires, known.Len()))
 }
 
 // saeLens trains the same with SAELens, or takes what it came to before.
