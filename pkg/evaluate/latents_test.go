@@ -88,15 +88,15 @@ func TestLatents(t *testing.T) {
 		"decoder.weight": {7, 0, 0, 0, 0.8, 0.6, 0, 0, 1}, // of any length
 	}
 	image := model.Image{Height: 1, Width: 3, Channels: 1}
-	var weights []*tensors.Tensor
-	for _, param := range model.Params(m, image) {
-		values := given[param.Name]
-		if values == nil {
-			values = make([]float32, param.Size())
-		}
-		weights = append(weights, tensors.FromFlatDataAndDimensions(values, param.Dims...))
-	}
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		var weights []*tensors.Tensor
+		for _, param := range model.Params(m, image) {
+			values := given[param.Name]
+			if values == nil {
+				values = make([]float32, param.Size())
+			}
+			weights = append(weights, tensors.FromFlatDataAndDimensions(values, param.Dims...))
+		}
 		evaluator, err := New(b.Compute, Spec{Model: m}, vectors)
 		if err != nil {
 			t.Fatal(err)
