@@ -143,11 +143,14 @@ func writeVectors(ctx context.Context, e *config.Experiment, folder string) erro
 			}
 		}
 	}
+	write := func(path string, values array.Values, size int) error {
+		return tablefile.Write(path, nil, values, values.Len()/size, size)
+	}
 	return errors.Join(
-		tablefile.Write(filepath.Join(folder, "train.npy"), nil, split.Train.Packed().Values, split.Train.Size()),
-		tablefile.Write(filepath.Join(folder, "test.npy"), nil, split.Test.Packed().Values, split.Test.Size()),
-		tablefile.Write(filepath.Join(folder, "features.npy"), nil, array.Values{Float32: known.Features}, known.Size),
-		tablefile.Write(done, nil, fires, known.Len()))
+		write(filepath.Join(folder, "train.npy"), split.Train.Packed().Values, split.Train.Size()),
+		write(filepath.Join(folder, "test.npy"), split.Test.Packed().Values, split.Test.Size()),
+		write(filepath.Join(folder, "features.npy"), array.Values{Float32: known.Features}, known.Size),
+		write(done, fires, known.Len()))
 }
 
 // saeLens trains the same with SAELens, or takes what it came to before.

@@ -13,8 +13,8 @@ import (
 )
 
 // SynthSAE are vectors that are sums of few features of a known dictionary, made on the spot, as the activations of a language model are
-// thought to be: for sparse dictionaries, of which it then can be told how much of it they found. They follow SynthSAEBench (Chanin &
-// Garriga-Alonso 2026): how often features fire falls by a power law, they fire together or not, and in a hierarchy.
+// thought to be: for sparse dictionaries, of which it then can be told how much of it they found. They follow SynthSAEBench (Chanin et al.
+// 2026): how often features fire falls by a power law, they fire together or not, and in a hierarchy.
 type SynthSAE struct {
 	Holdout `yaml:",inline"`
 

@@ -170,7 +170,7 @@ func (d *detectors) add(image int, code []float32) {
 }
 
 // enter adds "latent_precision", "latent_recall" and "f1", the means over latents of how well being on tells that the latent's feature
-// is on. Where a part is of nothing, it is 0: dead latents count. (Chanin & Garriga-Alonso 2026, section 4.)
+// is on. Where a part is of nothing, it is 0: dead latents count. (Chanin et al. 2026, section 4.)
 func (d *detectors) enter(figures map[string]Figure) {
 	part := func(a, b float64) float64 {
 		if b == 0 {

@@ -76,7 +76,7 @@ func Render(w io.Writer, run *rundir.Run) error {
 	if likelihood := manifest.Result.Likelihood; likelihood != nil {
 		data.Curves = appendDivergence(data.Curves, likelihood.Divergence)
 	}
-	data.Curves = appendFeatures(data.Curves, manifest.Result.Features)
+	data.Curves = appendRates(appendFeatures(data.Curves, manifest.Result.Features), manifest.Result.FiringRates)
 	if n := len(pictures); n > 0 {
 		data.Last, data.Earlier = &pictures[n-1], pictures[:n-1]
 	}
