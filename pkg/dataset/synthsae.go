@@ -33,7 +33,7 @@ type SynthSAE struct {
 	// Orthogonal is how many steps the rows, which begin as random ones of unit length, move away from each other.
 	Orthogonal int `yaml:"orthogonal" min:"0" max:"10000"`
 
-	// Often is the probability with which the first feature fires, if nothing else hinders it.
+	// Often is the probability with which the first feature fires.
 	Often float64 `yaml:"often" above:"0" max:"1"`
 
 	// Seldom is that of the last. Between them it falls as 1 / rank^exponent.
@@ -59,7 +59,8 @@ type SynthSAE struct {
 	// Correlation is how much each cause moves each feature: the standard deviation of the loadings of a Gaussian copula.
 	Correlation float64 `yaml:"correlation" min:"0" max:"1"`
 
-	// Roots is how many features have others below them, which fire only where they do: the first ones; 0 is no hierarchy.
+	// Roots is how many features have others below them, which fire only where they do: the first ones; 0 is no hierarchy. The others
+	// fire the more often there, so that all in all they fire about as often as their rank says, as far as that is possible.
 	Roots int `yaml:"roots" min:"0" max:"65536"`
 
 	// Branching is how many features are below each that has some.
@@ -156,7 +157,6 @@ func newWorld(d *SynthSAE) *world {
 		part := float64(i) / float64(max(1, d.Features-1))
 		w.means = append(w.means, d.Magnitude+float64(part*(d.LastMagnitude-d.Magnitude)))
 		w.deviations = append(w.deviations, math.Abs(d.Deviation+float64(d.Deviation*float64(spread[i]))))
-		w.limits = append(w.limits, math.Sqrt2*math.Erfinv(1-2*d.probability(i)))
 		square := 0.0
 		row := loadings[i*d.Rank : (i+1)*d.Rank]
 		for _, x := range row {
@@ -173,10 +173,37 @@ func newWorld(d *SynthSAE) *world {
 		w.rest = append(w.rest, math.Sqrt(1-min(square, most)))
 	}
 	w.parents = d.parents()
+	for _, probability := range d.conditional(w.parents) {
+		w.limits = append(w.limits, math.Sqrt2*math.Erfinv(1-2*probability))
+	}
 	return w
 }
 
-// probability is how often feature i would fire by itself: a power law of its rank, brought to end at often and seldom.
+// conditional is how often each feature is to fire where that above it does, or for itself without one: the probability of its rank
+// divided by that of the one above it, and among siblings that exclude each other times 1 and how many others fire on the mean.
+func (d *SynthSAE) conditional(parents []int32) []float64 {
+	part := func(i int) float64 { return d.probability(i) / d.probability(int(parents[i])) }
+	siblings := map[int32]float64{} // sum of their parts
+	for i, parent := range parents {
+		if parent >= 0 {
+			siblings[parent] += part(i)
+		}
+	}
+	list := make([]float64, len(parents))
+	for i, parent := range parents {
+		switch {
+		case parent < 0:
+			list[i] = d.probability(i)
+		case d.Exclusive:
+			list[i] = min(part(i)*(1+siblings[parent]-part(i)), 1)
+		default:
+			list[i] = min(part(i), 1)
+		}
+	}
+	return list
+}
+
+// probability is how often feature i is to fire: a power law of its rank, brought to end at often and seldom.
 func (d *SynthSAE) probability(i int) float64 {
 	if d.Features == 1 {
 		return d.Often

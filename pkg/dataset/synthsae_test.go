@@ -62,6 +62,27 @@ func TestSynthSAEFiring(t *testing.T) {
 	}
 }
 
+// In a hierarchy too: those below others make up for it, where they do not exclude each other.
+func TestSynthSAECompensation(t *testing.T) {
+	d := synthSAE(func(d *SynthSAE) {
+		d.Roots, d.Branching, d.Depth, d.Rank, d.Exclusive, d.Often, d.Seldom = 4, 3, 2, 0, false, 0.6, 0.05
+	})
+	known := loadSynthSAE(t, d).Known
+	for i := range d.Features {
+		want := d.probability(i)
+		got, _, _ := firing(known, d.Test, i, i)
+		if bound := 5 * math.Sqrt(want*(1-want)/float64(d.Test)); math.Abs(got-want) > bound {
+			t.Errorf("feature %d fires in %g of the samples, want %g ± %g", i, got, want, bound)
+		}
+	}
+	// Two siblings of parts a and b of their parent, which exclude each other: each is to fire 1 + the other's part as often.
+	two := &SynthSAE{Features: 3, Often: 0.5, Seldom: 0.1, Exponent: 1, Exclusive: true}
+	a, b := two.probability(1)/0.5, two.probability(2)/0.5
+	if got, want := two.conditional([]int32{-1, 0, 0}), []float64{0.5, a * (1 + b), b * (1 + a)}; !slices.EqualFunc(got, want, func(x, y float64) bool { return math.Abs(x-y) < 1e-12 }) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 // Features of one cause with a strong loading fire together more often than chance, or less.
 func TestSynthSAECorrelation(t *testing.T) {
 	d := synthSAE(func(d *SynthSAE) {
