@@ -5,6 +5,7 @@
 //	go run ./experiments/results --list              # what there is
 //	go run ./experiments/results --photos            # photographs, an hour, into docs/results-photos.md; needs $LATENT_DATA_DIR/bsd
 //	go run ./experiments/results --anomaly           # anomalies in tables, half an hour, into docs/results-anomaly.md; needs $LATENT_DATA_DIR/tabular
+//	go run ./experiments/results --sae               # sparse dictionaries beside SAELens, into docs/results-sae.md
 //
 // Each run is one that `latent run` would make, and leaves the same folder. A run that is already there, done, with the same
 // seed and the same sections data, corrupt, model and train, is not trained again; where its section evaluate differs, or figures
@@ -55,6 +56,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	out := flags.String("o", "", "file to write; by default everything goes to "+documentPath+", parts are printed, and photographs go to "+photosPath)
 	ofPhotos := flags.Bool("photos", false, "the experiments on photographs, with one seed, and BM3D and PyTorch beside them; figures of others than --only stay")
 	ofTables := flags.Bool("anomaly", false, "the experiments on tables with anomalies, with the seeds 0, 1 and 2, and PyOD beside them; writes "+anomalyPath)
+	ofDictionaries := flags.Bool("sae", false, "the experiments on sparse dictionaries, and SAELens beside them; writes "+saePath)
 	found := flags.Bool("found", false, "train nothing: write what the runs that are there say, however many")
 	list := flags.Bool("list", false, "print the experiments' names and configs, and end")
 	if err := flags.Parse(args); err != nil {
@@ -75,6 +77,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	if *ofTables {
 		return runAnomaly(ctx, &bench{album{*runs, !*found, options}, *seeds}, *only, *list, *out, stdout)
+	}
+	if *ofDictionaries {
+		return runDictionaries(ctx, *runs, *only, *list, *seeds, !*found, options, *out, stdout)
 	}
 	chosen, err := choose(trials, *only)
 	if err != nil {
@@ -145,6 +150,28 @@ func runPhotos(ctx context.Context, a *album, only string, list bool, out string
 	var text bytes.Buffer
 	writePhotos(&text, l)
 	return deliver(text.Bytes(), out, stdout, a.options.Log)
+}
+
+// runDictionaries is run of the experiments on sparse dictionaries.
+func runDictionaries(ctx context.Context, runs, only string, list bool, seeds int, fresh bool, options experiment.Options, out string, stdout io.Writer) error {
+	chosen, err := choose(dictionaries, only)
+	if err != nil {
+		return err
+	}
+	if list {
+		return printTrials(stdout, chosen)
+	}
+	if err := os.MkdirAll(runs, 0o755); err != nil {
+		return err
+	}
+	var text bytes.Buffer
+	if err := makeDictionaries(ctx, chosen, runs, seeds, fresh, options, &text); err != nil {
+		return err
+	}
+	if out == "" && only == "" {
+		out = saePath
+	}
+	return deliver(text.Bytes(), out, stdout, options.Log)
 }
 
 // printTrials prints the experiments' names and commands.

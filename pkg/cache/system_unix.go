@@ -8,8 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"latent/pkg/array"
 )
 
 // openFlags refuse links, and do not wait for who writes to a pipe.
@@ -105,3 +108,20 @@ func unmapFile(mapping []byte) error { return unix.Munmap(mapping) }
 
 // isFull says whether an error is that of a full disk, or of a user's part of it.
 func isFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
+
+// Scattered says that values of an open entry will be read here and there from now on: the system then reads from the disk what is asked
+// for, and not what lies around it too, which would drive out other parts.
+func Scattered(v array.Values) { advise(v.Bytes(), unix.MADV_RANDOM) }
+
+// Ahead lets the system begin to read values of an open entry from the disk, and does not wait for them.
+func Ahead(v array.Values) { advise(v.Bytes(), unix.MADV_WILLNEED) }
+
+// advise tells of the pages that some bytes of a mapping lie in. What the system makes of it changes no value, and so its errors neither.
+func advise(b []byte, advice int) {
+	if len(b) == 0 {
+		return
+	}
+	before := uintptr(unsafe.Pointer(unsafe.SliceData(b))) % uintptr(os.Getpagesize())
+	page := unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), -int(before))), len(b)+int(before))
+	_ = unix.Madvise(page, advice)
+}

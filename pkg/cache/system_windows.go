@@ -9,6 +9,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/windows"
+
+	"latent/pkg/array"
 )
 
 const openFlags = 0
@@ -92,3 +94,9 @@ func freeSpace(dir string) int64 {
 	}
 	return int64(min(free, math.MaxInt64))
 }
+
+// Scattered says that values of an open entry will be read here and there from now on. Windows takes no such advice.
+func Scattered(array.Values) {}
+
+// Ahead lets the system begin to read values of an open entry from the disk. Windows takes no such advice.
+func Ahead(array.Values) {}

@@ -21,6 +21,7 @@ import (
 var exportFormats = map[string]func(t *experiment.Trained) (exported, error){
 	"npz":         exportNPZ,
 	"onnx":        exportONNX,
+	"sae-lens":    exportSAELens,
 	"safetensors": exportSafetensors,
 }
 
@@ -52,7 +53,8 @@ func newExport(c *console) *cobra.Command {
   onnx         encoder.onnx, decoder.onnx and model.onnx, from image to reconstruction, for any number of images at once; what a
                kind of model has none of is told. docs/onnx.md has inputs, outputs and a program that runs them.
   safetensors  weights.safetensors, the weights alone, for PyTorch, JAX and latent import
-  npz          weights.npz, the same for NumPy; docs/weights.md has names and shapes`,
+  npz          weights.npz, the same for NumPy; docs/weights.md has names and shapes
+  sae-lens     cfg.json and sae_weights.safetensors of a sparse dictionary, for sae_lens.SAE.load_from_disk; see docs/sae.md`,
 		Example: "  latent export runs/mnist-denoise/2026-11-24T10-15-30-7f3a --format onnx -o exported",
 		Args:    cobra.ExactArgs(1),
 	}

@@ -319,6 +319,9 @@ func settle(e *Experiment) {
 	if vqvae, ok := e.Model.(*model.VQVAE); ok {
 		vqvae.EntrySize = 1
 	}
+	if sae, ok := e.Model.(*model.SAE); ok {
+		sae.K, sae.Prefixes, sae.Sparsity, sae.TargetL0 = 1, nil, 0, 0
+	}
 	if dense, ok := e.Model.(*model.Dense); ok {
 		dense.Tied, dense.Sparsity, dense.SparsityWeight, dense.Contraction, dense.ContractionWeight = false, "none", 0, false, 0
 	}
@@ -337,6 +340,12 @@ func settle(e *Experiment) {
 	case *dataset.Glyphs:
 		data.Validation %= data.Train
 		data.Normal, data.Calibration = nil, 0
+	case *dataset.SynthSAE:
+		data.Train, data.Dims, data.Roots = min(data.Train, 1000), min(data.Dims, 1000), 0
+		data.Normal, data.Calibration = nil, 0
+		data.Validation %= data.Train
+		data.Seldom = min(data.Seldom, data.Often)
+		data.Scale = scale.Options{Kind: "none"}
 	}
 	e.Evaluate.Probe = e.Evaluate.Probe && e.Data.ValidationImages() > 0 && model.Conditions(e.Model) == 0
 	if _, generates := e.Model.(*model.PixelFlow); generates {

@@ -1,4 +1,5 @@
-// Package dataset holds samples, pictures or vectors: the MNIST family, generated glyphs, and the user's own folders and tables.
+// Package dataset holds samples, pictures or vectors: the MNIST family, generated glyphs and sums of known features, and the user's
+// own folders and tables.
 //
 // A [Source] is a value with a few documented fields, the same fields that a config names under `data:`.
 //
@@ -58,6 +59,11 @@ var Kinds = map[string]func() Source{
 	"kmnist":        func() Source { return newIDX(kmnist) },
 	"glyphs": func() Source {
 		return &Glyphs{Holdout: holdout(familyValidation), Train: 60000, Test: 10000, Colour: "grey"}
+	},
+	"synthsae": func() Source {
+		return &SynthSAE{Holdout: holdout(5000), Train: 200_000, Test: 10_000, Features: 1024, Dims: 128, Orthogonal: 100,
+			Often: 0.4, Seldom: 5e-4, Exponent: 0.5, Magnitude: 5, LastMagnitude: 4, Deviation: 0.5, Rank: 25, Correlation: 0.1,
+			Roots: 16, Branching: 4, Depth: 3, Exclusive: true, Scale: scale.Options{Kind: "none"}}
 	},
 	"table": func() Source {
 		return &Table{Missing: "refuse", Header: "auto", Scale: scale.Options{Kind: "standardise"}, Own: Own{TestFraction: 0.1, Holdout: holdout(0)}}
@@ -442,6 +448,8 @@ type Split struct {
 	Rounded int
 	// Classes names the labels; empty where there are none.
 	Classes []string
+	// Known is the dictionary that the samples are sums of, of generated ones; nil of others.
+	Known *Known
 	// Checksums holds SHA-256 sums in hexadecimal digits: of every file that was read, by its base name; of glyphs, those of
 	// the pixels, by "train" (validation included) and "test"; of a folder, one over all its files, by the folder's base name.
 	Checksums map[string]string

@@ -16,7 +16,7 @@ import (
 )
 
 // Table is the user's own rows of numbers, in files of a table (.csv, .tsv, also with .gz; .parquet, .arrow, .feather) or of an array
-// (.npy, .npz). Rows are vectors whose features are the columns. Of an array with three axes they are grey pictures [height, width],
+// (.npy, .npz, .safetensors). Rows are vectors whose features are the columns. Of an array with three axes they are grey pictures [height, width],
 // and with four pictures [height, width, channels]. Numbers are kept as float32, with some seven digits: from times and other values with a
 // large offset, subtract it before.
 type Table struct {
@@ -27,7 +27,7 @@ type Table struct {
 	// one that is given labels.
 	Label string `yaml:"label"`
 
-	// Array is the array of a .npz file that has the samples, where it cannot be told: X, or the only one, needs no name.
+	// Array is the array of a .npz or .safetensors file that has the samples, where it cannot be told: X, or the only one, needs no name.
 	Array string `yaml:"array"`
 
 	// Ignore are columns that are left out, such as a row's number.

@@ -16,11 +16,18 @@ import (
 	"latent/pkg/probe"
 )
 
-// CodeMetrics tells of the figures of codes, in the order of tables; see [Evaluator.Probe] and [Evaluator.Codebook].
+// CodeMetrics tells of the figures of codes, in the order of tables; see [Evaluator.Probe], [Evaluator.Codebook] and
+// [Evaluator.Latents].
 var CodeMetrics = []Metric{
 	{Name: "probe_accuracy", Title: "probe accuracy", Higher: true},
 	{Name: "perplexity", Title: "perplexity", Higher: true},
 	{Name: "entries_used", Title: "entries used", Higher: true},
+	{Name: "l0", Title: "L0"},
+	{Name: "dead_share", Title: "dead latents"},
+	{Name: "mcc", Title: "MCC", Higher: true},
+	{Name: "f1", Title: "F1", Higher: true},
+	{Name: "latent_precision", Title: "latents' precision", Higher: true},
+	{Name: "latent_recall", Title: "latents' recall", Higher: true},
 }
 
 // CodeSize is the number of values of a code.

@@ -63,6 +63,9 @@ func (s subject) measure(ctx context.Context, into *rundir.Result) (evaluate.Res
 	if err := s.measureAnomalies(ctx, into); err != nil {
 		return result, err
 	}
+	if err := s.latents(ctx, into); err != nil {
+		return result, err
+	}
 	if s.split == nil {
 		return result, nil
 	}
@@ -96,6 +99,23 @@ func comparedWith(e *config.Experiment, others bool) string {
 		return "the samples as they are, which may be noisy"
 	}
 	return ""
+}
+
+// latents enters the figures of a sparse dictionary.
+func (s subject) latents(ctx context.Context, into *rundir.Result) error {
+	var known *dataset.Known
+	if s.split != nil {
+		known = s.split.Known
+	}
+	found, err := s.evaluator.Latents(ctx, s.weights, s.images, known)
+	if err != nil || found == nil {
+		return err
+	}
+	addFigures(into, found.Figures)
+	for _, rate := range found.Rates {
+		into.FiringRates = append(into.FiringRates, rundir.Number(rate))
+	}
+	return nil
 }
 
 // addFigures enters more figures of the test images.

@@ -86,6 +86,9 @@ var Kinds = map[string]func() Model{
 		return &Flow{RAE: RAE{Coder: coder(16), Beta: 0.01, Lambda: 1e-5}, Hidden: []int{512, 512, 512}, Draws: 4, Steps: 32}
 	},
 	"pixelflow": func() Model { return &PixelFlow{U: u(16, 32, 64), Steps: 16} },
+	"sae": func() Model {
+		return &SAE{Width: 1024, Activation: "topk", K: 32, FirstThreshold: 0.1, Bandwidth: 0.05, FirstNorm: 1, DeadAfter: 1000, Revival: 1.0 / 32}
+	},
 }
 
 // u is the layers of a U-Net with so many channels at each level.
@@ -182,10 +185,23 @@ func Params(m Model, image Image) []Param {
 // FirstWeights draws the first values of all parameters, in the order of [Params].
 func FirstWeights(m Model, image Image, seed random.Seed) []*tensors.Tensor {
 	var all []*tensors.Tensor
+	drawn := Drawings(m, image, seed)
 	for i, param := range Params(m, image) {
-		all = append(all, tensors.FromFlatDataAndDimensions(param.Init.Values(seed.Child(i), param.Size()), param.Dims...))
+		values, found := drawn[param.Name]
+		if !found {
+			values = param.Init.Values(seed.Child(i), param.Size())
+		}
+		all = append(all, tensors.FromFlatDataAndDimensions(values, param.Dims...))
 	}
 	return all
+}
+
+// Drawings are the first values that a [Drawn] model draws itself, by parameter.
+func Drawings(m Model, image Image, seed random.Seed) map[string][]float32 {
+	if drawn, ok := m.(Drawn); ok {
+		return drawn.Draw(image, seed.Child(len(Params(m, image))))
+	}
+	return nil
 }
 
 // Pixels are images in the model's scale: rows [batch, height · width · channels] → [batch, height, width, channels].

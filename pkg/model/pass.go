@@ -107,6 +107,20 @@ type Started interface {
 	Start(mean []float32) map[string][]float32
 }
 
+// Drawn is a model that draws some first values together, in the place of those that Layers says.
+type Drawn interface {
+	// Draw returns them by name.
+	Draw(image Image, seed random.Seed) map[string][]float32
+}
+
+// Sparse is a model whose images are sums of few rows of a dictionary, as many times each as its code says.
+type Sparse interface {
+	Coded
+
+	// Dictionary returns the rows: [code, height · width · channels].
+	Dictionary(p *Pass) *Node
+}
+
 // Weight returns a parameter, in the pass's precision.
 func (p *Pass) Weight(name string) *Node {
 	weight := p.Weights[name]

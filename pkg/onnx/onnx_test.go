@@ -433,6 +433,11 @@ func cases() []modelCase {
 	flow := model.Kinds["flow"]().(*model.Flow)
 	flow.Hidden = []int{32}
 	coder("flow", flow, &flow.Coder)
+	for _, activation := range []string{"topk", "batchtopk", "jumprelu", "relu"} {
+		m := model.Kinds["sae"]().(*model.SAE)
+		m.Width, m.K, m.Activation = 48, 8, activation
+		list = append(list, modelCase{"sae " + activation, m, grey})
+	}
 	return list
 }
 

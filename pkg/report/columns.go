@@ -93,3 +93,24 @@ func appendFeatures(charts []chart.Chart, features []rundir.Feature) []chart.Cha
 	label := fmt.Sprintf("%s: from %s of %s up to %s of %s", title, chart.Number(first.value), first.name, chart.Number(last.value), last.name)
 	return append(charts, drawColumns(title, label, "feature", "", columns))
 }
+
+// appendRates adds a chart of how often each latent of a sparse dictionary is not 0, the most often first, by powers of ten. Latents that
+// always are 0 are counted in its title; with none there is no chart.
+func appendRates(charts []chart.Chart, rates []rundir.Number) []chart.Chart {
+	var fired []float64
+	for _, rate := range rates {
+		if rate > 0 {
+			fired = append(fired, float64(rate))
+		}
+	}
+	slices.SortFunc(fired, func(a, b float64) int { return cmp.Compare(b, a) })
+	series := chart.Series{Class: "a", Name: "part of the test samples in which a latent is not 0"}
+	for i, rate := range fired {
+		series.Add(float64(i+1), rate)
+	}
+	title := fmt.Sprintf("Firing rates of %d latents, sorted; %d never fire", len(rates), len(rates)-len(fired))
+	if drawn, some := chart.Lines(title, "latent", true, series); some {
+		charts = append(charts, drawn)
+	}
+	return charts
+}

@@ -77,7 +77,7 @@ func Render(w io.Writer, run *rundir.Run) error {
 		data.Curves = appendDivergence(data.Curves, likelihood.Divergence)
 	}
 	data.Curves = appendAnomalies(data.Curves, manifest.Result.Anomaly)
-	data.Curves = appendFeatures(data.Curves, manifest.Result.Features)
+	data.Curves = appendRates(appendFeatures(data.Curves, manifest.Result.Features), manifest.Result.FiringRates)
 	if n := len(pictures); n > 0 {
 		data.Last, data.Earlier = &pictures[n-1], pictures[:n-1]
 	}

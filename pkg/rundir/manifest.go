@@ -155,7 +155,8 @@ type Result struct {
 	ComparedWith string `json:"compared_with,omitempty"`
 	// Test are the test samples' figures: mse, mae, of vectors in the model's scale and with explained_variance, of images psnr (dB), psnr_pooled (dB), ssim, loss; mse_inside and mse_outside of the
 	// pixels that the corruption changes and of the others, where it leaves some as they are; of models with a likelihood also
-	// nll_dyn, elbo_dyn, kl (nats) and active_units, see [Likelihood]; of those with a codebook perplexity and entries_used;
+	// nll_dyn, elbo_dyn, kl (nats) and active_units, see [Likelihood]; of those with a codebook perplexity and entries_used; of sparse dictionaries l0, dead_share and, where the features are known, mcc, f1,
+	// latent_precision and latent_recall;
 	// and with evaluate.probe probe_accuracy, a part of 1, see [Probe].
 	Test map[string]Number `json:"test,omitempty"`
 	// Corrupted are the same figures of the corrupted input, where the input is corrupted.
@@ -171,6 +172,8 @@ type Result struct {
 	Likelihood *Likelihood `json:"likelihood,omitempty"`
 	// Probe says what probe_accuracy rests on.
 	Probe *Probe `json:"probe,omitempty"`
+	// FiringRates are, of a sparse dictionary, the part of the test samples in which each latent is not 0.
+	FiringRates []Number `json:"firing_rates,omitempty"`
 	// Generated are the figures of generated images, with evaluate.generated.
 	Generated *Generated `json:"generated,omitempty"`
 	// Anomaly is how well scores tell anomalies, where labels say which test samples are normal. The figures of the model's score are

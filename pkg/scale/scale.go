@@ -43,8 +43,9 @@ type Scale struct {
 type Options struct {
 	// Kind is range, from low to high; percentile, between those percentiles of the training samples' values; or standardise, to a mean
 	// of 0 and a standard deviation of 1. Of pictures, range and percentile are those of all values together and standardise that of
-	// each channel; of vectors, each is that of each feature.
-	Kind string `yaml:"kind" enum:"range,percentile,standardise"`
+	// each channel; of vectors, each is that of each feature. For vectors alone there are norm, one factor that brings the mean squared
+	// length of the training samples to the number of their values, and none, which leaves values as they are: angles stay the same.
+	Kind string `yaml:"kind" enum:"range,percentile,standardise,norm,none"`
 
 	// Low is what becomes -1: a value for kind range, a percentile for kind percentile. Lower values of pictures become -1 too; those
 	// of vectors go on below it.
@@ -68,8 +69,8 @@ func (o Options) Problem() string {
 	switch {
 	case o.Low == 0 && o.High == 0:
 		return ""
-	case o.Kind == "standardise":
-		return "standardise has neither low nor high; leave them out"
+	case o.Kind == "standardise" || o.whole():
+		return o.Kind + " has neither low nor high; leave them out"
 	case !(o.Low < o.High):
 		return fmt.Sprintf("low is %g and high %g; low must be below high, and where one is given both are", o.Low, o.High)
 	case o.Kind == "percentile" && !(o.Low >= 0 && o.High <= 100):
@@ -126,6 +127,12 @@ func (o Options) Find(d Data) (Scale, error) {
 	if problem := o.Problem(); problem != "" {
 		return Scale{}, fmt.Errorf("data.scale: %s", problem)
 	}
+	if o.whole() && (d.Channels > 0 || d.Missing) {
+		return Scale{}, fmt.Errorf("data.scale.kind: %s is for vectors without missing values; write standardise, or range for pictures", o.Kind)
+	}
+	if o.whole() {
+		return o.findWhole(d)
+	}
 	if d.Channels == 0 {
 		return o.findEach(d)
 	}
@@ -181,6 +188,26 @@ func (o Options) findEach(d Data) (Scale, error) {
 		s.Factors, s.Offsets = append(s.Factors, one.Factor), append(s.Offsets, one.Offset)
 	}
 	return s, nil
+}
+
+// whole says that all values of vectors have one factor, and none is added.
+func (o Options) whole() bool { return o.Kind == "norm" || o.Kind == "none" }
+
+// findWhole finds the scale of vectors that changes their length alone.
+func (o Options) findWhole(d Data) (Scale, error) {
+	if o.Kind == "none" {
+		return None(), nil
+	}
+	d = d.some()
+	values := d.column(0, 1)
+	square := 0.0
+	for i := range values.n {
+		square += values.at(i) * values.at(i) / float64(values.n)
+	}
+	if !(square > 1/widest) || !(square < widest) {
+		return Scale{}, fmt.Errorf("data.scale: the training samples' values have a mean square of %g; write data.scale.kind: none or standardise", square)
+	}
+	return Scale{Factor: 1 / math.Sqrt(square), Open: true}, nil
 }
 
 // standardised finds the scale of pictures whose channels have a mean of 0 and a standard deviation of 1.

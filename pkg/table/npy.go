@@ -18,7 +18,7 @@ import (
 // npyHeader is what an array in NumPy's format says of itself.
 type npyHeader struct {
 	order   binary.ByteOrder
-	kind    byte // b bool, i, u, f, S bytes, U text
+	kind    byte // b bool, i, u, f, S bytes, U text; of safetensors also B, bfloat16
 	item    int  // bytes of a number
 	fortran bool
 	shape   []int
@@ -412,6 +412,8 @@ func (h *npyHeader) put(b *batch, data []byte, feature, step int) error {
 		return put(b, decode(data, 4, func(p []byte) int32 { return int32(h.order.Uint32(p)) }), feature, step, nil)
 	case h.kind == 'i':
 		return put(b, decode(data, 8, func(p []byte) int64 { return int64(h.order.Uint64(p)) }), feature, step, nil)
+	case h.kind == 'B':
+		return put(b, decode(data, 2, func(p []byte) float32 { return math.Float32frombits(uint32(h.order.Uint16(p)) << 16) }), feature, step, nil)
 	case h.item == 2:
 		return put(b, decode(data, 2, func(p []byte) float32 { return half(h.order.Uint16(p)) }), feature, step, nil)
 	case h.item == 4:

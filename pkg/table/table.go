@@ -1,5 +1,5 @@
-// Package table reads files of numbers, a sample in each row, and writes them: NumPy's .npy and .npz, .csv and .tsv, Parquet, and
-// Arrow's IPC files and streams (.arrow, .feather of version 2).
+// Package table reads files of numbers, a sample in each row, and writes them: NumPy's .npy and .npz, .safetensors, .csv and .tsv,
+// Parquet, and Arrow's IPC files and streams (.arrow, .feather of version 2).
 //
 //	f, err := table.Open("iris.csv", table.Options{Label: "species"})
 //	defer f.Close()
@@ -40,7 +40,7 @@ type Options struct {
 	// Label is the column with labels, or in a .npz file the array; "" means none.
 	Label string
 
-	// Array is the array of samples in a .npz file. "" means the only one of numbers beside the labels; else the only one named X, x,
+	// Array is the array of samples in a .npz or .safetensors file. "" means the only one of numbers beside the labels; else the only one named X, x,
 	// data, samples, images or arr_0; else the only one with most axes.
 	Array string
 
@@ -97,6 +97,7 @@ var formats = []struct {
 }{
 	{".npy", func() source { return &npySource{} }},
 	{".npz", func() source { return &npzSource{} }},
+	{".safetensors", func() source { return &safetensorsSource{} }},
 	{".csv", func() source { return &csvSource{} }},
 	{".tsv", func() source { return &csvSource{delimiter: '\t'} }},
 	{".csv.gz", func() source { return &csvSource{packed: true} }},
@@ -201,7 +202,7 @@ func product(sizes ...int) (int, bool) {
 	return total, true
 }
 
-// Names are the names of the features in order; nil for .npy and .npz files, which have none.
+// Names are the names of the features in order; nil for .npy, .npz and .safetensors files, which have none.
 func (f *File) Names() []string { return slices.Clone(f.names) }
 
 // Dims are the sizes of a row: [features], or of arrays with 3 axes [height, width], and with 4 [height, width, channels]. An array of

@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -599,6 +600,42 @@ func TestParquet(t *testing.T) {
 		got, err = readAll("testdata/"+file+".parquet", Options{Missing: true})
 		if err != nil || fmt.Sprint(got.leftOut) != "[y (String)]" && fmt.Sprint(got.leftOut) != "[y (BYTE_ARRAY)]" {
 			t.Errorf("%s: left out %q, error %v", file, got.leftOut, err)
+		}
+	}
+}
+
+// safetensors is a file of tensors, whose values lie one after another.
+func safetensors(header string, values ...byte) string {
+	length := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
+	return string(length) + header + string(values)
+}
+
+// A tensor of each type gives its numbers; which of several are the samples, and what is wrong with a file, is told.
+func TestSafetensors(t *testing.T) {
+	two := `"dtype":"F16","shape":[2,1],"data_offsets":[0,4]}`
+	for name, c := range map[string]struct {
+		data    string
+		options Options
+		want    string // of the rows, or of the error
+	}{
+		"F16":       {safetensors(`{"acts":{`+two+`}`, 0, 0x3c, 0, 0xc0), Options{}, "[1 -2]"},
+		"BF16":      {safetensors(`{"x":{"dtype":"BF16","shape":[1,2],"data_offsets":[0,4]}}`, 0x80, 0x3f, 0x20, 0xc0), Options{}, "[1 -2.5]"},
+		"F32":       {safetensors(`{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 0, 0, 0x80, 0x3f), Options{}, "[1]"},
+		"chosen":    {safetensors(`{"a":{`+two+`,"b":{"dtype":"F32","shape":[1,1],"data_offsets":[4,8]}}`, 0, 0x3c, 0, 0xc0, 0, 0, 0, 0x40), Options{Array: "b"}, "[2]"},
+		"ambiguous": {safetensors(`{"a":{`+two+`,"b":{"dtype":"F16","shape":[2],"data_offsets":[4,8]}}`, 0, 0, 0, 0, 0, 0, 0, 0), Options{}, "data.array: a [2 1], b [2]"},
+		"unknown":   {safetensors(`{"a":{`+two+`}`, 0, 0, 0, 0), Options{Array: "b"}, `no tensor is named "b"; there are a`},
+		"label":     {safetensors(`{"a":{`+two+`}`, 0, 0, 0, 0), Options{Label: "y"}, "has no labels"},
+		"cut off":   {safetensors(`{"a":{`+two+`}`, 0, 0, 0), Options{}, "more than the file holds"},
+		"infinite":  {safetensors(`{"a":{`+two+`}`, 0, 0x7c, 0, 0), Options{}, "row 1"},
+		"integers":  {safetensors(`{"a":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}}`, 0, 0, 0, 0, 0, 0, 0, 0), Options{}, "those that are read are BF16"},
+	} {
+		got, err := readAll(write(t, "x.safetensors", c.data), c.options)
+		text := fmt.Sprint(got.values.Float32)
+		if err != nil {
+			text = err.Error()
+		}
+		if !strings.Contains(text, c.want) {
+			t.Errorf("%s: %s, want %s", name, text, c.want)
 		}
 	}
 }

@@ -146,8 +146,13 @@ func (p *Program) firstState(seed random.Seed) []Tensor {
 	}
 	state := make([]Tensor, len(p.stateShapes()))
 	var draws sync.WaitGroup
+	first := model.Drawings(p.spec.Model, p.image, seed)
 	for i, param := range p.params {
-		if values, found := p.start[param.Name]; found {
+		values, found := p.start[param.Name]
+		if !found {
+			values, found = first[param.Name]
+		}
+		if found {
 			state[i].Values = values
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"latent/pkg/cache"
 	"latent/pkg/dataset"
 	"latent/pkg/random"
 )
@@ -43,6 +44,9 @@ const streamBytes = 16 << 20
 
 // newStream returns a stream of windows of at most so many steps, with so many images each on a device, and how many steps they have.
 func newStream(b compute.Backend, images *dataset.Samples, window, local int) (*stream, int) {
+	if images.Places != nil {
+		cache.Scattered(images.Values)
+	}
 	step := local * images.RowSize() * images.RowType().Size()
 	window = min(window, max(1, streamBytes/step))
 	return &stream{images: images, backend: b, rows: window * local}, window
@@ -101,6 +105,12 @@ const readers = 4
 
 // gather puts the images at places into rows, one after another. Where they are patches, the key of the epoch decides of which part.
 func (s *stream) gather(places []int32, patches random.Seed, rows []byte) {
+	if s.images.Places != nil {
+		// A goroutine that waits for a page keeps a processor: all are asked for first, and the disk has them to do at once.
+		for _, place := range places {
+			cache.Ahead(s.images.At(int(place)))
+		}
+	}
 	var group sync.WaitGroup
 	for reader := range readers {
 		group.Go(func() {

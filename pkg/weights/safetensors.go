@@ -105,6 +105,43 @@ func ReadSafetensors(r io.Reader, size int64) ([]Tensor, map[string]string, erro
 }
 
 func readSafetensors(r io.Reader, size int64) ([]Tensor, map[string]string, error) {
+	entries, metadata, err := readHeader(r, size)
+	if err != nil {
+		return nil, nil, err
+	}
+	var tensors []Tensor
+	for _, e := range entries {
+		dtype := dtypes[e.DType]
+		bytes := make([]byte, e.Size)
+		if _, err := io.ReadFull(r, bytes); err != nil {
+			return nil, nil, cutOff(err)
+		}
+		t := Tensor{Name: e.Name, Dims: e.Dims, Values: make([]float32, len(bytes)/dtype.size)}
+		for i := range t.Values {
+			t.Values[i] = dtype.value(bytes[i*dtype.size:])
+		}
+		tensors = append(tensors, t)
+	}
+	return tensors, metadata, nil
+}
+
+// Entry is where a tensor's values lie in a safetensors file.
+type Entry struct {
+	Name  string
+	DType string // F32, F64, F16 or BF16
+	Dims  []int
+	Begin int64 // of the values, from the file's beginning
+	Size  int64 // of them, in bytes
+}
+
+// ReadSafetensorsHeader reads what a file of size bytes says of its tensors, in the order of their values, which fill the rest of the
+// file.
+func ReadSafetensorsHeader(r io.Reader, size int64) ([]Entry, error) {
+	entries, _, err := readHeader(r, size)
+	return entries, err
+}
+
+func readHeader(r io.Reader, size int64) ([]Entry, map[string]string, error) {
 	var prefix [8]byte
 	if _, err := io.ReadFull(r, prefix[:]); err != nil {
 		return nil, nil, cutOff(err)
@@ -128,21 +165,12 @@ func readSafetensors(r io.Reader, size int64) ([]Tensor, map[string]string, erro
 	if err := checkOffsets(names, entries, size-8-int64(length)); err != nil {
 		return nil, nil, err
 	}
-	var tensors []Tensor
+	var list []Entry
 	for _, name := range names {
 		e := entries[name]
-		bytes := make([]byte, e.Offsets[1]-e.Offsets[0])
-		if _, err := io.ReadFull(r, bytes); err != nil {
-			return nil, nil, cutOff(err)
-		}
-		dtype := dtypes[e.DType]
-		t := Tensor{Name: name, Dims: e.Shape, Values: make([]float32, len(bytes)/dtype.size)}
-		for i := range t.Values {
-			t.Values[i] = dtype.value(bytes[i*dtype.size:])
-		}
-		tensors = append(tensors, t)
+		list = append(list, Entry{name, e.DType, e.Shape, 8 + int64(length) + e.Offsets[0], e.Offsets[1] - e.Offsets[0]})
 	}
-	return tensors, metadata, nil
+	return list, metadata, nil
 }
 
 func cutOff(err error) error {
