@@ -212,10 +212,19 @@ func sameTraining(a, b *config.Experiment) (bool, error) {
 
 // evaluation returns the override that sets the section evaluate to that of an experiment.
 func evaluation(e *config.Experiment) ([]string, error) {
-	text, err := yaml.Marshal(e.Evaluate)
-	if err != nil {
+	var section yaml.Node
+	if err := section.Encode(e.Evaluate); err != nil {
 		return nil, err
 	}
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return []string{"evaluate={" + strings.Join(lines, ", ") + "}"}, nil
+	inline(&section)
+	text, err := yaml.Marshal(&section)
+	return []string{"evaluate=" + strings.Join(strings.Fields(string(text)), " ")}, err
+}
+
+// inline writes a node in braces and brackets.
+func inline(n *yaml.Node) {
+	n.Style = yaml.FlowStyle
+	for _, child := range n.Content {
+		inline(child)
+	}
 }

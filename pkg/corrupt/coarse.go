@@ -16,17 +16,25 @@ import (
 // detection in brain MRI", MIDL 2022), where white noise teaches it to smooth.
 //
 // The noise is drawn at the corners of a grid, laid anew for each picture, and is linear between them, scaled so that each pixel has the
-// standard deviation noise_factor. Values are not clipped.
+// standard deviation noise_factor.
 type CoarseNoise struct {
 	// NoiseFactor is the standard deviation of the noise, on pixels scaled to [-1, 1]: 0.4 as published.
 	NoiseFactor Range `yaml:"noise_factor" min:"0" max:"100" strength:"yes"`
 
 	// Grain is the side of the grid's squares, in pixels: about the size of what is to be found.
 	Grain int `yaml:"grain" min:"2" max:"4096"`
+
+	// Clip keeps the damaged pixels within [-1, 1], where the scale ends there.
+	Clip bool `yaml:"clip"`
 }
 
 // Strengths returns the noise factor.
 func (c *CoarseNoise) Strengths() []float32 { return Ends(c.NoiseFactor) }
+
+// Open returns the corruption without clipping.
+func (c *CoarseNoise) Open() Corruption {
+	return &CoarseNoise{NoiseFactor: c.NoiseFactor, Grain: c.Grain}
+}
 
 // Caption returns for example "coarse noise 0.4, grain 16".
 func (c *CoarseNoise) Caption() string {
@@ -43,7 +51,11 @@ func (c *CoarseNoise) Apply(x *Node, strengths []*Node, key random.Key) *Node {
 	down, across := c.weights(x, height, key.Child(1)), c.weights(x, width, key.Child(2))
 	noise := key.Child(3).Normal(batch, down.Shape().Dim(2), across.Shape().Dim(2), channels)
 	noise = Einsum("bhp,bpqc->bhqc", down, noise)
-	return Add(x, Mul(factor, Einsum("bwq,bhqc->bhwc", across, noise)))
+	damaged := Add(x, Mul(factor, Einsum("bwq,bhqc->bhwc", across, noise)))
+	if c.Clip {
+		damaged = ClipScalar(damaged, -1, 1)
+	}
+	return damaged
 }
 
 // weights are those of the grid's corners along an axis of n pixels, for each picture: [batch, n, corners]. Of a pixel between two

@@ -88,7 +88,7 @@ type FromFile interface {
 var Kinds = map[string]func() Corruption{
 	"none":            func() Corruption { return &None{} },
 	"gaussian":        func() Corruption { return &Gaussian{NoiseFactor: Fixed(0.3), Clip: true} },
-	"coarse-noise":    func() Corruption { return &CoarseNoise{NoiseFactor: Fixed(0.4), Grain: 16} },
+	"coarse-noise":    func() Corruption { return &CoarseNoise{NoiseFactor: Fixed(0.4), Grain: 16, Clip: true} },
 	"salt-and-pepper": func() Corruption { return &SaltAndPepper{Amount: Fixed(0.1), Salt: 0.5} },
 	"swap":            func() Corruption { return &Swap{Probability: Fixed(0.15)} },
 	"blind-spot":      func() Corruption { return &BlindSpot{Spacing: 8, Radius: 5} },
