@@ -127,6 +127,15 @@ func runAnomaly(ctx context.Context, b *bench, only string, list bool, out strin
 	}
 	var text bytes.Buffer
 	writeAnomaly(&text, found, all, b.seeds)
+	if only == "" {
+		digits, err := b.digits(ctx)
+		if err != nil {
+			return err
+		}
+		if digits != nil {
+			writeDigits(&text, digits, b.seeds)
+		}
+	}
 	if out == "" && only == "" {
 		out = anomalyPath
 	}
@@ -347,9 +356,9 @@ func meanOf(found []detected, name string) float64 {
 // writeAnomaly writes the document.
 func writeAnomaly(out *bytes.Buffer, found []detected, all []set, seeds int) {
 	m := found[0].manifest
-	fmt.Fprintf(out, `# Results on anomalies in tables
+	fmt.Fprintf(out, `# Results on anomalies
 
-Made by `+"`go run ./experiments/results --anomaly`"+` with the tables of ADBench (Han et al. 2022) in `+"`$LATENT_DATA_DIR/tabular`"+`; every figure here is
+Made by `+"`go run ./experiments/results --anomaly`"+` with MNIST and the tables of ADBench (Han et al. 2022) in `+"`$LATENT_DATA_DIR/tabular`"+`; every figure here is
 of that command. Each table is divided 70/30, stratified by label; the labels measure, and no more: anomalies are among the training
 rows. AUROC on the test rows, the mean over %d seeds, each with a split and first weights of its own. One config for all tables,
 `+"`%s`"+`, with its score %s. The %d tables whose names sort first were looked at while config and score were chosen, the others were not.
@@ -357,7 +366,7 @@ PyOD's AutoEncoder has its defaults and features in [0, 1], on the same splits; 
 the same rows in the model's scale (10,000 at most).
 
 `, seeds, anomalyConfig, "`"+m.Result.Anomaly.Score+"`", decidedBy)
-	fmt.Fprintf(out, "- processor: %s, %d cores\n- backend: %s\n- gomlx %s, go-xla %s, %s; PyOD %s\n\n", m.Host.CPU, m.Host.Cores, m.Backend.Name,
+	fmt.Fprintf(out, "- processor: %s, %d cores\n- backend: %s\n- gomlx %s, go-xla %s, %s; PyOD %s\n\n## Tables\n\n", m.Host.CPU, m.Host.Cores, m.Backend.Name,
 		m.Versions["gomlx"], m.Versions["go-xla"], m.Versions["go"], found[0].version)
 	head, rule := "| table | rows × features | anomalies | Latent |", "| --- | ---: | ---: | ---: |"
 	for _, other := range besides {
@@ -418,10 +427,10 @@ func writeAnomalyBars(out *bytes.Buffer, found []detected) {
 		}
 		return "**missed**"
 	}
-	fmt.Fprintf(out, "\n## Bars\n\n| bar | reached | |\n| --- | --- | --- |\n")
+	fmt.Fprintf(out, "\n### Bars\n\n| bar | reached | |\n| --- | --- | --- |\n")
 	fmt.Fprintf(out, "| mean AUROC at least 0.03 above PyOD's AutoEncoder, %.3f | %.3f, %s | %s |\n", peer, ours, signed3(ours-peer), verdict(ours-peer >= 0.03))
 	fmt.Fprintf(out, "| not more than 0.01 below the best baseline, %s with %.3f | %s | %s |\n", bestName, best, signed3(ours-best), verdict(ours >= best-0.01))
-	fmt.Fprintf(out, "\n## Time\n\nSeconds of the whole process with one seed, one after the other: `latent run` with scores and report and without baselines, and Python with PyOD's fit and scores on one thread, on a machine that did other work at the same time; of tables with %d rows and more.\n\n", large)
+	fmt.Fprintf(out, "\n### Time\n\nSeconds of the whole process with one seed, one after the other: `latent run` with scores and report and without baselines, and Python with PyOD's fit and scores on one thread, on a machine that did other work at the same time; of tables with %d rows and more.\n\n", large)
 	fmt.Fprintf(out, "| table | rows | Latent | PyOD AutoEncoder | times |\n| --- | ---: | ---: | ---: | ---: |\n")
 	least := 0.0
 	for _, d := range found {

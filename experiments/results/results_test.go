@@ -53,7 +53,7 @@ func TestBars(t *testing.T) {
 	}
 }
 
-// Every experiment's config is sound, and differs from the others in what it trains.
+// Every experiment's config is sound, and differs from the others in what it trains or how it is measured.
 func TestTrials(t *testing.T) {
 	t.Chdir("../..")
 	t.Setenv("LATENT_DATA_DIR", t.TempDir())
@@ -61,6 +61,7 @@ func TestTrials(t *testing.T) {
 	for _, p := range photos {
 		several = append(several[:len(several):len(several)], p.trial)
 	}
+	several = append(several, digitTrial(3))
 	var all []*config.Experiment
 	for _, trial := range several {
 		e, err := config.Load(trial.config, trial.overrides...)
@@ -68,8 +69,8 @@ func TestTrials(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, other := range all {
-			if same, err := sameTraining(e, other); err != nil || same {
-				t.Errorf("%s trains the same as %s (%v)", trial.name, several[i].name, err)
+			if same, err := sameTraining(e, other); err != nil || same && reflect.DeepEqual(e.Evaluate, other.Evaluate) {
+				t.Errorf("%s is the same as %s (%v)", trial.name, several[i].name, err)
 			}
 		}
 		all = append(all, e)
