@@ -102,8 +102,10 @@ func (s subject) measureAnomalies(ctx context.Context, into *rundir.Result) erro
 	names, _ := s.experiment.Normal()
 	seed := random.NewSeed(s.experiment.Evaluate.Seed)
 	found := &rundir.Anomaly{Score: scorer.Kind, Normal: names, NormalSamples: ranked.Normal, Anomalies: ranked.Anomalous,
-		Figures: figuresOf(ranked, seed), Histogram: histogramOf(scores, marks)}
+		Figures: figuresOf(ranked, seed)}
+	shown := math.Inf(-1) // what the histogram reaches at least
 	if t := scorer.Threshold; t != nil {
+		shown = t.Score
 		low, high := t.Realised()
 		found.Threshold = &rundir.Threshold{Score: rundir.Number(t.Score), Rate: rundir.Number(t.Rate), Low: rundir.Number(low), High: rundir.Number(high),
 			Samples: t.Size, By: scorer.By}
@@ -111,6 +113,7 @@ func (s subject) measureAnomalies(ctx context.Context, into *rundir.Result) erro
 	} else {
 		found.Missing = scorer.Missing.Error()
 	}
+	found.Histogram = histogramOf(scores, marks, shown)
 	if !s.brief && len(options.Baselines) > 0 {
 		if found.Baselines, err = s.baselines(ctx, marks, options.Baselines); err != nil {
 			return err
@@ -180,9 +183,9 @@ func (s subject) baselines(ctx context.Context, marks []bool, names []string) (m
 // bins is how many a histogram has.
 const bins = 40
 
-// histogramOf counts normal and anomalous samples by their scores, in bins of one width from the lowest score up to the 98 % quantile
-// of the anomalies or the highest normal one; what is above counts to the last.
-func histogramOf(scores []float64, marks []bool) *rundir.Histogram {
+// histogramOf counts normal and anomalous samples by their scores, in bins of one width from the lowest score up to where 90 % of the
+// anomalies, 99.5 % of the normal ones and the score shown are below; what is above counts to the last.
+func histogramOf(scores []float64, marks []bool, shown float64) *rundir.Histogram {
 	var kinds [2][]float64
 	for i, score := range scores {
 		kind := 0
@@ -194,7 +197,7 @@ func histogramOf(scores []float64, marks []bool) *rundir.Histogram {
 	low := slices.Min(scores)
 	slices.Sort(kinds[0])
 	slices.Sort(kinds[1])
-	high := max(kinds[0][int(0.995*float64(len(kinds[0])-1))], kinds[1][int(0.9*float64(len(kinds[1])-1))])
+	high := max(shown+0.02*(shown-low), kinds[0][int(0.995*float64(len(kinds[0])-1))], kinds[1][int(0.9*float64(len(kinds[1])-1))])
 	if !(high > low) {
 		high = low + 1
 	}
