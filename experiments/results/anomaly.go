@@ -133,7 +133,7 @@ func runAnomaly(ctx context.Context, b *bench, only string, list bool, out strin
 			return err
 		}
 		if digits != nil {
-			writeDigits(&text, digits, b.seeds)
+			writeDigits(&text, digits)
 		}
 	}
 	if out == "" && only == "" {
