@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"latent/experiments/venv"
+	"latent/pkg/config"
 	"latent/pkg/evaluate"
 	"latent/pkg/experiment"
 )
@@ -41,11 +42,6 @@ type photo struct {
 	trial
 	network string
 	sigmas  []float64
-}
-
-// evaluation are the overrides of how it is measured, which another one that trains the same may not have.
-func (p photo) evaluation() []string {
-	return slices.DeleteFunc(slices.Clone(p.overrides), func(o string) bool { return !strings.HasPrefix(o, "evaluate.") })
 }
 
 const photoConfig = "configs/photos/bsd.yaml"
@@ -227,8 +223,15 @@ func (a *album) measure(ctx context.Context, p photo, o *outcome, sigma float64)
 	row := denoised{Name: p.name, Sigma: sigma, Steps: updates(*o), Seconds: m.Timings["train"]}
 	row.Machine = fmt.Sprintf("%s, %d cores, %s, gomlx %s, go-xla %s, %s", m.Host.CPU, m.Host.Cores, m.Backend.Name, m.Versions["gomlx"],
 		m.Versions["go-xla"], m.Versions["go"])
-	overrides := append([]string{noiseOf(sigma)}, p.evaluation()...)
-	trained, err := experiment.Open(ctx, o.path, overrides, a.options)
+	e, err := config.Load(p.config, p.overrides...)
+	if err != nil {
+		return row, err
+	}
+	overrides, err := evaluation(e) // which may be another than that of the run, for it trains the same
+	if err != nil {
+		return row, err
+	}
+	trained, err := experiment.Open(ctx, o.path, append(overrides, noiseOf(sigma)), a.options)
 	if err != nil {
 		return row, err
 	}
