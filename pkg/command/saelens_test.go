@@ -146,6 +146,9 @@ func TestSAELensFormulas(t *testing.T) {
 
 // SAELens reads the export, and makes the same of vectors to 1e-5.
 func TestSAELens(t *testing.T) {
+	if os.Getenv("LATENT_LONG") != "all" {
+		t.Skip("SKIPPED: installs SAELens and PyTorch, of gigabytes; set LATENT_LONG=all")
+	}
 	python := pythontest.Interpreter(t, "testdata/saelens/requirements.txt")
 	kinds := map[string]string{"topk": "TopKSAE", "batchtopk": "JumpReLUSAE", "matryoshka": "JumpReLUSAE", "jumprelu": "JumpReLUSAE", "relu": "StandardSAE"}
 	for name, overrides := range saeOverrides {
