@@ -122,7 +122,7 @@ func (s *Scorer) alarm(rate float64) (err error) {
 	}
 	threshold, err := s.calibrated.Threshold(rate)
 	if err != nil {
-		s.Missing = err
+		s.Missing = errors.New(strings.TrimPrefix(err.Error(), "threshold: ")) // what is missing is said where it is shown
 		return nil
 	}
 	s.Threshold = &threshold
