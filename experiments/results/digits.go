@@ -83,5 +83,5 @@ func writeDigits(out *bytes.Buffer, seeds [][]oneClass) {
 	if ours >= digitBar {
 		verdict = "met"
 	}
-	fmt.Fprintf(out, "\nBar: a mean of at least %g: %s.\n", digitBar, verdict)
+	fmt.Fprintf(out, "\nBar: a mean of at least %g; it is %.4f: %s.\n", digitBar, ours, verdict)
 }
