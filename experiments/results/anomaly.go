@@ -19,7 +19,6 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 
-	"latent/experiments/venv"
 	"latent/pkg/array"
 	"latent/pkg/config"
 	"latent/pkg/dataset"
@@ -225,13 +224,7 @@ func (b *bench) beside(ctx context.Context, d *detected) error {
 
 // pyod runs the script of PyOD on folders.
 func (b *bench) pyod(ctx context.Context, folders []string) ([]byte, error) {
-	python, err := venv.Environment{Name: "anomaly", Requirements: anomalyPackages, Log: os.Stderr}.Make(ctx)
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.CommandContext(ctx, python, append([]string{"-"}, folders...)...)
-	cmd.Stdin, cmd.Stderr = strings.NewReader(anomalyScript), os.Stderr
-	return cmd.Output()
+	return askPython(ctx, "anomaly", anomalyPackages, anomalyScript, folders...)
 }
 
 // writeSplit writes the training and the test rows of a set, as a run with a seed has them, in the data's own units; and counts rows and
@@ -420,12 +413,6 @@ func writeAnomalyBars(out *bytes.Buffer, found []detected) {
 		if mean := meanOf(found, other.name); mean > best {
 			best, bestName = mean, other.title
 		}
-	}
-	verdict := func(met bool) string {
-		if met {
-			return "met"
-		}
-		return "**missed**"
 	}
 	fmt.Fprintf(out, "\n### Bars\n\n| bar | reached | |\n| --- | --- | --- |\n")
 	fmt.Fprintf(out, "| mean AUROC at least 0.03 above PyOD's AutoEncoder, %.3f | %.3f, %s | %s |\n", peer, ours, signed3(ours-peer), verdict(ours-peer >= 0.03))

@@ -183,15 +183,13 @@ func writeBars(out *bytes.Buffer, m measured) {
 		for _, v := range values {
 			each = append(each, strings.Replace(strconv.FormatFloat(v, 'g', 4, 64), "-", "−", 1))
 		}
-		sign, verdict := "≤", "**MISSED**"
+		mean := evaluate.OverRuns(values).Mean
+		sign, met := "≤", mean <= b.limit
 		if b.atLeast {
-			sign = "≥"
-		}
-		if mean := evaluate.OverRuns(values).Mean; b.atLeast && mean >= b.limit || !b.atLeast && mean <= b.limit {
-			verdict = "met"
+			sign, met = "≥", mean >= b.limit
 		}
 		fmt.Fprintf(out, "| %s | %s | %s | %s | %s |\n", b.what, strings.TrimSpace(fmt.Sprintf("%s %g %s", sign, b.limit, b.unit)),
-			text(values, b.unit), strings.Join(each, ", "), verdict)
+			text(values, b.unit), strings.Join(each, ", "), verdict(met))
 	}
 }
 

@@ -10,13 +10,11 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
-	"latent/experiments/venv"
 	"latent/pkg/config"
 	"latent/pkg/evaluate"
 	"latent/pkg/experiment"
@@ -268,7 +266,11 @@ func (a *album) peer(ctx context.Context, l *ledger, name, script string, prepar
 		return err
 	}
 	defer os.RemoveAll(folder)
-	text, err := a.run(ctx, script, folder, prepare)
+	arguments, err := prepare(folder)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	text, err := askPython(ctx, "photos", peerPackages, script, arguments...)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
@@ -278,20 +280,6 @@ func (a *album) peer(ctx context.Context, l *ledger, name, script string, prepar
 	}
 	l.Peers[name] = p
 	return nil
-}
-
-func (a *album) run(ctx context.Context, script, folder string, prepare func(folder string) ([]string, error)) ([]byte, error) {
-	python, err := venv.Environment{Name: "photos", Requirements: peerPackages, Log: os.Stderr}.Make(ctx)
-	if err != nil {
-		return nil, err
-	}
-	arguments, err := prepare(folder)
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.CommandContext(ctx, python, append([]string{"-"}, arguments...)...)
-	cmd.Stdin, cmd.Stderr = strings.NewReader(script), os.Stderr
-	return cmd.Output()
 }
 
 // writePhotos writes the document.

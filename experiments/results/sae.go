@@ -10,14 +10,11 @@ import (
 	"io/fs"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/gomlx/compute/dtypes"
 
-	"latent/experiments/venv"
 	"latent/pkg/array"
 	"latent/pkg/backend"
 	"latent/pkg/config"
@@ -169,13 +166,7 @@ func saeLens(ctx context.Context, name string, e *config.Experiment, seed int64,
 	kept := filepath.Join(runs, fmt.Sprintf("saelens-%s-%d.json", name, seed))
 	text, err := os.ReadFile(kept)
 	if errors.Is(err, fs.ErrNotExist) {
-		var python string
-		if python, err = (venv.Environment{Name: "sae", Requirements: saePackages, Log: os.Stderr}).Make(ctx); err != nil {
-			return r, err
-		}
-		cmd := exec.CommandContext(ctx, python, "-", folder, string(asked))
-		cmd.Stdin, cmd.Stderr = strings.NewReader(saeScript), os.Stderr
-		if text, err = cmd.Output(); err != nil {
+		if text, err = askPython(ctx, "sae", saePackages, saeScript, folder, string(asked)); err != nil {
 			return r, err
 		}
 		err = os.WriteFile(kept, text, 0o644)
@@ -300,9 +291,5 @@ learning rate, k and penalty; what else there is, such as the first weights and 
 
 // judged writes a ratio, and whether it meets its bar.
 func judged(ratio, bar float64, format string) string {
-	text := fmt.Sprintf(format, ratio)
-	if ratio >= bar && !math.IsInf(ratio, 0) {
-		return text + ", met"
-	}
-	return text + ", **MISSED**"
+	return fmt.Sprintf(format, ratio) + ", " + verdict(ratio >= bar && !math.IsInf(ratio, 0))
 }

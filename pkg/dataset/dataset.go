@@ -481,8 +481,8 @@ func sum(data []byte) string {
 	return hex.EncodeToString(digest[:])
 }
 
-// inParallel calls do for 0 … n−1 on all cores, and stops early with the context's error.
-func inParallel(ctx context.Context, n int, do func(i int)) error {
+// InParallel calls do for 0 … n−1 on all cores, and stops early with the context's error.
+func InParallel(ctx context.Context, n int, do func(i int)) error {
 	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {

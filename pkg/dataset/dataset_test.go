@@ -230,7 +230,7 @@ func TestCheckHoldout(t *testing.T) {
 
 func TestInParallel(t *testing.T) {
 	var done [100]atomic.Int32
-	if err := inParallel(context.Background(), len(done), func(i int) { done[i].Add(1) }); err != nil {
+	if err := InParallel(context.Background(), len(done), func(i int) { done[i].Add(1) }); err != nil {
 		t.Fatal(err)
 	}
 	for i := range done {
@@ -240,7 +240,7 @@ func TestInParallel(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var calls atomic.Int32
-	err := inParallel(ctx, 1_000_000, func(int) { calls.Add(1); cancel() })
+	err := InParallel(ctx, 1_000_000, func(int) { calls.Add(1); cancel() })
 	if !errors.Is(err, context.Canceled) || calls.Load() == 1_000_000 {
 		t.Errorf("after a cancel: %v, and %d calls", err, calls.Load())
 	}

@@ -469,7 +469,7 @@ func (d *Folder) readStreamed(ctx context.Context, files []file, title string, l
 func (d *Folder) decode(ctx context.Context, files []file, title string, frames []frame, one func(i int) (string, error)) (*contents, error) {
 	read := &contents{Sums: make([]string, len(files))}
 	failures := make([]error, len(frames))
-	err := inParallel(ctx, len(frames), func(i int) {
+	err := InParallel(ctx, len(frames), func(i int) {
 		sum, err := one(i)
 		if failures[i] = err; frames[i].Page == 0 {
 			read.Sums[frames[i].File] = sum
@@ -509,7 +509,7 @@ func (d *Folder) decode(ctx context.Context, files []file, title string, frames 
 // heads reads what the files say of themselves, and returns no samples of the kind that they have together, and all pictures.
 func (d *Folder) heads(ctx context.Context, files []file) (*Samples, []frame, error) {
 	heads := make([][]head, len(files))
-	if err := inParallel(ctx, len(files), func(i int) { heads[i] = d.headsOf(files[i].path) }); err != nil {
+	if err := InParallel(ctx, len(files), func(i int) { heads[i] = d.headsOf(files[i].path) }); err != nil {
 		return nil, nil, err
 	}
 	all, dtype := &Samples{Height: d.Height, Width: d.Width, Channels: 1}, dtypes.Uint8

@@ -103,7 +103,7 @@ func (d *Glyphs) make(ctx context.Context, stencils [][]stencil, first uint64, n
 		images.Channels = 3
 	}
 	images.Values = array.Make(dtypes.Uint8, n*images.Size())
-	return images, inParallel(ctx, n, func(i int) {
+	return images, InParallel(ctx, n, func(i int) {
 		generator := rand.New(rand.NewPCG(uint64(d.Seed), first+uint64(i)))
 		class := generator.IntN(len(glyphClasses))
 		images.Labels[i] = uint8(class)

@@ -198,7 +198,7 @@ func several(failures []error, n int, what string) error {
 // read, reading tells.
 func checkSizes(ctx context.Context, files, targets []file) error {
 	failures := make([]error, len(files))
-	err := inParallel(ctx, len(files), func(i int) {
+	err := InParallel(ctx, len(files), func(i int) {
 		own, err := sizesOf(files[i].path)
 		if err != nil {
 			return

@@ -290,7 +290,7 @@ func (w *world) make(ctx context.Context, stream, n int, fires Flags) (*Samples,
 	}
 	root := w.seed.Child(stream)
 	const each = 64 // vectors of a task
-	return vectors, inParallel(ctx, (n+each-1)/each, func(task int) {
+	return vectors, InParallel(ctx, (n+each-1)/each, func(task int) {
 		draft := w.newDraft()
 		for i := task * each; i < min(n, (task+1)*each); i++ {
 			draft.draw(root.Child(i))

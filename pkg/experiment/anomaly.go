@@ -21,6 +21,7 @@ import (
 	"latent/pkg/dataset"
 	"latent/pkg/evaluate"
 	"latent/pkg/rundir"
+	"latent/pkg/train"
 )
 
 // scoredModel is a trained model whose samples are scored.
@@ -219,22 +220,20 @@ func (m *scoredModel) calibrate(ctx context.Context, kind string) (*kept, error)
 // sum is a checksum over what decides scores: the weights, the sections of the config that decide the data and the training, and the
 // evaluation's seed.
 func (m *scoredModel) sum() (string, error) {
-	digest := sha256.New()
 	sections, err := decided(m.experiment)
 	if err != nil {
 		return "", err
 	}
-	fmt.Fprintln(digest, "scores 1", sections["data"], sections["model"], m.experiment.Evaluate.Seed)
+	var weights train.State
 	for _, tensor := range m.weights {
 		values, err := tensors.CopyFlatData[float32](tensor)
 		if err != nil {
 			return "", err
 		}
-		if err := writeFloats(digest, values); err != nil {
-			return "", err
-		}
+		weights.Tensors = append(weights.Tensors, train.Tensor{Values: values})
 	}
-	return hex.EncodeToString(digest.Sum(nil)), nil
+	digest := sha256.Sum256(fmt.Appendln(nil, "scores 1", sections["data"], sections["model"], m.experiment.Evaluate.Seed, weights.Checksum()))
+	return hex.EncodeToString(digest[:]), nil
 }
 
 // Names of tensors in the file.
@@ -351,21 +350,4 @@ func widen(values []float32) []float64 {
 		wide[i] = float64(value)
 	}
 	return wide
-}
-
-// writeFloats writes the bits of values.
-func writeFloats(w io.Writer, values []float32) error {
-	const some = 1 << 14
-	buffer := make([]byte, 0, 4*some)
-	for part := range slices.Chunk(values, some) {
-		buffer = buffer[:0]
-		for _, value := range part {
-			bits := math.Float32bits(value)
-			buffer = append(buffer, byte(bits), byte(bits>>8), byte(bits>>16), byte(bits>>24))
-		}
-		if _, err := w.Write(buffer); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -206,21 +206,29 @@ func (p *progress) figures(r rundir.Result, title string) {
 	}
 }
 
-// anomalies prints the table of anomalies.
-func (p *progress) anomalies(a *rundir.Anomaly, table *report.AnomalyTable) {
+// table prints rows below an empty line, the columns' names as the first: names are first wide, and the other cells width.
+func (p *progress) table(first, width int, rows [][]string) {
 	p.line("")
-	line := fmt.Sprintf("%-20s", thousands(a.Anomalies)+" anomalies")
-	for _, column := range table.Columns {
-		line += fmt.Sprintf(" %-27s", column)
-	}
-	p.line("%s", strings.TrimRight(line, " "))
-	for _, row := range table.Rows {
-		line := fmt.Sprintf("%-20s", row.Name)
-		for i, value := range row.Values {
-			line += fmt.Sprintf(" %-27s", value+" ("+row.Intervals[i]+")")
+	for _, row := range rows {
+		line := fmt.Sprintf("%-*s", first, row[0])
+		for _, cell := range row[1:] {
+			line += fmt.Sprintf(" %-*s", width, cell)
 		}
 		p.line("%s", strings.TrimRight(line, " "))
 	}
+}
+
+// anomalies prints the table of anomalies.
+func (p *progress) anomalies(a *rundir.Anomaly, table *report.AnomalyTable) {
+	rows := [][]string{append([]string{thousands(a.Anomalies) + " anomalies"}, table.Columns...)}
+	for _, r := range table.Rows {
+		row := []string{r.Name}
+		for i, value := range r.Values {
+			row = append(row, value+" ("+r.Intervals[i]+")")
+		}
+		rows = append(rows, row)
+	}
+	p.table(20, 27, rows)
 	p.line("%s", table.Threshold)
 }
 
@@ -229,22 +237,18 @@ const leastAccuracy = 0.7
 
 // generated prints the table of generated images.
 func (p *progress) generated(g *rundir.Generated, table *report.Comparison) {
-	p.line("")
-	line := fmt.Sprintf("%-17s", thousands(g.Images)+" generated")
-	for _, column := range table.Columns {
-		line += fmt.Sprintf(" %-20s", column)
-	}
-	p.line("%s", strings.TrimRight(line, " "))
-	for _, row := range table.Rows {
-		line := fmt.Sprintf("%-17s", row.Name)
-		for i, value := range row.Values {
-			if row.Intervals[i] != "" {
-				value += " ± " + row.Intervals[i]
+	rows := [][]string{append([]string{thousands(g.Images) + " generated"}, table.Columns...)}
+	for _, r := range table.Rows {
+		row := []string{r.Name}
+		for i, value := range r.Values {
+			if r.Intervals[i] != "" {
+				value += " ± " + r.Intervals[i]
 			}
-			line += fmt.Sprintf(" %-20s", value)
+			row = append(row, value)
 		}
-		p.line("%s", strings.TrimRight(line, " "))
+		rows = append(rows, row)
 	}
+	p.table(17, 20, rows)
 	if g.ClassifierAccuracy < leastAccuracy {
 		p.line("WARNING: the classifier below knows too little of these images for its features to say much; give it more training images")
 	}

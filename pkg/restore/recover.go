@@ -63,14 +63,14 @@ func noiseVariance(values []float32, width, height, channels, c int) float32 {
 func smooth(plane []float32, width, height int, deviation float64) {
 	weights := make([]float32, 2*int(math.Ceil(3*deviation))+1)
 	radius := len(weights) / 2
-	sum := 0.0
+	sum := float32(0)
 	for i := range weights {
 		d := float64(i-radius) / deviation
-		sum += math.Exp(-d * d / 2)
+		weights[i] = float32(math.Exp(-d * d / 2))
+		sum += weights[i]
 	}
 	for i := range weights {
-		d := float64(i-radius) / deviation
-		weights[i] = float32(math.Exp(-d*d/2) / sum)
+		weights[i] /= sum
 	}
 	line := make([]float32, max(width, height))
 	along := func(first, step, n int) {

@@ -10,12 +10,9 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 
 	"github.com/gomlx/compute/dtypes"
 
@@ -111,7 +108,7 @@ func spread(n, most int) []int {
 func (v *view) readHeads(ctx context.Context) error {
 	places := spread(len(v.Paths), mostHeads)
 	v.heads, v.pages, v.bad, v.count = make([]header, len(places)), nil, nil, 0
-	err := inParallel(ctx, len(places), func(i int) { v.heads[i] = readHead(v.Paths[places[i]], places[i]) })
+	err := dataset.InParallel(ctx, len(places), func(i int) { v.heads[i] = readHead(v.Paths[places[i]], places[i]) })
 	if err != nil {
 		return err
 	}
@@ -176,7 +173,7 @@ func (v *view) lookInside(ctx context.Context) error {
 		}
 	}
 	found := make([]looked, len(places))
-	err := inParallel(ctx, len(places), func(i int) {
+	err := dataset.InParallel(ctx, len(places), func(i int) {
 		p := v.pages[places[i]]
 		found[i] = look(v.Paths[v.heads[p.head].place], p.page)
 	})
@@ -539,19 +536,4 @@ func (s *sight) scale(values []float64, dtype dtypes.DType) error {
 			comment: fmt.Sprintf("values use %.2g %% of their range", 100*wide/full)})
 	}
 	return nil
-}
-
-// inParallel calls do for 0 … n−1 on all cores.
-func inParallel(ctx context.Context, n int, do func(i int)) error {
-	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		workers.Go(func() {
-			for i := int(next.Add(1)) - 1; i < n && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
-				do(i)
-			}
-		})
-	}
-	workers.Wait()
-	return ctx.Err()
 }
