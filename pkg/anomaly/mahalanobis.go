@@ -28,12 +28,21 @@ type Mahalanobis struct{}
 
 // Fit implements [Detector].
 func (Mahalanobis) Fit(ctx context.Context, reference Rows, seed random.Seed) (Scorer, error) {
-	if err := checkReference(reference); err != nil {
+	m, err := newMahalanobis(ctx, reference, seed)
+	if err != nil {
 		return nil, fmt.Errorf("mahalanobis: %w", err)
+	}
+	return m, nil
+}
+
+// newMahalanobis returns what Fit does.
+func newMahalanobis(ctx context.Context, reference Rows, seed random.Seed) (*mahalanobis, error) {
+	if err := checkReference(reference); err != nil {
+		return nil, err
 	}
 	s, err := newSpectrum(ctx, reference, mostFeatures, seed)
 	if err != nil {
-		return nil, fmt.Errorf("mahalanobis: %w", err)
+		return nil, err
 	}
 	d := float64(reference.Features)
 	mean := floats.Sum(s.variances) / d

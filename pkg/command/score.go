@@ -25,7 +25,7 @@ import (
 
 // scoreFlags are those of latent score.
 type scoreFlags struct {
-	out, kind              string
+	out, kind, maps        string
 	rate                   float64
 	top                    int
 	compare, force, asJSON bool
@@ -44,18 +44,22 @@ An alarm is a score above a threshold that at most --alarm-rate of new normal sa
 on: its calibration part (data.calibration), or those held out for validation. What this rests on is kept in the run's folder, so that the
 next call needs none of the run's data. docs/anomaly.md has the formulas, and when the rate holds.
 
-Files are .csv, .tsv, .npy, .npz or .parquet, as the name of -o ends. --compare measures all kinds of scores instead, where labels say which
+Files are .csv, .tsv, .npy, .npz or .parquet, as the name of -o ends. Of pictures, --maps writes where the error is: NAME.tiff with the
+squared error of each pixel, smoothed (evaluate.anomaly.smooth), and NAME.png with its colours over the picture, on one scale for all, in
+the middle of which is what one normal picture in a hundred reaches. --compare measures all kinds of scores instead, where labels say which
 samples are normal (evaluate.anomaly.normal, or data.normal).`,
 		Example: "  latent score runs/pumps/2026-11-24T10-15-30-7f3a today.csv -o scores.csv --alarm-rate 0.001\n" +
+			"  latent score runs/tiles/2026-11-24T10-15-30-7f3a camera/ -o scores.csv --maps maps\n" +
 			"  latent score runs/pumps/2026-11-24T10-15-30-7f3a --compare",
 		Args: cobra.RangeArgs(1, 2),
 	}
 	cmd.Flags().StringVarP(&f.out, "output", "o", "", "file for the scores; must be given but with --compare")
 	cmd.Flags().StringVar(&f.kind, "score", "", "kind of score: "+strings.Join(experiment.ScoreKinds, ", ")+"; without it that of the run's config (evaluate.anomaly.score)")
 	cmd.Flags().Float64Var(&f.rate, "alarm-rate", 0, "part of normal samples that may raise an alarm; without it that of the run's config (evaluate.anomaly.alarm_rate, 0.01)")
+	cmd.Flags().StringVar(&f.maps, "maps", "", "folder for heat maps of pictures")
 	cmd.Flags().IntVar(&f.top, "top", 3, "how many features or pixels are named of each sample, 0 for none")
 	cmd.Flags().BoolVar(&f.compare, "compare", false, "measure all kinds of scores on samples with labels, and write no file")
-	cmd.Flags().BoolVar(&f.force, "force", false, "write over the file of --output where there is one")
+	cmd.Flags().BoolVar(&f.force, "force", false, "write over the file of --output, and those in --maps, where there are such")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print what was found as JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := f.check(cmd.Flags().Changed("alarm-rate")); err != nil {
@@ -91,8 +95,8 @@ func (f scoreFlags) check(rateGiven bool) error {
 		return usageError{fmt.Errorf("--alarm-rate=%g: want a part between 0 and 1, such as 0.01", f.rate)}
 	case f.top < 0 || f.top > mostTop:
 		return usageError{fmt.Errorf("--top=%d: want 0 to %d", f.top, mostTop)}
-	case f.compare && f.out != "":
-		return usageError{fmt.Errorf("--compare writes no file; leave --output out")}
+	case f.compare && (f.out != "" || f.maps != ""):
+		return usageError{fmt.Errorf("--compare writes no files; leave --output and --maps out")}
 	case f.compare:
 		return nil
 	}
@@ -119,6 +123,13 @@ func writeScores(ctx context.Context, c *console, trained *experiment.Trained, d
 	if err != nil {
 		return err
 	}
+	var maps *mapWriter
+	if f.maps != "" {
+		if maps, err = newMapWriter(f.maps, f.force, trained.Like()); err != nil {
+			return experiment.InputError{Err: err}
+		}
+		scorer.Maps = true
+	}
 	f.top = min(f.top, trained.Image.Size())
 	w, err := createScores(f.out, f.top, trained.ValueName)
 	if err != nil {
@@ -132,6 +143,11 @@ func writeScores(ctx context.Context, c *console, trained *experiment.Trained, d
 				if one.Alarm {
 					alarms++
 				}
+				if maps != nil {
+					if err := maps.add(one, w.names); err != nil {
+						return err
+					}
+				}
 			}
 			bar.add(len(some))
 			return w.add(some)
@@ -144,6 +160,9 @@ func writeScores(ctx context.Context, c *console, trained *experiment.Trained, d
 		return err
 	}
 	bar.end(fmt.Sprintf("scores %s in %s", scorer.Kind, f.out))
+	if maps != nil {
+		fmt.Fprintf(c.stderr, "heat maps of %d pictures in %s\n", maps.count, f.maps)
+	}
 	out := scoresJSON{Run: trained.Run.Path, File: f.out, Rows: bar.done, Score: scorer.Kind, Alarms: alarms, By: scorer.By}
 	if t := scorer.Threshold; t != nil {
 		low, high := t.Realised()
@@ -208,7 +227,7 @@ func estimateText(e rundir.Estimate) string {
 // scoresWriter writes a file of scores: text with names, or numbers alone.
 type scoresWriter struct {
 	top   int
-	name  func(value int) string
+	name  func(value, width int) string
 	names []string // of the samples; nil numbers them
 	rows  int
 
@@ -229,7 +248,7 @@ func (w *scoresWriter) columns() []string {
 }
 
 // createScores begins a file, which has its name when it is whole.
-func createScores(path string, top int, name func(value int) string) (*scoresWriter, error) {
+func createScores(path string, top int, name func(value, width int) string) (*scoresWriter, error) {
 	w := &scoresWriter{top: top, name: name, path: path}
 	extension := strings.ToLower(filepath.Ext(path))
 	var err error
@@ -292,7 +311,7 @@ func (w *scoresWriter) addText(some []experiment.Scored) error {
 		}
 		row := []string{sample, number(one.Score), alarm, p}
 		for _, c := range one.Top {
-			row = append(row, w.name(c.Value), number(c.Share))
+			row = append(row, w.name(c.Value, one.Width), number(c.Share))
 		}
 		if err := w.text.Write(row); err != nil {
 			return fmt.Errorf("write %s: %w", w.path, err)

@@ -109,7 +109,7 @@ func (o Objective) Maximize() bool {
 	if o.Direction != "" {
 		return o.Direction == "max"
 	}
-	return slices.ContainsFunc([]string{"psnr", "ssim", "explained", "auroc", "gain", "accuracy", "precision", "recall", "elbo", "perplexity", "active_units"}, func(word string) bool {
+	return slices.ContainsFunc([]string{"psnr", "ssim", "explained", "auroc", "gain", "accuracy", "precision", "recall", "elbo", "perplexity", "active_units", "test.pro"}, func(word string) bool {
 		return strings.Contains(o.Metric, word)
 	})
 }

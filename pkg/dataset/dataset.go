@@ -93,8 +93,8 @@ type Holdout struct {
 	Limit int `yaml:"limit" min:"0"`
 
 	// Normal are the classes, or values of a table's label, that count as normal, such as [0]: only their samples are trained on, held out
-	// for validation and calibrated with, while the test has all; see evaluate.anomaly. Others in the training part are not used.
-	// Empty, all are used.
+	// for validation and calibrated with, while the test has all; see evaluate.anomaly. Where the test is a part of the same files, all
+	// others belong to it; where it is given apart, others among the training samples are not used. Empty, all are used.
 	Normal []string `yaml:"normal,flow" literal:"yes" maxitems:"256"`
 
 	// Calibration is the part of the samples that would be trained on that is kept back instead: latent score finds by them from which
@@ -162,16 +162,23 @@ type Sorted interface {
 	NormalClasses() []string
 }
 
-// normals returns those of some places whose samples are of a normal class: all without Normal.
-func (h Holdout) normals(places []int, labels []uint8, classes []string) ([]int, error) {
+// normals divides some places into those whose samples are of a normal class, which are all without Normal, and the others.
+func (h Holdout) normals(places []int, labels []uint8, classes []string) (normal, others []int, err error) {
 	if len(h.Normal) == 0 {
-		return places, nil
+		return places, nil, nil
 	}
-	normal, err := ClassSet(h.Normal, classes)
+	set, err := ClassSet(h.Normal, classes)
 	if err != nil {
-		return nil, fmt.Errorf("data.normal: %w", err)
+		return nil, nil, fmt.Errorf("data.normal: %w", err)
 	}
-	return slices.DeleteFunc(slices.Clone(places), func(i int) bool { return !normal[labels[i]] }), nil
+	for _, i := range places {
+		if set[labels[i]] {
+			normal = append(normal, i)
+		} else {
+			others = append(others, i)
+		}
+	}
+	return normal, others, nil
 }
 
 // checkNormal reports classes that are not among those that there are.
@@ -215,7 +222,7 @@ func (h Holdout) shuffled(n int) []int {
 // divideNormal divides the images that order names, of the normal classes alone: the first of them are held out, the next kept back to
 // calibrate with, and those after them trained on. All parts have the images in the dataset's own order.
 func (h Holdout) divideNormal(order []int, labels []uint8, classes []string) (p parts, err error) {
-	if order, err = h.normals(order, labels, classes); err != nil {
+	if order, _, err = h.normals(order, labels, classes); err != nil {
 		return p, err
 	}
 	h.check(len(order), func(key, problem string) { err = fmt.Errorf("data.%s: %s", key, problem) })
@@ -448,6 +455,10 @@ type Split struct {
 	Rounded int
 	// Classes names the labels; empty where there are none.
 	Classes []string
+	// Names are those of a folder's test pictures; nil of others.
+	Names []string
+	// Masks are those of the test pictures, nil for one without any; all nil where the config names none.
+	Masks []*Mask
 	// Known is the dictionary that the samples are sums of, of generated ones; nil of others.
 	Known *Known
 	// Checksums holds SHA-256 sums in hexadecimal digits: of every file that was read, by its base name; of glyphs, those of

@@ -64,6 +64,12 @@ type Folder struct {
 	// name it in the manifest and the report.
 	OnBad string `yaml:"on_bad" enum:"refuse,skip"`
 
+	// Masks mark the anomalous pixels of the test's pictures: a folder, or a list of folders, files and patterns, with a picture for each
+	// anomalous one, of the same name, whatever its ending and with or without _mask before it, and of the same size. What is above half
+	// of its highest value is anomalous; a picture without a mask is normal everywhere. They measure heat maps, and tell nothing to
+	// training.
+	Masks []string `yaml:"masks" single:"yes" maxitems:"1000000"`
+
 	Pairs `yaml:",inline"`
 
 	Own `yaml:",inline"`
@@ -75,9 +81,6 @@ func (d *Folder) Check(report func(key, problem string)) {
 		report("dir", "missing; name the folder with your pictures")
 	}
 	d.checkPairs(d.Pairs, report)
-	if d.Patch > 0 && (len(d.Normal) > 0 || d.Calibration > 0) {
-		report("normal", "normal and calibration are for scores of whole samples, and with data.patch pictures have sizes of their own; leave them out, or scale the pictures by data.height and data.width")
-	}
 	if slices.Contains(d.Augment, "rotate90") && d.Patch == 0 && d.Height != d.Width {
 		report("augment", fmt.Sprintf("rotate90 turns squares alone, and pictures have %d×%d pixels; leave it out, or make height and width the same", d.Height, d.Width))
 	}
@@ -144,7 +147,16 @@ func (d *Folder) Load(ctx context.Context, _ Options) (*Split, error) {
 		for i := range places {
 			places[i] = p.test[i] - first
 		}
-		split.Test.Target = targets.samples.picturesAt(places)
+		split.Test.Target = targets.samples.PicturesAt(places)
+	}
+	tested := make([]frame, len(p.test))
+	for i, place := range p.test {
+		tested[i], split.Names = read.Frames[place], append(split.Names, names[place])
+	}
+	if len(d.Masks) > 0 {
+		if split.Masks, err = d.readMasks(ctx, slices.Concat(files, tests), tested); err != nil {
+			return nil, err
+		}
 	}
 	split.Train.Augment = augmentOf(d.Augment)
 	split.Classes, split.LeftOut, split.Skipped = classes, leftOut, read.Skipped
@@ -178,7 +190,7 @@ func (d *Folder) readTargets(ctx context.Context, files, tests []file, read *con
 		}
 		inputs, targets = slices.Concat(inputs, tests), slices.Concat(targets, found)
 	}
-	if err := checkSizes(ctx, inputs, targets); err != nil {
+	if err := checkSizes(ctx, "target", inputs, targets); err != nil {
 		return contents{}, err
 	}
 	other := *d
@@ -227,7 +239,7 @@ func (read *contents) keep(places []int) {
 		frames = append(frames, read.Frames[i])
 	}
 	read.Frames = frames
-	read.samples = read.samples.picturesAt(places)
+	read.samples = read.samples.PicturesAt(places)
 }
 
 // checksum is one over the names and the contents of all pictures.
@@ -298,14 +310,21 @@ func (d *Folder) title() string {
 type file struct{ path, name string }
 
 // listed returns the picture files that paths and patterns mean, those of each in the order of their names, and counts what else is in
-// folders by ending. Where there are several folders, names begin with theirs.
+// folders by ending. Where there are several folders, names begin with theirs; of files that a pattern matches, they begin where the
+// pattern has its first sign.
 func listed(key string, patterns []string) (files []file, leftOut map[string]int, err error) {
 	leftOut = map[string]int{}
-	paths, err := Paths(key, patterns)
-	if err != nil {
-		return nil, nil, err
+	var paths, roots []string // a root is what a name leaves out
+	for _, pattern := range patterns {
+		found, err := Paths(key, []string{pattern})
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, path := range found {
+			paths, roots = append(paths, path), append(roots, rootOf(pattern, path))
+		}
 	}
-	for _, path := range paths {
+	for i, path := range paths {
 		info, err := os.Stat(path)
 		if err != nil {
 			return nil, nil, fmt.Errorf("read %s %q: %w", key, path, err)
@@ -316,7 +335,7 @@ func listed(key string, patterns []string) (files []file, leftOut map[string]int
 					return nil, nil, fmt.Errorf("read %s %q: one picture; name a folder of them, or a pattern such as \"photos/*.png\"", key, path)
 				}
 			}
-			files = append(files, file{path, filepath.Base(path)})
+			files = append(files, file{path, filepath.ToSlash(strings.TrimPrefix(path, roots[i]))})
 			continue
 		}
 		names, others, err := picture.List(path)
@@ -335,6 +354,19 @@ func listed(key string, patterns []string) (files []file, leftOut map[string]int
 		}
 	}
 	return files, leftOut, nil
+}
+
+// rootOf is the part of a path, which a pattern means, before the pattern's first sign: whole folders, or all but the file's name where it
+// has none.
+func rootOf(pattern, path string) string {
+	parts := strings.Split(path, string(filepath.Separator))
+	signs := strings.Split(filepath.Clean(pattern), string(filepath.Separator))
+	named := 1 // parts from the first sign on
+	if i := slices.IndexFunc(signs, func(part string) bool { return strings.ContainsAny(part, "*?[") }); i >= 0 && !strings.HasSuffix(path, filepath.Clean(pattern)) {
+		named = len(signs) - i
+	}
+	kept := strings.Join(parts[max(0, len(parts)-named):], string(filepath.Separator))
+	return strings.TrimSuffix(path, kept)
 }
 
 // frame is a picture of a file.

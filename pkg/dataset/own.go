@@ -40,7 +40,7 @@ type classed struct {
 // A number that a sample's name and SplitSeed decide ranks the samples: the first TestFraction of the numbers' range become the test,
 // the next Validation are held out, and the next Limit are trained on. So a new sample moves none between test and training, and at
 // most one between the other parts. A stratified test has the lowest numbers of each class instead, TestFraction of them to the
-// nearest whole number.
+// nearest whole number. A test that is a part of all has every sample that Normal leaves out of training.
 func (o Own) divide(n, tests int, name func(i int) string, of classed) (p parts, err error) {
 	ranks, order := make([]float64, n-tests), make([]int, n-tests)
 	for i := range order {
@@ -62,6 +62,13 @@ func (o Own) divide(n, tests int, name func(i int) string, of classed) (p parts,
 	if len(test) == 0 || len(order) == 0 {
 		return p, fmt.Errorf("%d samples give %d for training and %d for the test; there must be some of each: add samples, set data.test, or change data.test_fraction",
 			n, len(order), len(test))
+	}
+	if tests == 0 {
+		var others []int
+		if order, others, err = o.normals(order, of.labels, of.classes); err != nil {
+			return p, err
+		}
+		test = slices.Concat(test, others)
 	}
 	p, err = o.divideNormal(order, of.labels, of.classes)
 	p.test = slices.Sorted(slices.Values(test))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"strings"
 
 	"github.com/gomlx/compute/dtypes"
@@ -166,7 +165,6 @@ func targetsOf(key string, patterns []string, files []file) ([]file, error) {
 	if err != nil {
 		return nil, err
 	}
-	stem := func(name string) string { return strings.TrimSuffix(name, path.Ext(name)) }
 	byStem := map[string][]file{}
 	for _, f := range found {
 		byStem[stem(f.name)] = append(byStem[stem(f.name)], f)
@@ -194,9 +192,9 @@ func several(failures []error, n int, what string) error {
 	return fmt.Errorf("%d of %d pictures %s:\n%w", len(failures), n, what, errors.Join(failures[:min(len(failures), errorsShown)]...))
 }
 
-// checkSizes wants files and their targets to have pictures of the same sizes, by what they say of themselves. Of a file that cannot be
-// read, reading tells.
-func checkSizes(ctx context.Context, files, targets []file) error {
+// checkSizes wants files and others that belong to them, such as their targets, to have pictures of the same sizes, by what they say of
+// themselves. Of a file that cannot be read, reading tells.
+func checkSizes(ctx context.Context, what string, files, targets []file) error {
 	failures := make([]error, len(files))
 	err := InParallel(ctx, len(files), func(i int) {
 		own, err := sizesOf(files[i].path)
@@ -209,11 +207,11 @@ func checkSizes(ctx context.Context, files, targets []file) error {
 		}
 		for page := range max(len(own), len(other)) {
 			if page >= len(own) || page >= len(other) {
-				failures[i] = fmt.Errorf("%s has %d pictures, and its target %s has %d", files[i].path, len(own), targets[i].path, len(other))
+				failures[i] = fmt.Errorf("%s has %d pictures, and its %s %s has %d", files[i].path, len(own), what, targets[i].path, len(other))
 				return
 			}
 			if a, b := own[page], other[page]; a != b {
-				failures[i] = fmt.Errorf("%s is %d×%d, and its target %s is %d×%d", files[i].path, a.Width, a.Height, targets[i].path, b.Width, b.Height)
+				failures[i] = fmt.Errorf("%s is %d×%d, and its %s %s is %d×%d", files[i].path, a.Width, a.Height, what, targets[i].path, b.Width, b.Height)
 				return
 			}
 		}

@@ -87,6 +87,36 @@ func (s *Samples) Whole() []*Samples {
 	return all
 }
 
+// Pictures is how many pictures the samples are patches of; of samples of one size, how many there are.
+func (s *Samples) Pictures() int {
+	if s == nil || s.Patches == nil {
+		return s.Len()
+	}
+	return len(s.Patches.Sizes)
+}
+
+// Picture is picture i of those that the samples are patches of, whole, as the only sample; of samples of one size, sample i. It has no
+// target.
+func (s *Samples) Picture(i int) *Samples {
+	one := s.Like()
+	if s.Patches == nil {
+		one.Values = s.At(i)
+		return one
+	}
+	values, size := s.picture(i)
+	one.Values, one.Height, one.Width = values, size.Height, size.Width
+	return one
+}
+
+// PicturesAt are the pictures at places, of those that the samples are patches of: as patches, one of each. Of samples of one size they are
+// those at places.
+func (s *Samples) PicturesAt(places []int) *Samples {
+	if s.Patches == nil {
+		return s.Select(places)
+	}
+	return s.patchesOf(places, 1)
+}
+
 // patchesOf are patches of pictures at places, so many of each.
 func (s *Samples) patchesOf(places []int, each int) *Samples {
 	part := s.Like()
@@ -97,7 +127,7 @@ func (s *Samples) patchesOf(places []int, each int) *Samples {
 		part.Patches.Values = part.Patches.Values.Append(picture)
 		for range each {
 			if s.Labels != nil {
-				part.Labels = append(part.Labels, s.Labels[i])
+				part.Labels = append(part.Labels, s.Labels[i*s.Patches.Each])
 			}
 		}
 	}
@@ -105,14 +135,6 @@ func (s *Samples) patchesOf(places []int, each int) *Samples {
 		part.Target = s.Target.patchesOf(places, each)
 	}
 	return part
-}
-
-// picturesAt are the pictures at places: scaled ones, or whole ones as patches, one of each.
-func (s *Samples) picturesAt(places []int) *Samples {
-	if s.Patches != nil {
-		return s.patchesOf(places, 1)
-	}
-	return s.Select(places)
 }
 
 // readPatches returns all pictures of files at their own sizes, as patches, one of each.

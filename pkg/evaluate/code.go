@@ -120,3 +120,6 @@ func (e *Evaluator) Codebook(ctx context.Context, weights []*tensors.Tensor, ima
 
 // Image is the size of the images.
 func (e *Evaluator) Image() model.Image { return e.image }
+
+// Vectors says that the samples are vectors, not pictures.
+func (e *Evaluator) Vectors() bool { return e.like.Vectors() }

@@ -87,14 +87,20 @@ type Anomaly struct {
 	Normal []string `yaml:"normal,flow" literal:"yes" maxitems:"256"`
 
 	// Score is the kind of score: mse or mae, the error of the reconstruction; weighted-mse or weighted-mae, with each value's error as a
-	// multiple of what is usual for it; elbo, the evidence bound, negative, and nll, the negative log-likelihood, of models that have one;
+	// multiple of what is usual for it; peak, the highest place of a picture's heat map, which is its squared error, smoothed; whitened-mse
+	// and whitened-peak, the same of errors that are made uncorrelated by what is usual for training samples; elbo, the evidence bound, negative, and nll, the negative log-likelihood, of models that have one;
 	// mahalanobis, the distance of the code from those of training samples; neighbours, that to the nearest of them; forest, how soon
-	// random cuts set the code apart; or ranks, of the weighted error and those three of the code together.
-	Score string `yaml:"score" enum:"mse,mae,weighted-mse,weighted-mae,elbo,nll,mahalanobis,neighbours,forest,ranks"`
+	// random cuts set the code apart; or ranks, of the weighted error and those three of the code together (with data.patch, of mse and
+	// peak).
+	Score string `yaml:"score" enum:"mse,mae,weighted-mse,weighted-mae,peak,whitened-mse,whitened-peak,elbo,nll,mahalanobis,neighbours,forest,ranks"`
 
 	// AlarmRate is the part of normal samples that may raise an alarm: the threshold is found by samples that the model was not
 	// trained on.
 	AlarmRate float64 `yaml:"alarm_rate" above:"0" below:"1"`
+
+	// Smooth is the standard deviation in pixels of the Gaussian window that heat maps of pictures are smoothed with; 0 leaves them as they
+	// are.
+	Smooth float64 `yaml:"smooth" min:"0" max:"100"`
 
 	// Baselines are detectors without a deep model that are fitted to the same training samples, 10,000 at most, and measured beside it. For
 	// digits they take half a minute.
@@ -103,7 +109,7 @@ type Anomaly struct {
 
 // DefaultAnomaly is the section where a config leaves it out.
 func DefaultAnomaly() Anomaly {
-	return Anomaly{Score: "ranks", AlarmRate: 0.01, Baselines: []string{"pca", "mahalanobis", "knn", "lof", "iforest"}}
+	return Anomaly{Score: "ranks", AlarmRate: 0.01, Smooth: 2, Baselines: []string{"pca", "mahalanobis", "knn", "lof", "iforest"}}
 }
 
 // Spec is what is measured, and how.

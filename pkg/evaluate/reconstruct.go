@@ -20,9 +20,6 @@ func Unscored(m model.Model, source dataset.Source) string {
 	if _, generates := m.(*model.PixelFlow); generates {
 		return "this kind of model makes images of noise alone, and reconstructs none"
 	}
-	if folder, ok := source.(*dataset.Folder); ok && folder.Patch > 0 {
-		return "with data.patch pictures have sizes of their own, and a score is one of samples of one size"
-	}
 	if paired, ok := source.(dataset.Paired); ok {
 		if training, _ := paired.Targets(); training {
 			return "with data.target the model makes something else of a sample than itself, and its error is none of the sample"
@@ -33,18 +30,22 @@ func Unscored(m model.Model, source dataset.Source) string {
 
 // Reconstructed are undamaged samples, what a model makes of them, and their codes, one sample after another.
 type Reconstructed struct {
-	// Samples and Outputs are in the model's scale: [samples, size].
+	// Samples and Outputs are in the model's scale: [samples, height, width, channels].
 	Samples, Outputs []float32
-	// Codes are [samples, code].
+	// Codes are [samples, code]; nil of pictures of sizes of their own.
 	Codes []float32
-	// Count is the number of samples.
-	Count int
+	// Count is the number of samples, and Height and Width their size.
+	Count, Height, Width int
 }
 
-// ReconstructEach calls do with what the model makes of undamaged samples, some at a time in their order.
+// ReconstructEach calls do with what the model makes of undamaged samples, some at a time in their order. Of patches, these are the
+// pictures that they are of, one at a time.
 func (e *Evaluator) ReconstructEach(ctx context.Context, weights []*tensors.Tensor, samples *dataset.Samples, do func(Reconstructed) error) error {
 	if e.like.Target != nil {
 		return errors.New("reconstruct: the samples have targets of their own")
+	}
+	if samples.Patches != nil {
+		return e.reconstructWhole(ctx, weights, samples, do)
 	}
 	if e.later.reconstructor == nil {
 		compiled, err := e.compile(func(inputs []*Node) []*Node {
@@ -59,7 +60,7 @@ func (e *Evaluator) ReconstructEach(ctx context.Context, weights []*tensors.Tens
 		e.later.reconstructor = compiled
 	}
 	return e.each(ctx, e.later.reconstructor, weights, samples, func(outputs []*tensors.Tensor, count int) error {
-		r := Reconstructed{Count: count}
+		r := Reconstructed{Count: count, Height: e.image.Height, Width: e.image.Width}
 		for i, to := range []*[]float32{&r.Samples, &r.Outputs, &r.Codes} {
 			values, err := tensors.CopyFlatData[float32](outputs[i])
 			if err != nil {
@@ -69,6 +70,26 @@ func (e *Evaluator) ReconstructEach(ctx context.Context, weights []*tensors.Tens
 		}
 		return do(r)
 	})
+}
+
+// reconstructWhole is ReconstructEach of pictures of sizes of their own, which go through the model in parts.
+func (e *Evaluator) reconstructWhole(ctx context.Context, weights []*tensors.Tensor, samples *dataset.Samples, do func(Reconstructed) error) error {
+	restorer, err := e.parts()
+	if err != nil {
+		return fmt.Errorf("build the reconstruction: %w", err)
+	}
+	restorer = restorer.With(weights)
+	for i := range samples.Pictures() {
+		whole := samples.Picture(i)
+		r := Reconstructed{Samples: whole.Scaled(0, 1), Count: 1, Height: whole.Height, Width: whole.Width}
+		if r.Outputs, err = restorer.Values(ctx, r.Samples, r.Width, r.Height); err != nil {
+			return err
+		}
+		if err := do(r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // each calls a program on all samples, and do with its outputs, of which the first count samples are such.

@@ -139,12 +139,22 @@ func (s sized) measureInParts(ctx context.Context, restorer *restore.Restorer, w
 	return all, nil
 }
 
+// parts is the model on parts of pictures, without weights.
+func (e *Evaluator) parts() (*restore.Restorer, error) {
+	if e.later.restorer == nil {
+		restorer, err := restore.New(e.backend, e.spec.Model, nil, e.like)
+		if err != nil {
+			return nil, err
+		}
+		e.later.restorer = restorer
+	}
+	return e.later.restorer, nil
+}
+
 // aroundParts compiles what measures pictures of a size with the model's pass in parts, and the model where none was measured so yet.
 func (e *Evaluator) aroundParts(whole *dataset.Samples) (one sized, err error) {
-	if e.later.restorer == nil {
-		if e.later.restorer, err = restore.New(e.backend, e.spec.Model, nil, e.like); err != nil {
-			return one, err
-		}
+	if _, err := e.parts(); err != nil {
+		return one, err
 	}
 	if one.Evaluator, one.damage, err = e.damager(whole); err != nil {
 		return one, err

@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -45,6 +46,8 @@ type Scorer struct {
 	Missing   error
 	// By is the part of the run's data that the threshold was found by, "" where there is none: calibration or validation.
 	By string
+	// Maps asks for heat maps of pictures.
+	Maps bool
 
 	detector    *detector
 	calibration map[string][]float64 // scores by kind
@@ -60,6 +63,21 @@ type Scored struct {
 	Alarm bool
 	// Top are the values of the sample that add most to its error, the first the most.
 	Top []Contribution
+	// Height and Width are the sample's size; of a vector, 1 and the number of its features.
+	Height, Width int
+	// Heat says where the error of a picture is; nil unless the scorer's Maps ask for it.
+	Heat *Heat
+}
+
+// Heat says where the error of a picture is.
+type Heat struct {
+	// Map is the squared error of each pixel, its mean over channels, smoothed by evaluate.anomaly.smooth: [height, width]. It is in the
+	// model's scale squared or, of scores of whitened errors, in units of what is usual.
+	Map []float32
+	// High is the peak of a map that one normal picture of a hundred reaches. Colours of all maps have one scale by it.
+	High float64
+	// Input and Output are the picture and its reconstruction, in the model's scale: [height, width, channels].
+	Input, Output []float32
 }
 
 // Scorer returns a scorer by scores of a kind, "" for that of the config, and a rate of false alarms, 0 for that of the config. What it
@@ -132,16 +150,24 @@ func (s *Scorer) alarm(rate float64) (err error) {
 
 // With returns the scorer for scores of another kind, of those that were calibrated.
 func (s *Scorer) With(kind string, rate float64) (*Scorer, error) {
-	other := &Scorer{Kind: kind, By: s.By, detector: s.detector, calibration: s.calibration}
+	other := &Scorer{Kind: kind, By: s.By, Maps: s.Maps, detector: s.detector, calibration: s.calibration}
 	return other, other.alarm(rate)
 }
 
 // Each calls do with what is found of samples, some at a time in their order, each with at most so many of the values that contribute.
 func (s *Scorer) Each(ctx context.Context, samples *dataset.Samples, top int, do func([]Scored) error) error {
-	return s.detector.each(ctx, samples, []string{s.Kind}, top, func(b scoredBlock) error {
-		found := make([]Scored, b.count)
+	maps := noHeat
+	if s.Maps && !samples.Vectors() {
+		maps = heatOf(s.Kind)
+	}
+	return s.detector.each(ctx, samples, []string{s.Kind}, top, maps, func(b scoredBlock) error {
+		found := make([]Scored, b.Count)
 		for i, score := range b.scores[s.Kind] {
-			found[i] = Scored{Score: score, P: math.NaN()}
+			found[i] = Scored{Score: score, P: math.NaN(), Height: b.Height, Width: b.Width}
+			if maps != noHeat {
+				size := len(b.Samples) / b.Count
+				found[i].Heat = &Heat{Map: b.heats[i], High: s.detector.high[maps], Input: b.Samples[i*size : (i+1)*size], Output: b.Outputs[i*size : (i+1)*size]}
+			}
 			if s.calibrated != nil {
 				found[i].P = s.calibrated.P(score)
 			}
@@ -157,7 +183,7 @@ func (s *Scorer) Each(ctx context.Context, samples *dataset.Samples, top int, do
 // scores returns the scores of all samples, by kind.
 func (d *detector) scores(ctx context.Context, samples *dataset.Samples, kinds []string) (map[string][]float64, error) {
 	all := map[string][]float64{}
-	err := d.each(ctx, samples, kinds, 0, func(b scoredBlock) error {
+	err := d.each(ctx, samples, kinds, 0, noHeat, func(b scoredBlock) error {
 		for _, kind := range kinds {
 			all[kind] = append(all[kind], b.scores[kind]...)
 		}
@@ -201,7 +227,7 @@ func (m *scoredModel) calibrate(ctx context.Context, kind string) (*kept, error)
 	if held.Len() == 0 {
 		held, usual, k.By = split.Validation, nil, "validation"
 	}
-	if k.detector, err = newDetector(ctx, m, split.Train, usual); err != nil {
+	if k.detector, err = newDetector(ctx, m, split.Train, usual, m.kinds(kind)); err != nil {
 		return nil, err
 	}
 	if held.Len() == 0 {
@@ -232,7 +258,7 @@ func (m *scoredModel) sum() (string, error) {
 		}
 		weights.Tensors = append(weights.Tensors, train.Tensor{Values: values})
 	}
-	digest := sha256.Sum256(fmt.Appendln(nil, "scores 1", sections["data"], sections["model"], m.experiment.Evaluate.Seed, weights.Checksum()))
+	digest := sha256.Sum256(fmt.Appendln(nil, "scores 2", sections["data"], sections["model"], m.experiment.Evaluate.Seed, m.experiment.Evaluate.Anomaly.Smooth, weights.Checksum()))
 	return hex.EncodeToString(digest[:]), nil
 }
 
@@ -241,6 +267,8 @@ const (
 	keptCodes       = "codes"
 	keptSquares     = "usual/squared"
 	keptAbsolute    = "usual/absolute"
+	keptHigh        = "usual/peak"
+	keptErrors      = "errors"
 	keptRanked      = "ranked/"
 	keptCalibration = "calibration/"
 )
@@ -259,8 +287,14 @@ func (m *scoredModel) write(k *kept) error {
 	if d.codes.Features > 0 {
 		add(keptCodes, d.codes.Values, d.codes.Len(), d.codes.Features)
 	}
-	add(keptSquares, narrow(d.squares), len(d.squares))
-	add(keptAbsolute, narrow(d.absolut), len(d.absolut))
+	if len(d.squares) > 0 {
+		add(keptSquares, narrow(d.squares), len(d.squares))
+		add(keptAbsolute, narrow(d.absolut), len(d.absolut))
+	}
+	add(keptHigh, narrow(d.high[:]), len(d.high))
+	if d.residuals.Features > 0 {
+		add(keptErrors, d.residuals.Values, d.residuals.Len(), d.residuals.Features)
+	}
 	for prefix, scores := range map[string]map[string][]float64{keptRanked: d.ranked, keptCalibration: k.calibration} {
 		for _, kind := range ScoreKinds {
 			if values, found := scores[kind]; found {
@@ -300,6 +334,10 @@ func (m *scoredModel) read(ctx context.Context, sum string) (*kept, error) {
 			d.squares = widen(tensor.Values)
 		case tensor.Name == keptAbsolute:
 			d.absolut = widen(tensor.Values)
+		case tensor.Name == keptHigh && len(tensor.Values) == len(d.high):
+			copy(d.high[:], widen(tensor.Values))
+		case tensor.Name == keptErrors && len(tensor.Dims) == 2:
+			d.residuals = anomaly.Rows{Values: tensor.Values, Features: tensor.Dims[1]}
 		case strings.HasPrefix(tensor.Name, keptRanked):
 			d.ranked[strings.TrimPrefix(tensor.Name, keptRanked)] = widen(tensor.Values)
 		case strings.HasPrefix(tensor.Name, keptCalibration):
@@ -309,7 +347,7 @@ func (m *scoredModel) read(ctx context.Context, sum string) (*kept, error) {
 	if err := d.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", m.folder.CalibrationPath(), err)
 	}
-	if err := d.fit(ctx); err != nil {
+	if err := cmp.Or(d.fit(ctx), d.fitWhitening(ctx)); err != nil {
 		return nil, err
 	}
 	return k, d.combine()
@@ -319,8 +357,17 @@ func (m *scoredModel) read(ctx context.Context, sum string) (*kept, error) {
 func (d *detector) check() error {
 	m := d.model
 	size := m.evaluator.Image().Size()
+	if m.patched() {
+		size = 0
+	}
 	if len(d.squares) != size || len(d.absolut) != size {
 		return fmt.Errorf("usual errors of %d and %d values, and samples have %d", len(d.squares), len(d.absolut), size)
+	}
+	if d.residuals.Features != 0 && d.residuals.Features != size {
+		return fmt.Errorf("errors of %d values, and samples have %d", d.residuals.Features, size)
+	}
+	if d.residuals.Features == 0 && slices.Contains(m.kinds(), scoreWhitenedMSE) {
+		return errors.New("no errors of training samples to whiten by")
 	}
 	if m.unavailable(scoreMahalanobis) == "" && d.codes.Features != m.evaluator.CodeSize() {
 		return fmt.Errorf("codes of %d values, and the model's have %d", d.codes.Features, m.evaluator.CodeSize())

@@ -11,6 +11,7 @@ import (
 	"latent/pkg/evaluate"
 	"latent/pkg/model"
 	"latent/pkg/random"
+	"latent/pkg/restore"
 )
 
 // Kinds of scores. Formulas and sources are in docs/anomaly.md.
@@ -19,6 +20,11 @@ const (
 	scoreMAE         = "mae"
 	scoreWeightedMSE = "weighted-mse"
 	scoreWeightedMAE = "weighted-mae"
+	scorePeak        = "peak"
+
+	scoreWhitenedMSE  = "whitened-mse"
+	scoreWhitenedPeak = "whitened-peak"
+
 	scoreELBO        = "elbo"
 	scoreNLL         = "nll"
 	scoreMahalanobis = "mahalanobis"
@@ -28,7 +34,8 @@ const (
 )
 
 // ScoreKinds are the kinds of scores, in the order of tables.
-var ScoreKinds = []string{scoreMSE, scoreMAE, scoreWeightedMSE, scoreWeightedMAE, scoreELBO, scoreNLL, scoreMahalanobis, scoreNeighbours, scoreForest, scoreRanks}
+var ScoreKinds = []string{scoreMSE, scoreMAE, scoreWeightedMSE, scoreWeightedMAE, scorePeak, scoreWhitenedMSE, scoreWhitenedPeak,
+	scoreELBO, scoreNLL, scoreMahalanobis, scoreNeighbours, scoreForest, scoreRanks}
 
 const (
 	// mostReference is how many training samples a detector refers to at most.
@@ -37,6 +44,11 @@ const (
 	mostRanked = 2_000
 	// nearest is how many neighbours a code is compared with.
 	nearest = 5
+	// cheapWhitened is how many values a sample has at most whose errors are whitened unasked, mostWhitened at all, and mostErrors how many
+	// numbers the errors of training samples are that Σ is of.
+	cheapWhitened = 1024
+	mostWhitened  = 1 << 16
+	mostErrors    = 1 << 24
 	// nllDraws is how many codes the log-likelihood of a sample is estimated with.
 	nllDraws = 100
 )
@@ -46,31 +58,76 @@ type detector struct {
 	model *scoredModel
 
 	// What it learned, which the run's folder keeps: codes of training samples, the usual squared and absolute error of each value,
-	// and scores of training samples that ranks are among, by kind.
-	codes   anomaly.Rows
-	squares []float64
-	absolut []float64
-	ranked  map[string][]float64
+	// the peaks that one normal picture of a hundred reaches, and scores of training samples that ranks are among, by kind.
+	codes     anomaly.Rows
+	residuals anomaly.Rows // of training samples, which whiten others; none where that was not asked for
+	squares   []float64
+	absolut   []float64
+	high      [heatKinds]float64
+	ranked    map[string][]float64
 
 	mahalanobis, neighbours, forest anomaly.Scorer
+	whitening                       *anomaly.Whitening
 	surprises                       map[string]*surprise
 }
 
-// kinds are those that the model has; nll, which takes its time, only where it is asked for.
+// heatKind is what a heat map is of.
+type heatKind int
+
+const (
+	plainHeat    heatKind = iota // squared errors
+	whitenedHeat                 // squared whitened errors
+	heatKinds
+	noHeat = heatKinds
+)
+
+// heatOf is what the heat maps of a score are of.
+func heatOf(kind string) heatKind {
+	if isWhitened(kind) {
+		return whitenedHeat
+	}
+	return plainHeat
+}
+
+// isWhitened says whether a score is of whitened errors.
+func isWhitened(kind string) bool { return kind == scoreWhitenedMSE || kind == scoreWhitenedPeak }
+
+// kinds are those that the model has; those that take their time, nll and whitened errors of many values, only where they are asked for.
 func (m *scoredModel) kinds(asked ...string) []string {
+	whitened := m.evaluator.Image().Size() <= cheapWhitened || slices.ContainsFunc(asked, isWhitened)
 	return slices.DeleteFunc(slices.Clone(ScoreKinds), func(kind string) bool {
-		return m.unavailable(kind) != "" || kind == scoreNLL && !slices.Contains(asked, kind)
+		return m.unavailable(kind) != "" || kind == scoreNLL && !slices.Contains(asked, kind) || isWhitened(kind) && !whitened
 	})
 }
 
 // unavailable says why the model has no scores of a kind; "" where it has.
 func (m *scoredModel) unavailable(kind string) string {
 	switch kind {
+	case scoreWeightedMSE, scoreWeightedMAE:
+		if m.patched() {
+			return "pictures have sizes of their own (data.patch), and none of their values a usual error"
+		}
+	case scorePeak, scoreWhitenedMSE, scoreWhitenedPeak:
+		size := m.evaluator.Image().Size()
+		switch {
+		case kind != scoreWhitenedMSE && m.evaluator.Vectors():
+			return "it is of pictures, and these are vectors"
+		case kind != scorePeak && m.patched():
+			return "pictures have sizes of their own (data.patch), and none of their values a usual error"
+		case kind != scorePeak && size > mostWhitened:
+			return fmt.Sprintf("a sample of %d values, and the errors of at most %d are whitened", size, mostWhitened)
+		}
 	case scoreELBO, scoreNLL:
+		if m.patched() {
+			return "pictures have sizes of their own (data.patch), and their likelihoods do not compare"
+		}
 		if density, ok := m.experiment.Model.(model.Density); !ok || density.Observed() == "" {
 			return "it is of models with a likelihood, such as vae, and this has none"
 		}
 	case scoreMahalanobis, scoreNeighbours, scoreForest:
+		if m.patched() {
+			return "pictures have sizes of their own (data.patch), and so have their codes"
+		}
 		if size := m.evaluator.CodeSize(); size > mostProbed {
 			return fmt.Sprintf("a code of %d values, and at most %d are compared", size, mostProbed)
 		}
@@ -78,20 +135,35 @@ func (m *scoredModel) unavailable(kind string) string {
 	return ""
 }
 
+// patched says whether pictures have sizes of their own.
+func (m *scoredModel) patched() bool {
+	folder, ok := m.experiment.Data.(*dataset.Folder)
+	return ok && folder.Patch > 0
+}
+
 // combined are the kinds that ranks are of.
 func (m *scoredModel) combined() []string {
+	if m.patched() {
+		return []string{scoreMSE, scorePeak}
+	}
 	return slices.DeleteFunc([]string{scoreWeightedMSE, scoreMahalanobis, scoreNeighbours, scoreForest}, func(kind string) bool { return m.unavailable(kind) != "" })
 }
 
-// newDetector learns from training samples, and what errors are usual from held-out ones, or where there are none from the training's.
-func newDetector(ctx context.Context, m *scoredModel, train, held *dataset.Samples) (*detector, error) {
+// newDetector learns from training samples, and what errors are usual from held-out ones, or where there are none from the training's: what
+// scores of some kinds need.
+func newDetector(ctx context.Context, m *scoredModel, train, held *dataset.Samples, kinds []string) (*detector, error) {
 	d := &detector{model: m, ranked: map[string][]float64{}}
 	seed := random.NewSeed(m.experiment.Evaluate.Seed)
-	places := seed.Sample(train.Len(), min(train.Len(), mostReference))
+	places := seed.Sample(train.Pictures(), min(train.Pictures(), mostReference))
 	slices.Sort(places)
 	reference := selected(train, places)
 	if held.Len() == 0 {
 		held = reference
+	}
+	if slices.Contains(kinds, scoreWhitenedMSE) {
+		if err := d.learnWhitening(ctx, reference, seed); err != nil {
+			return nil, err
+		}
 	}
 	if err := d.learnErrors(ctx, held); err != nil {
 		return nil, err
@@ -109,34 +181,103 @@ func newDetector(ctx context.Context, m *scoredModel, train, held *dataset.Sampl
 	return d, d.rank(ctx, reference, seed)
 }
 
-// selected are the samples at places.
+// selected are the samples at places, or of patches the pictures at places.
 func selected(samples *dataset.Samples, places []int32) *dataset.Samples {
 	wide := make([]int, len(places))
 	for i, place := range places {
 		wide[i] = int(place)
 	}
+	if samples.Patches != nil {
+		return samples.PicturesAt(wide)
+	}
 	return samples.Select(wide).Packed()
 }
 
-// learnErrors finds the mean squared and absolute error of each value of a sample, each at least 10⁻⁴ and 10⁻² of their mean over values.
+// errorsOf are the errors of a block.
+func errorsOf(r evaluate.Reconstructed) anomaly.Rows {
+	errors := anomaly.Rows{Values: make([]float32, len(r.Samples)), Features: len(r.Samples) / max(1, r.Count)}
+	for i, x := range r.Samples {
+		errors.Values[i] = x - r.Outputs[i]
+	}
+	return errors
+}
+
+// learnWhitening finds the errors of training samples, by which others are whitened.
+func (d *detector) learnWhitening(ctx context.Context, reference *dataset.Samples, seed random.Seed) error {
+	m, most := d.model, mostErrors/reference.Size()
+	if reference.Size() > cheapWhitened {
+		most = min(most, cheapWhitened) // no more are used
+	}
+	if reference.Len() > most {
+		places := seed.Child(5).Sample(reference.Len(), most)
+		slices.Sort(places)
+		reference = selected(reference, places)
+	}
+	d.residuals.Features = reference.Size()
+	err := m.evaluator.ReconstructEach(ctx, m.weights, reference, func(r evaluate.Reconstructed) error {
+		clean(r)
+		d.residuals.Values = append(d.residuals.Values, errorsOf(r).Values...)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return d.fitWhitening(ctx)
+}
+
+// fitWhitening makes what whitens errors, where there are such.
+func (d *detector) fitWhitening(ctx context.Context) (err error) {
+	if d.residuals.Features > 0 {
+		d.whitening, err = anomaly.NewWhitening(ctx, d.residuals, random.NewSeed(d.model.experiment.Evaluate.Seed).Child(6))
+	}
+	return err
+}
+
+// learnErrors finds the mean squared and absolute error of each value of a sample, each at least 10⁻⁴ and 10⁻² of their mean over values;
+// and of pictures, the 99 % quantile of their peaks. Of pictures of sizes of their own, it is the latter alone.
 func (d *detector) learnErrors(ctx context.Context, samples *dataset.Samples) error {
 	m := d.model
 	size := samples.Size()
+	if m.patched() {
+		size = 0
+	}
 	d.squares, d.absolut = make([]float64, size), make([]float64, size)
 	n := float64(samples.Len())
+	var peaks [heatKinds][]float64
 	err := m.evaluator.ReconstructEach(ctx, m.weights, samples, func(r evaluate.Reconstructed) error {
 		for i, x := range r.Samples {
 			e := math.Abs(float64(x) - float64(r.Outputs[i]))
 			if e-e != 0 {
 				return fmt.Errorf("the model's output for a training or validation sample is not a number; it has nothing to score by")
 			}
-			d.squares[i%size] += e * e / n
-			d.absolut[i%size] += e / n
+			if size > 0 {
+				d.squares[i%size] += e * e / n
+				d.absolut[i%size] += e / n
+			}
+		}
+		if m.unavailable(scorePeak) != "" {
+			return nil
+		}
+		for kind := range heatKinds {
+			if kind == whitenedHeat && d.whitening == nil {
+				continue
+			}
+			heats, err := d.heats(ctx, r, kind)
+			if err != nil {
+				return err
+			}
+			peaks[kind] = append(peaks[kind], highest(heats)...)
 		}
 		return nil
 	})
 	bound(d.squares, 1e-4)
 	bound(d.absolut, 1e-2)
+	for kind, all := range peaks {
+		if len(all) > 0 {
+			slices.Sort(all)
+			d.high[kind] = float64(float32(all[int(math.Ceil(0.99*float64(len(all))))-1])) // as it is kept
+		}
+	}
 	return err
 }
 
@@ -179,9 +320,9 @@ func neighboursOf(k int) anomaly.Detector {
 
 // rank finds the scores that ranks are among: those of training samples, each without itself as a neighbour.
 func (d *detector) rank(ctx context.Context, reference *dataset.Samples, seed random.Seed) error {
-	some := reference.First(min(reference.Len(), mostRanked)) // they are in the dataset's order, which the draw above is of all
-	if reference.Len() > mostRanked {
-		places := seed.Child(3).Sample(reference.Len(), mostRanked)
+	some := reference
+	if reference.Pictures() > mostRanked {
+		places := seed.Child(3).Sample(reference.Pictures(), mostRanked)
 		slices.Sort(places)
 		some = selected(reference, places)
 	}
@@ -194,7 +335,7 @@ func (d *detector) rank(ctx context.Context, reference *dataset.Samples, seed ra
 		}
 		d.neighbours = with
 	}
-	err := d.each(ctx, some, combined, 0, func(b scoredBlock) error {
+	err := d.each(ctx, some, combined, 0, noHeat, func(b scoredBlock) error {
 		for _, kind := range combined {
 			d.ranked[kind] = append(d.ranked[kind], b.scores[kind]...)
 		}
@@ -223,9 +364,47 @@ func (d *detector) combine() (err error) {
 
 // scoredBlock is the scores of some samples.
 type scoredBlock struct {
-	first, count int
-	scores       map[string][]float64 // by kind, a float32 each, so that what is written is what was compared
-	top          [][]Contribution
+	evaluate.Reconstructed
+	first  int
+	scores map[string][]float64 // by kind, a float32 each, so that what is written is what was compared
+	top    [][]Contribution
+	heats  [][]float32 // where they are asked for
+}
+
+// heats are the heat maps of a block's samples.
+func (d *detector) heats(ctx context.Context, r evaluate.Reconstructed, kind heatKind) ([][]float32, error) {
+	heats, size := make([][]float32, r.Count), r.Height*r.Width
+	channels := len(r.Samples) / (r.Count * size)
+	errors := errorsOf(r)
+	var err error
+	if kind == whitenedHeat {
+		if errors, err = d.whitening.Whiten(ctx, errors); err != nil {
+			return nil, err
+		}
+	}
+	err = dataset.InParallel(ctx, r.Count, func(i int) {
+		heat := make([]float32, size)
+		for p := range heat {
+			for at := (i*size + p) * channels; at < (i*size+p+1)*channels; at++ {
+				e := errors.Values[at]
+				heat[p] += e * e / float32(channels)
+			}
+		}
+		if deviation := d.model.experiment.Evaluate.Anomaly.Smooth; deviation > 0 {
+			restore.Smooth(heat, r.Width, r.Height, deviation)
+		}
+		heats[i] = heat
+	})
+	return heats, err
+}
+
+// highest are the highest values of maps.
+func highest(heats [][]float32) []float64 {
+	peaks := make([]float64, len(heats))
+	for i, heat := range heats {
+		peaks[i] = float64(slices.Max(heat))
+	}
+	return peaks
 }
 
 // Contribution is what a value of a sample adds to its score.
@@ -237,8 +416,10 @@ type Contribution struct {
 // each calls do with the scores of samples, some at a time in their order, and with the top values that contribute most: to the
 // squared or the absolute error where the first kind is of that, else to the weighted one.
 //
+// Heat maps are there where maps says of what.
+//
 // A sample whose output or code is not a number has the largest float32 for all scores: what cannot be scored is not normal.
-func (d *detector) each(ctx context.Context, samples *dataset.Samples, kinds []string, top int, do func(scoredBlock) error) error {
+func (d *detector) each(ctx context.Context, samples *dataset.Samples, kinds []string, top int, maps heatKind, do func(scoredBlock) error) error {
 	m := d.model
 	whole := map[string][]float64{}
 	var err error
@@ -255,8 +436,13 @@ func (d *detector) each(ctx context.Context, samples *dataset.Samples, kinds []s
 	}
 	first := 0
 	return m.evaluator.ReconstructEach(ctx, m.weights, samples, func(r evaluate.Reconstructed) error {
-		b := scoredBlock{first: first, count: r.Count, scores: map[string][]float64{}}
+		b := scoredBlock{Reconstructed: r, first: first, scores: map[string][]float64{}}
 		lost := clean(r)
+		if maps != noHeat {
+			if b.heats, err = d.heats(ctx, r, maps); err != nil {
+				return err
+			}
+		}
 		for kind, scores := range whole {
 			b.scores[kind] = scores[first : first+r.Count]
 		}
@@ -296,6 +482,13 @@ func (d *detector) fill(ctx context.Context, b *scoredBlock, r evaluate.Reconstr
 		switch kind {
 		case scoreMSE, scoreMAE, scoreWeightedMSE, scoreWeightedMAE:
 			b.scores[kind] = d.errors(r, kind)
+		case scorePeak, scoreWhitenedPeak:
+			var heats [][]float32
+			if heats, err = d.heats(ctx, r, heatOf(kind)); err == nil {
+				b.scores[kind] = highest(heats)
+			}
+		case scoreWhitenedMSE:
+			b.scores[kind], err = d.whitenedErrors(ctx, r)
 		case scoreMahalanobis:
 			b.scores[kind], err = d.mahalanobis.Score(ctx, codes)
 		case scoreNeighbours:
@@ -343,7 +536,7 @@ func (d *detector) term(kind string, value int, e float64) float64 {
 
 // errors are the scores of a kind that is a mean over the values of a sample.
 func (d *detector) errors(r evaluate.Reconstructed, kind string) []float64 {
-	size := len(d.squares)
+	size := len(r.Samples) / max(1, r.Count)
 	scores := make([]float64, r.Count)
 	for i := range scores {
 		for j := range size {
@@ -354,9 +547,27 @@ func (d *detector) errors(r evaluate.Reconstructed, kind string) []float64 {
 	return scores
 }
 
+// whitenedErrors are the mean squares of the whitened errors of samples.
+func (d *detector) whitenedErrors(ctx context.Context, r evaluate.Reconstructed) ([]float64, error) {
+	whitened, err := d.whitening.Whiten(ctx, errorsOf(r))
+	if err != nil {
+		return nil, err
+	}
+	scores := make([]float64, r.Count)
+	for i := range scores {
+		for _, z := range whitened.Values[i*whitened.Features:][:whitened.Features] {
+			scores[i] += float64(z) * float64(z) / float64(whitened.Features)
+		}
+	}
+	return scores, nil
+}
+
 // top are the values that add most to the error of sample i of a block.
 func (d *detector) top(r evaluate.Reconstructed, i int, kind string, count int) []Contribution {
-	size := len(d.squares)
+	size := len(r.Samples) / max(1, r.Count)
+	if len(d.squares) == 0 && kind != scoreMAE {
+		kind = scoreMSE
+	}
 	all := make([]Contribution, size)
 	sum := 0.0
 	for j := range all {
@@ -387,7 +598,7 @@ func (d *detector) top(r evaluate.Reconstructed, i int, kind string, count int) 
 func clean(r evaluate.Reconstructed) []bool {
 	lost := make([]bool, r.Count)
 	for _, values := range [][]float32{r.Samples, r.Outputs, r.Codes} {
-		each := len(values) / max(1, r.Count)
+		each := len(values) / max(1, r.Count) // none of codes that are not there
 		for i, value := range values {
 			if value-value != 0 {
 				lost[i/each], values[i] = true, 0

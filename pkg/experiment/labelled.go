@@ -50,6 +50,9 @@ func checkAnomalies(e *config.Experiment, split *dataset.Split) error {
 	case n == len(marks):
 		return InputError{e.Problem(key, "none of %d test samples is normal, and figures need some; name their classes", len(marks))}
 	}
+	if err := checkMasks(split, marks); err != nil {
+		return InputError{e.Problem("data.masks", "%v", err)}
+	}
 	return nil
 }
 
@@ -114,7 +117,24 @@ func (s subject) measureAnomalies(ctx context.Context, into *rundir.Result) erro
 		found.Missing = scorer.Missing.Error()
 	}
 	found.Histogram = histogramOf(scores, marks, shown)
-	if !s.brief && len(options.Baselines) > 0 {
+	if s.split != nil && s.split.Masks != nil {
+		if found.Pixels, err = scorer.detector.pixels(ctx, s.images, s.split.Masks, heatOf(scorer.Kind)); err != nil {
+			return err
+		}
+		into.Test["pixel_auroc"], into.Test["pro"] = found.Pixels.AUROC, found.Pixels.PRO
+	}
+	if s.draws && !s.images.Vectors() {
+		png, err := s.sheet(ctx, scorer, scores, marks)
+		if err != nil {
+			return err
+		}
+		if err := s.folder.SavePicture(rundir.AnomalySheet, png); err != nil {
+			return err
+		}
+	}
+	if m.patched() && !s.brief && len(options.Baselines) > 0 {
+		fmt.Fprintln(s.log, "baselines are left out: pictures have sizes of their own (data.patch)")
+	} else if !s.brief && len(options.Baselines) > 0 {
 		if found.Baselines, err = s.baselines(ctx, marks, options.Baselines); err != nil {
 			return err
 		}
@@ -283,7 +303,7 @@ func (t *Trained) HeldWhole(ctx context.Context, path string, options Options) (
 	if err != nil {
 		return nil, InputError{err}
 	}
-	return &dataset.Whole{Samples: split.Test, Classes: split.Classes}, nil
+	return &dataset.Whole{Samples: split.Test, Classes: split.Classes, Names: split.Names}, nil
 }
 
 // ScoreFile calls do with what is found of the samples of a file or folder, some at a time in their order; of rows of a table so that
@@ -305,18 +325,18 @@ func (t *Trained) ScoreFile(ctx context.Context, s *Scorer, path string, top int
 	if err != nil {
 		return err
 	}
-	total(whole.Len(), whole.Names)
+	total(whole.Pictures(), whole.Names)
 	return s.Each(ctx, whole.Samples, top, do)
 }
 
-// ValueName is what a value of a sample is called: a feature's name, or a pixel's row and column, and its channel where there are
-// several.
-func (t *Trained) ValueName(value int) string {
+// ValueName is what a value of a sample of a width is called: a feature's name, or a pixel's row and column, and its channel where there
+// are several.
+func (t *Trained) ValueName(value, width int) string {
 	if features := t.Manifest.Data.Features; features != nil {
 		return features[value]
 	}
 	pixel := value / t.Image.Channels
-	name := fmt.Sprintf("row %d column %d", pixel/t.Image.Width, pixel%t.Image.Width)
+	name := fmt.Sprintf("row %d column %d", pixel/width, pixel%width)
 	if t.Image.Channels > 1 {
 		name += fmt.Sprintf(" channel %d", value%t.Image.Channels)
 	}

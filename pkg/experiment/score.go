@@ -35,8 +35,8 @@ type subject struct {
 	folder *rundir.Run
 	load   func() (*dataset.Split, error)
 	log    io.Writer
-	// brief leaves out the baselines of anomalies.
-	brief bool
+	// brief leaves out the baselines of anomalies; draws saves a picture of the worst of them in the folder.
+	brief, draws bool
 }
 
 // measure enters all figures of the subject in a result, and returns those of its reconstructions.

@@ -35,8 +35,8 @@ func overRuns(r rundir.Result) (metrics []evaluate.Metric) {
 type AnomalyTable struct {
 	Columns []string
 	Rows    []AnomalyRow
-	// Threshold says what the threshold does, in a sentence.
-	Threshold string
+	// Threshold says what the threshold does, in a sentence; Pixels what heat maps find, "" where no masks tell.
+	Threshold, Pixels string
 }
 
 // AnomalyRow is a detector: its figures, and their intervals.
@@ -51,7 +51,7 @@ func Anomalies(r rundir.Result) *AnomalyTable {
 	if a == nil {
 		return nil
 	}
-	t := &AnomalyTable{Threshold: thresholdText(a)}
+	t := &AnomalyTable{Threshold: thresholdText(a), Pixels: pixelsText(a.Pixels)}
 	for _, figure := range AnomalyFigures {
 		t.Columns = append(t.Columns, figure.Title)
 	}
@@ -91,6 +91,15 @@ func thresholdText(a *rundir.Anomaly) string {
 	}
 	return fmt.Sprintf("threshold %.6g for false alarms in %.3g %% of normal samples (%.2g to %.2g %% with %d samples of the %s): %.2f %% of the normal test samples are above it, and %.1f %% of the anomalies",
 		float64(t.Score), 100*float64(t.Rate), 100*float64(t.Low), 100*float64(t.High), t.Samples, t.By, 100*float64(t.FalseAlarms), 100*float64(t.Found))
+}
+
+// pixelsText says what heat maps find.
+func pixelsText(p *rundir.Pixels) string {
+	if p == nil {
+		return ""
+	}
+	return fmt.Sprintf("heat maps of all test pictures beside %d masks with %d regions, %.2g %% of the pixels: AUROC of pixels %.4f, PRO %.4f",
+		p.Masks, p.Regions, 100*float64(p.Part), float64(p.AUROC), float64(p.PRO))
 }
 
 // appendAnomalies adds the histogram of the model's scores: parts of the normal samples and of the anomalies, with the threshold.

@@ -63,13 +63,13 @@ func Render(w io.Writer, run *rundir.Run) error {
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	shown, err := readShown(run)
+	shown, heat, err := readShown(run)
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
 	data := content{
 		Manifest: manifest, Path: run.Path, Config: string(config),
-		Figures: Figures(manifest.Result), Generated: CompareGenerated(manifest.Result), Anomalies: Anomalies(manifest.Result), Shown: shown,
+		Figures: Figures(manifest.Result), Generated: CompareGenerated(manifest.Result), Anomalies: Anomalies(manifest.Result), Shown: shown, Heat: heat,
 		Curves: Curves(windows, epochs), Times: times(manifest.Timings),
 		Facts: facts(manifest), Resume: rundir.Program(manifest.Command) + " run --resume " + run.Path, Style: chart.Style,
 	}
@@ -95,6 +95,7 @@ type content struct {
 	Generated    *Comparison
 	Anomalies    *AnomalyTable
 	Shown        []shown
+	Heat         *picture
 	Curves       []chart.Chart
 	Style        template.CSS
 	Last         *picture
@@ -178,23 +179,25 @@ var captions = map[string]struct{ alt, text string }{
 		"Map: the codes of test images on a plane. Principal components keep distances as well as two directions can; t-SNE keeps neighbours, and no more."},
 }
 
-// readShown reads the pictures of the model's codes, in the order of evaluate.Pictures.
-func readShown(run *rundir.Run) ([]shown, error) {
+// readShown reads the pictures of the model's codes, in the order of evaluate.Pictures, and the sheet of heat maps, nil where there is none.
+func readShown(run *rundir.Run) (all []shown, heat *picture, err error) {
 	files, err := run.Pictures()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	pictures, err := readPictures(files)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var all []shown
+	if i := slices.IndexFunc(pictures, func(p picture) bool { return p.Name == rundir.AnomalySheet }); i >= 0 {
+		heat = &pictures[i]
+	}
 	for _, name := range evaluate.Pictures {
 		if i := slices.IndexFunc(pictures, func(p picture) bool { return p.Name == name }); i >= 0 {
 			all = append(all, shown{pictures[i], captions[name].text, captions[name].alt})
 		}
 	}
-	return all, nil
+	return all, heat, nil
 }
 
 // Row is a metric of the test images, and of the corrupted input beside them, as text.

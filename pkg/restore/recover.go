@@ -31,7 +31,7 @@ func Recover(restored, noisy []float32, width, height, channels int) {
 			r := noisy[i*channels+c] - restored[i*channels+c]
 			plane[i] = r * r
 		}
-		smooth(plane, width, height, recoverRadius)
+		Smooth(plane, width, height, recoverRadius)
 		for i, energy := range plane {
 			if energy > variance {
 				restored[i*channels+c] += (1 - variance/energy) * (noisy[i*channels+c] - restored[i*channels+c])
@@ -58,9 +58,9 @@ func noiseVariance(values []float32, width, height, channels, c int) float32 {
 	return sigma * sigma
 }
 
-// smooth takes the mean under a Gaussian window of a standard deviation in pixels, cut off at three of them, in place. The picture is
+// Smooth takes the mean under a Gaussian window of a standard deviation in pixels, cut off at three of them, in place. The picture is
 // mirrored at its border.
-func smooth(plane []float32, width, height int, deviation float64) {
+func Smooth(plane []float32, width, height int, deviation float64) {
 	weights := make([]float32, 2*int(math.Ceil(3*deviation))+1)
 	radius := len(weights) / 2
 	sum := float32(0)

@@ -205,6 +205,18 @@ type Anomaly struct {
 	Missing   string     `json:"no_threshold,omitempty"`
 	// Histogram counts the model's scores.
 	Histogram *Histogram `json:"histogram,omitempty"`
+	// Pixels are figures of heat maps; nil without data.masks.
+	Pixels *Pixels `json:"pixels,omitempty"`
+}
+
+// Pixels is how well heat maps find anomalous pixels in the test pictures; see pkg/ranking.
+type Pixels struct {
+	AUROC Number `json:"auroc"`
+	PRO   Number `json:"pro"`
+	// Masks is how many pictures have one, Regions how many regions those mark, and Part the part of all pixels in them.
+	Masks   int    `json:"masks"`
+	Regions int    `json:"regions"`
+	Part    Number `json:"part"`
 }
 
 // Estimate is a figure with its 95 % interval.

@@ -281,6 +281,9 @@ func (r *Run) SavePicture(name string, png []byte) error {
 	return r.savePicture(picturesDir, name, png)
 }
 
+// AnomalySheet is the name of the picture, among those of the model's codes, of the test samples that tell most of its scores.
+const AnomalySheet = "anomalies"
+
 // Pictures lists the pictures of the model's codes, by name.
 func (r *Run) Pictures() ([]Picture, error) { return r.pictures(picturesDir) }
 
