@@ -146,7 +146,10 @@ func (m *scoredModel) combined() []string {
 	if m.patched() {
 		return []string{scoreMSE, scorePeak}
 	}
-	return slices.DeleteFunc([]string{scoreWeightedMSE, scoreMahalanobis, scoreNeighbours, scoreForest}, func(kind string) bool { return m.unavailable(kind) != "" })
+	available := m.kinds()
+	return slices.DeleteFunc([]string{scoreWeightedMSE, scoreWhitenedMSE, scoreMahalanobis, scoreNeighbours, scoreForest}, func(kind string) bool {
+		return !slices.Contains(available, kind)
+	})
 }
 
 // newDetector learns from training samples, and what errors are usual from held-out ones, or where there are none from the training's: what

@@ -230,6 +230,9 @@ func (p *progress) anomalies(a *rundir.Anomaly, table *report.AnomalyTable) {
 	}
 	p.table(20, 27, rows)
 	p.line("%s", table.Threshold)
+	if table.Pixels != "" {
+		p.line("%s", table.Pixels)
+	}
 }
 
 // leastAccuracy is that of a classifier whose features say something: digits are told apart at 0.99.
