@@ -374,7 +374,6 @@ func TestLiteralText(t *testing.T) {
 	for text, want := range map[string]string{
 		"data: {dataset: mnist, normal: [~]}":                                    "data.normal.0: found nothing, want text",
 		"data: {dataset: mnist, normal: [ten]}":                                  `data.normal: no class is named "ten"; there are 0, 1`,
-		"data: {dataset: folder, dir: x, patch: 8, normal: [a]}":                 "data.normal: normal and calibration are for scores of whole samples",
 		"{data: {dataset: mnist, normal: [0]}, model: {kind: vae, classes: 10}}": "data.normal: no scores of anomalies: this model is given the label",
 		"{evaluate: {anomaly: {normal: [0], score: nll}}}":                       "evaluate.anomaly.score: nll is of models with a likelihood",
 	} {

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -279,6 +280,44 @@ func TestTable(t *testing.T) {
 			t.Errorf("%+v, %v", split, err)
 		}
 	})
+}
+
+// What a model is given comes in the type that it was trained on: numbers keep their values, and pictures' bytes and 16 bits their part of
+// the range. What the type has not is refused, with its row.
+func TestConverted(t *testing.T) {
+	picture := func(v array.Values) *Samples { return &Samples{Height: 1, Width: 2, Channels: 1, Values: v} }
+	vector := func(v array.Values) *Samples {
+		return &Samples{Height: 1, Width: 2, Channels: 1, Features: []string{"a", "b"}, Values: v}
+	}
+	bits8, bits16, bits32 := array.Make(dtypes.Uint8, 0), array.Make(dtypes.Uint16, 0), array.Make(dtypes.Float32, 0)
+	nan := float32(math.NaN())
+	for name, test := range map[string]struct {
+		like       *Samples
+		rows, want array.Values
+		err        string
+	}{
+		"whole floats":         {like: picture(bits8), rows: array.Values{Float32: []float32{0, 255}}, want: array.Values{Uint8: []uint8{0, 255}}},
+		"bytes as floats":      {like: picture(bits32), rows: array.Values{Uint8: []uint8{0, 255}}, want: array.Values{Float32: []float32{0, 255}}},
+		"pictures of bytes":    {like: picture(bits16), rows: array.Values{Uint8: []uint8{1, 255}}, want: array.Values{Uint16: []uint16{257, 65535}}},
+		"pictures of 16 bits":  {like: picture(bits8), rows: array.Values{Uint16: []uint16{257, 65535}}, want: array.Values{Uint8: []uint8{1, 255}}},
+		"rows of small counts": {like: vector(bits16), rows: array.Values{Uint8: []uint8{1, 255}}, want: array.Values{Uint16: []uint16{1, 255}}},
+		"rows of 16 bits":      {like: vector(bits8), rows: array.Values{Uint16: []uint16{1, 255}}, want: array.Values{Uint8: []uint8{1, 255}}},
+		"a fraction":           {like: picture(bits8), rows: array.Values{Float32: []float32{0, 1, 1, 0.5}}, err: "row 9: 0.5, and the model was trained on whole numbers from 0 to 255"},
+		"below":                {like: vector(bits16), rows: array.Values{Float32: []float32{-1, 0}}, err: "row 8: -1, and the model was trained on whole numbers from 0 to 65535"},
+		"beyond":               {like: vector(bits8), rows: array.Values{Uint16: []uint16{1, 256}}, err: "row 8: 256"},
+		"not a number":         {like: vector(bits8), rows: array.Values{Float32: []float32{0, nan}}, err: "row 8: NaN"},
+	} {
+		got, err := test.like.converted(test.rows, 7)
+		if test.err != "" {
+			if err == nil || !strings.Contains(err.Error(), test.err) {
+				t.Errorf("%s: %v, want %q", name, err, test.err)
+			}
+			continue
+		}
+		if err != nil || !reflect.DeepEqual(got, test.want) {
+			t.Errorf("%s: %v, %v; want %v", name, got, err, test.want)
+		}
+	}
 }
 
 // The median of the training rows stands for what is missing, in the model's scale and in no other way.

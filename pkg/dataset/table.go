@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/gomlx/compute/dtypes"
 
 	"latent/pkg/array"
 	"latent/pkg/cache"
@@ -304,13 +307,13 @@ type rows struct {
 	Checksums map[string]string
 }
 
-// read reads all files: as samples like these, or where it is nil as the first file has them. The values go to take, or where that is
+// read reads all files: as samples like these, which a model was trained on, or where it is nil as the first file has them. The values go to take, or where that is
 // nil into the samples.
 func (d *Table) read(ctx context.Context, files []string, like *Samples, take func(values array.Values) error) (rows, error) {
 	read := rows{LeftOut: map[string]int{}, Checksums: map[string]string{}}
-	count := 0
+	count, trained := 0, like != nil
 	for i, path := range files {
-		if err := d.readOne(ctx, path, like, &read, take); err != nil {
+		if err := d.readOne(ctx, path, like, trained, &read, take); err != nil {
 			return rows{}, err
 		}
 		if i == 0 && like == nil {
@@ -332,8 +335,8 @@ func (d *Table) read(ctx context.Context, files []string, like *Samples, take fu
 }
 
 // readOne adds the rows of a file.
-func (d *Table) readOne(ctx context.Context, path string, like *Samples, read *rows, take func(values array.Values) error) error {
-	options := table.Options{Label: d.Label, Array: d.Array, Ignore: d.Ignore, Missing: d.Missing == "median", Header: d.Header}
+func (d *Table) readOne(ctx context.Context, path string, like *Samples, trained bool, read *rows, take func(values array.Values) error) error {
+	options := table.Options{Label: d.Label, Array: d.Array, Ignore: d.Ignore, Missing: d.Missing == "median", Header: d.Header, Trained: trained}
 	if like != nil {
 		options.Columns, options.Ignore = like.Features, nil
 	}
@@ -365,11 +368,11 @@ func (d *Table) readOne(ctx context.Context, path string, like *Samples, read *r
 		all.Values = all.Values.Grow(dtype, n*like.Size())
 	}
 	err = file.Each(ctx, func(some table.Rows) error {
-		count += some.Values.Len() / own.Size()
-		values := pick(some.Values, own.Size(), columns)
-		if values.Type() != dtype {
-			values = values.As(dtype)
+		values, err := all.converted(pick(some.Values, own.Size(), columns), count)
+		if err != nil {
+			return fmt.Errorf("read %s: %w", path, err)
 		}
+		count += some.Values.Len() / own.Size()
 		if d.Label != "" {
 			if err := read.labels.add(some.Labels); err != nil {
 				return fmt.Errorf("data.label: %q has %w; name what tells classes, or leave label out and write it in data.ignore", d.Label, err)
@@ -438,9 +441,48 @@ func columnsOf(path string, own, like *Samples, named bool) ([]int, error) {
 		return columns, nil
 	}
 	if own.Vectors() != like.Vectors() || own.Height != like.Height || own.Width != like.Width || own.Channels != like.Channels {
-		return nil, fmt.Errorf("read %s: its rows are %s, want %s", path, own.kind(), like.kind())
+		return nil, fmt.Errorf("read %s: its rows are %s, want %s; %s", path, own.kind(), like.kind(), own.made(like))
 	}
 	return nil, nil
+}
+
+// converted returns rows, of which the first is the file's row first, in the type of the samples' numbers. Bytes and 16 bits of pictures
+// keep their part of the range. All other numbers keep their value, and one that the type has not is refused.
+func (s *Samples) converted(rows array.Values, first int) (array.Values, error) {
+	dtype, from := s.Values.Type(), rows.Type()
+	if dtype == from || dtype == dtypes.Float32 || from != dtypes.Float32 && !s.Vectors() {
+		return rows.As(dtype), nil
+	}
+	converted, most := array.Make(dtype, rows.Len()), math.MaxUint8
+	if dtype == dtypes.Uint16 {
+		most = math.MaxUint16
+	}
+	for i := range rows.Len() {
+		value := rows.At(i)
+		if converted.Set(i, value); converted.At(i) != value {
+			return converted, fmt.Errorf("row %d: %g, and the model was trained on whole numbers from 0 to %d; save the file in the same units, rounded",
+				first+i/s.Size()+1, value, most)
+		}
+	}
+	return converted, nil
+}
+
+// made says how rows are made like others.
+func (s *Samples) made(like *Samples) string {
+	shape := "[samples"
+	for _, n := range like.Dims() {
+		shape += fmt.Sprintf(", %d", n)
+	}
+	shape = "an array " + strings.TrimSuffix(shape, ", 1") + "]"
+	switch {
+	case like.Vectors():
+		return fmt.Sprintf("save %s, whose columns are %s in this order", shape, table.List(like.Features))
+	case s.Size() == like.Size():
+		return "save them as " + shape
+	case s.Vectors():
+		return "save pictures as " + shape
+	}
+	return "convert them, and save them as " + shape
 }
 
 // kind says what a sample is.

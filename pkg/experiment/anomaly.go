@@ -118,6 +118,9 @@ func (m *scoredModel) scorer(ctx context.Context, kind string, rate float64) (*S
 	if rate == 0 {
 		rate = section.AlarmRate
 	}
+	if !slices.Contains(ScoreKinds, kind) {
+		return nil, InputError{fmt.Errorf("no score %s: want one of %s", kind, strings.Join(ScoreKinds, ", "))}
+	}
 	if problem := m.unavailable(kind); problem != "" {
 		return nil, InputError{fmt.Errorf("no score %s: %s; there are %s", kind, problem, strings.Join(m.kinds(scoreNLL), ", "))}
 	}
@@ -131,6 +134,9 @@ func (m *scoredModel) scorer(ctx context.Context, kind string, rate float64) (*S
 
 // alarm finds the threshold for a rate of false alarms.
 func (s *Scorer) alarm(rate float64) (err error) {
+	if !(rate > 0 && rate < 1) {
+		return InputError{fmt.Errorf("a false alarm rate of %g; want a part between 0 and 1, such as 0.01", rate)}
+	}
 	scores := s.calibration[s.Kind]
 	if len(scores) == 0 {
 		s.Missing = errors.New("nothing was held out to calibrate with; set data.calibration or data.validation")
@@ -148,9 +154,9 @@ func (s *Scorer) alarm(rate float64) (err error) {
 	return nil
 }
 
-// With returns the scorer for scores of another kind, of those that were calibrated.
-func (s *Scorer) With(kind string, rate float64) (*Scorer, error) {
-	other := &Scorer{Kind: kind, By: s.By, Maps: s.Maps, detector: s.detector, calibration: s.calibration}
+// At returns the scorer with alarms at another rate of false alarms.
+func (s *Scorer) At(rate float64) (*Scorer, error) {
+	other := &Scorer{Kind: s.Kind, By: s.By, Maps: s.Maps, detector: s.detector, calibration: s.calibration}
 	return other, other.alarm(rate)
 }
 

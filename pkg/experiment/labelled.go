@@ -41,7 +41,11 @@ func checkAnomalies(e *config.Experiment, split *dataset.Split) error {
 		return nil
 	}
 	if _, err := dataset.ClassSet(names, split.Classes); err != nil {
-		return InputError{e.Problem(key, "%v", err)}
+		cure := ""
+		if sorted, ok := e.Data.(dataset.Sorted); ok && key != "data.normal" && len(sorted.NormalClasses()) > 0 {
+			cure = "; without evaluate.anomaly.normal, or with [], normal are those of data.normal"
+		}
+		return InputError{e.Problem(key, "%v%s", err, cure)}
 	}
 	marks := anomalies(e, split.Test.Labels, split.Classes)
 	switch n := count(marks); {

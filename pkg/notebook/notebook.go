@@ -5,6 +5,8 @@
 //	must.M(notebook.Show(run))                                 // its figures and pictures
 //	must.M(notebook.Show(split.Test.Select([]int{0, 1, 2})))   // images
 //	must.M(notebook.Show(notebook.Curves("val_psnr", runs...)))
+//	scores := must.M1(notebook.Score(ctx, run, "today.csv", notebook.ScoreOptions{})) // how unlike its training rows are
+//	must.M(notebook.Show(scores.Table(scores.Worst(10)...)))
 //
 // GoNB runs each cell as a program of its own: what a later cell needs of a run it reads from its folder, by its name ([Open]).
 //
@@ -33,8 +35,8 @@ import (
 
 // Show shows things one below the other:
 //
-//   - a [rundir.Run]: its figures, and the pictures of its end
-//   - [dataset.Samples]: the first 100, in rows
+//   - a [rundir.Run]: its figures, those of its scores of anomalies with their histogram, and the pictures of its end
+//   - [dataset.Samples]: the first 100, in rows; or an [evaluate.Sheet] of some
 //   - a [chart.Chart], or a list of them
 //   - an [image.Image], or []byte that are a PNG file
 //   - a [Table]
@@ -65,6 +67,12 @@ func showOne(p page, thing any) error {
 		return showRun(p, thing)
 	case *dataset.Samples:
 		return showImages(p, thing)
+	case evaluate.Sheet:
+		data, err := thing.Draw()
+		if err != nil {
+			return err
+		}
+		return p.picture("", data)
 	case chart.Chart:
 		return showChart(p, thing)
 	case []chart.Chart:
@@ -109,11 +117,7 @@ func showImages(p page, images *dataset.Samples) error {
 	if images.Len() <= oneRow {
 		sheet.Columns = images.Len()
 	}
-	data, err := sheet.Draw()
-	if err != nil {
-		return err
-	}
-	return p.picture("", data)
+	return showOne(p, sheet)
 }
 
 // showRun shows the figures of a run, and the pictures that were drawn at its end.
@@ -127,6 +131,9 @@ func showRun(p page, run *rundir.Run) error {
 			return err
 		}
 	} else if err := p.text("", fmt.Sprintf("%s is %s, and has no figures\n", run.Path, manifest.State), ""); err != nil {
+		return err
+	}
+	if err := showAnomalies(p, manifest.Result); err != nil {
 		return err
 	}
 	samples, err := run.Samples()

@@ -102,15 +102,17 @@ func pixelsText(p *rundir.Pixels) string {
 		p.Masks, p.Regions, 100*float64(p.Part), float64(p.AUROC), float64(p.PRO))
 }
 
-// appendAnomalies adds the histogram of the model's scores: parts of the normal samples and of the anomalies, with the threshold.
-func appendAnomalies(charts []chart.Chart, a *rundir.Anomaly) []chart.Chart {
+// Histogram draws that of the model's scores: parts of the normal samples and of the anomalies, with the threshold. A result without
+// anomalies has none.
+func Histogram(r rundir.Result) (drawn chart.Chart, some bool) {
+	a := r.Anomaly
 	if a == nil || a.Histogram == nil {
-		return charts
+		return chart.Chart{}, false
 	}
 	h := a.Histogram
 	n := len(h.Normal)
 	if n == 0 || len(h.Anomalous) != n || len(h.Edges) != n+1 || a.NormalSamples < 1 || a.Anomalies < 1 || !(h.Edges[n] > h.Edges[0]) {
-		return charts // a manifest that was changed
+		return chart.Chart{}, false // a manifest that was changed
 	}
 	part := func(count, all int) float64 { return float64(count) / float64(all) }
 	highest := 0.0
@@ -143,5 +145,5 @@ func appendAnomalies(charts []chart.Chart, a *rundir.Anomaly) []chart.Chart {
 			legend = append(legend, chart.Entry{Class: "c", Name: "threshold"})
 		}
 	}
-	return append(charts, f.Chart("Scores of test samples, parts of each kind", label, legend...))
+	return f.Chart("Scores of test samples, parts of each kind", label, legend...), true
 }

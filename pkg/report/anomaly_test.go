@@ -4,7 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"latent/pkg/chart"
 	"latent/pkg/rundir"
 )
 
@@ -37,11 +36,11 @@ func TestAnomalies(t *testing.T) {
 	if Anomalies(rundir.Result{}) != nil {
 		t.Error("a table of no anomalies")
 	}
-	charts := appendAnomalies(nil, anomalous().Anomaly)
-	if len(charts) != 1 {
-		t.Fatalf("%d charts", len(charts))
+	histogram, some := Histogram(anomalous())
+	if !some {
+		t.Fatal("no histogram")
 	}
-	page := string(charts[0].Element())
+	page := string(histogram.Element())
 	for _, want := range []string{"AUROC 0.800", "normal, score 0 to 1: 80 of 90", "anomalies, score 1 to 2: 8 of 10", `class="curve c"`} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the histogram lacks %q: %s", want, page)
@@ -60,8 +59,8 @@ func TestAnomaliesOfChangedManifest(t *testing.T) {
 	} {
 		r := anomalous()
 		change(r.Anomaly)
-		if charts := appendAnomalies([]chart.Chart{}, r.Anomaly); len(charts) != 0 {
-			t.Errorf("%s: %d charts", name, len(charts))
+		if _, some := Histogram(r); some {
+			t.Errorf("%s: a histogram", name)
 		}
 	}
 }

@@ -76,7 +76,9 @@ func Render(w io.Writer, run *rundir.Run) error {
 	if likelihood := manifest.Result.Likelihood; likelihood != nil {
 		data.Curves = appendDivergence(data.Curves, likelihood.Divergence)
 	}
-	data.Curves = appendAnomalies(data.Curves, manifest.Result.Anomaly)
+	if histogram, some := Histogram(manifest.Result); some {
+		data.Curves = append(data.Curves, histogram)
+	}
 	data.Curves = appendRates(appendFeatures(data.Curves, manifest.Result.Features), manifest.Result.FiringRates)
 	if n := len(pictures); n > 0 {
 		data.Last, data.Earlier = &pictures[n-1], pictures[:n-1]

@@ -170,11 +170,11 @@ func exact(x float32) uint64 {
 // missing puts NaN in a place, or says that the value there, counted from the first of the rows being added, is missing.
 func (b *batch) missing(place int, to *float32) error {
 	if !b.file.options.Missing {
-		cure := "write data.missing: median"
-		if feature := place % b.size; b.file.names != nil {
-			cure = fmt.Sprintf("write data.ignore: [%s], or data.missing: median", plain(b.file.names[feature]))
+		column := ""
+		if b.file.names != nil {
+			column = b.file.names[place%b.size]
 		}
-		return b.refuse(place/b.size, place%b.size, "the value is missing; "+cure)
+		return b.refuse(place/b.size, place%b.size, "the value is missing; "+b.file.cure(column, true))
 	}
 	if to == nil {
 		return b.refuse(place/b.size, place%b.size, "a value is missing where the file says there is none; the file is damaged")

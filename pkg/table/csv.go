@@ -100,7 +100,11 @@ func (s *csvSource) head(f *File) error {
 			s.columns[i] = fmt.Sprintf("column_%d", i+1)
 		}
 	}
-	if err := f.checkNames(s.columns, "rename one, or write data.header: no where the first line has numbers"); err != nil {
+	cure := "rename one"
+	if !f.options.Trained {
+		cure += ", or write data.header: no where the first line has numbers"
+	}
+	if err := f.checkNames(s.columns, cure); err != nil {
 		return err
 	}
 	if s.features, s.label, err = f.pickColumns(s.columns); err != nil {
@@ -160,11 +164,10 @@ func (s *csvSource) row(b *batch, r *csvReader) error {
 				b.rounded++
 			}
 		case !isMissing(cell) || !b.file.options.Missing:
-			cure := fmt.Sprintf("write data.ignore: [%s]", plain(s.columns[column]))
+			cure := b.file.cure(s.columns[column], isMissing(cell))
 			switch {
 			case isMissing(cell):
 				problem = "missing"
-				cure += ", or data.missing: median"
 			case decimalComma(cell):
 				cure = "it has a decimal comma; write the file with points"
 			}

@@ -52,7 +52,7 @@ func (s *npzSource) head(f *File) error {
 	}
 	if name := f.options.Label; name != "" {
 		if entries[name] == nil {
-			return fmt.Errorf("read %s: data.label: no array is named %q; there are %s", f.path, name, some(names))
+			return fmt.Errorf("read %s: data.label: no array is named %q; there are %s", f.path, name, List(names))
 		}
 		s.labels, err = openArray(name, entries[name])
 		if err == nil {
@@ -72,7 +72,7 @@ var usualNames = []string{"X", "x", "data", "samples", "images", "arr_0"}
 func (s *npzSource) pick(f *File, names []string, entries map[string]*zip.File) (*npzArray, error) {
 	if name := f.options.Array; name != "" {
 		if entries[name] == nil {
-			return nil, fmt.Errorf("data.array: no array is named %q; there are %s", name, some(names))
+			return nil, fmt.Errorf("data.array: no array is named %q; there are %s", name, List(names))
 		}
 		return named(name, entries[name])
 	}
@@ -110,13 +110,13 @@ func (s *npzSource) pick(f *File, names []string, entries map[string]*zip.File) 
 		if failure != nil {
 			return nil, failure
 		}
-		return nil, fmt.Errorf("no array of numbers; there are %s", some(names))
+		return nil, fmt.Errorf("no array of numbers; there are %s", List(names))
 	}
 	var shapes []string
 	for _, array := range candidates {
 		shapes = append(shapes, fmt.Sprintf("%s %v", array.name, array.header.shape))
 	}
-	return nil, fmt.Errorf("several arrays may be the samples; say which by data.array: %s", some(shapes))
+	return nil, fmt.Errorf("several arrays may be the samples; say which by data.array: %s", List(shapes))
 }
 
 // named is openArray with the array's name in the error.

@@ -55,7 +55,7 @@ func pickTensor(f *File, entries []weights.Entry) (weights.Entry, error) {
 	}
 	switch {
 	case f.options.Array != "":
-		return weights.Entry{}, fmt.Errorf("data.array: no tensor is named %q; there are %s", f.options.Array, some(names))
+		return weights.Entry{}, fmt.Errorf("data.array: no tensor is named %q; there are %s", f.options.Array, List(names))
 	case len(entries) == 1:
 		return entries[0], nil
 	case len(usual) == 1:
@@ -63,7 +63,7 @@ func pickTensor(f *File, entries []weights.Entry) (weights.Entry, error) {
 	case len(entries) == 0:
 		return weights.Entry{}, fmt.Errorf("no tensor in it")
 	}
-	return weights.Entry{}, fmt.Errorf("several tensors may be the samples; say which by data.array: %s", some(shapes))
+	return weights.Entry{}, fmt.Errorf("several tensors may be the samples; say which by data.array: %s", List(shapes))
 }
 
 // activationNames are what tensors of activations are often named.

@@ -47,6 +47,10 @@ type Options struct {
 	// Columns are those that are read, where not nil: all others are left out, whatever is in them. They come in the file's order.
 	Columns []string
 
+	// Trained says that Columns are those of a trained model, which no key of a config changes any more: errors then name what can be
+	// done about the file.
+	Trained bool
+
 	// Ignore are columns that are left out.
 	Ignore []string
 
@@ -180,7 +184,7 @@ func (f *File) check() error {
 	case !ok || size > maxRow:
 		return fmt.Errorf("read %s: rows of shape %v have more than 2^28 numbers; make the first axis that of the samples", f.path, f.dims)
 	case size == 0 && len(f.leftOut) > 0:
-		return fmt.Errorf("read %s: no column of numbers is left; left out are %s", f.path, some(f.leftOut))
+		return fmt.Errorf("read %s: no column of numbers is left; left out are %s", f.path, List(f.leftOut))
 	case size == 0:
 		return fmt.Errorf("read %s: no numbers in a row", f.path)
 	}
@@ -301,7 +305,7 @@ func (f *File) pickColumns(names []string) (features []int, label int, err error
 			case slices.Contains(f.options.Columns, wanted):
 				return nil, 0, f.unlike(names)
 			}
-			return nil, 0, fmt.Errorf("read %s: %s: no column is named %q; there are %s", f.path, key, wanted, some(names))
+			return nil, 0, fmt.Errorf("read %s: %s: no column is named %q; there are %s", f.path, key, wanted, List(names))
 		}
 	}
 	for i, name := range names {
@@ -322,14 +326,37 @@ func (f *File) unlike(names []string) error {
 		return slices.DeleteFunc(slices.Clone(list), func(name string) bool { return slices.Contains(of, name) })
 	}
 	missing, extra := without(f.options.Columns, names), without(names, append(slices.Clone(f.options.Columns), f.options.Label))
-	text := fmt.Sprintf("read %s: %d of the %d columns that are needed are missing: %s", f.path, len(missing), len(f.options.Columns), some(missing))
+	text := fmt.Sprintf("read %s: %d of the %d columns that are needed are missing: %s", f.path, len(missing), len(f.options.Columns), List(missing))
 	if len(missing) == 1 {
-		text = fmt.Sprintf("read %s: no column is named %q; it needs %s", f.path, missing[0], some(f.options.Columns))
+		text = fmt.Sprintf("read %s: no column is named %q; it needs %s", f.path, missing[0], List(f.options.Columns))
 	}
-	if len(extra) > 0 {
-		text += "; columns that are not needed: " + some(extra)
+	s, isText := f.source.(*csvSource)
+	switch {
+	case isText && !s.header:
+		text += fmt.Sprintf("; its first line has no names for its %d columns: write one with names before it", len(names))
+	case len(extra) > 0:
+		text += "; columns that are not needed: " + List(extra) + "; rename columns, or add those that are missing, in whatever order"
+	default:
+		text += "; add what is missing, in whatever order"
 	}
 	return errors.New(text)
+}
+
+// cure is what to do about a column's values that are no numbers, or where they are missing; the column is "" where it has no name.
+func (f *File) cure(column string, missing bool) string {
+	var cures []string
+	switch {
+	case f.options.Trained && missing:
+		return "fill it in, or leave the row out; a model that was trained with data.missing: median takes it as it is"
+	case f.options.Trained:
+		return "write a number, or leave the row out"
+	case column != "":
+		cures = append(cures, fmt.Sprintf("data.ignore: [%s]", plain(column)))
+	}
+	if missing {
+		cures = append(cures, "data.missing: median")
+	}
+	return "write " + strings.Join(cures, ", or ")
 }
 
 // checkNames refuses names that two columns have.
@@ -350,8 +377,8 @@ func (f *File) checkNames(names []string, cure string) error {
 // pandasIndex is how pandas names the columns of a frame's index that has no name.
 var pandasIndex = regexp.MustCompile(`^__index_level_\d+__$`)
 
-// some names the first of a list, in one line.
-func some(list []string) string {
+// List names the first 20 of a list, in one line.
+func List(list []string) string {
 	const most = 20
 	var text []string
 	for _, name := range list[:min(most, len(list))] {

@@ -154,6 +154,14 @@ func TestCSVRefused(t *testing.T) {
 		"long":         {"a\n" + strings.Repeat("1", maxLine+3) + "\n", Options{}, "x.csv:2: a row of more than 16 MiB"},
 		"long quoted":  {"a\n\"" + strings.Repeat("1\n", maxLine/2+3) + "\n", Options{}, "a row of more than 16 MiB"},
 		"header":       {"a\n1\n", Options{Header: "maybe"}, "want auto, yes or no"},
+
+		// What a trained model is given: its columns are settled.
+		"one lacks":       {"a,b\n1,2\n", Options{Columns: []string{"b", "c"}}, `no column is named "c"; it needs b, c; columns that are not needed: a; rename columns`},
+		"two lack":        {"b\n1\n", Options{Columns: []string{"a", "b", "c"}}, "2 of the 3 columns that are needed are missing: a, c; add what is missing"},
+		"no names":        {"1,2\n", Options{Columns: []string{"a", "b"}}, "its first line has no names for its 2 columns"},
+		"trained text":    {"a\nx\n", Options{Columns: []string{"a"}, Trained: true}, `"x" is no number; write a number, or leave the row out`},
+		"trained missing": {"a,b\n,1\n", Options{Columns: []string{"a"}, Trained: true}, `"" is missing; fill it in, or leave the row out`},
+		"trained comma":   {"a;b\n1,5;2\n", Options{Columns: []string{"a"}, Trained: true}, "decimal comma"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := readAll(write(t, "x.csv", test.text), test.o)
