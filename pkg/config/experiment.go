@@ -252,7 +252,17 @@ func (e *Experiment) checkAnomaly(report func(problem string, keys ...string)) {
 	if table, ok := e.Data.(*dataset.Table); ok && table.Label == "" {
 		report("which rows are normal is told by a label; name its column in data.label", "evaluate.anomaly.normal", "data.label")
 	}
-	if kind := e.Evaluate.Anomaly.Score; kind == "elbo" || kind == "nll" {
+	kind := e.Evaluate.Anomaly.Score
+	folder, pictures := e.Data.(*dataset.Folder)
+	_, rows := e.Data.(*dataset.Table)
+	switch {
+	case pictures && folder.Patch > 0 && !slices.Contains([]string{"mse", "mae", "peak", "ranks"}, kind):
+		report("pictures of sizes of their own have the scores mse, mae, peak and ranks; take one of these, or scale the pictures by data.height and data.width",
+			"evaluate.anomaly.score", "data.patch")
+	case rows && (kind == "peak" || kind == "whitened-peak"):
+		report("it is of pictures; take mse, or whitened-mse", "evaluate.anomaly.score", "data")
+	}
+	if kind == "elbo" || kind == "nll" {
 		if density, ok := e.Model.(model.Density); !ok || density.Observed() == "" {
 			report(fmt.Sprintf("%s is of models with a likelihood, and this has none; take another score, or model.kind vae", kind), "evaluate.anomaly.score", "model")
 		}
