@@ -264,7 +264,7 @@ func (m *scoredModel) sum() (string, error) {
 		}
 		weights.Tensors = append(weights.Tensors, train.Tensor{Values: values})
 	}
-	digest := sha256.Sum256(fmt.Appendln(nil, "scores 2", sections["data"], sections["model"], m.experiment.Evaluate.Seed, m.experiment.Evaluate.Anomaly.Smooth, weights.Checksum()))
+	digest := sha256.Sum256(fmt.Appendln(nil, "scores 3", sections["data"], sections["model"], m.experiment.Evaluate.Seed, m.experiment.Evaluate.Anomaly.Smooth, weights.Checksum()))
 	return hex.EncodeToString(digest[:]), nil
 }
 
@@ -275,6 +275,7 @@ const (
 	keptAbsolute    = "usual/absolute"
 	keptHigh        = "usual/peak"
 	keptErrors      = "errors"
+	keptValues      = "values"
 	keptRanked      = "ranked/"
 	keptCalibration = "calibration/"
 )
@@ -300,6 +301,9 @@ func (m *scoredModel) write(k *kept) error {
 	add(keptHigh, narrow(d.high[:]), len(d.high))
 	if d.residuals.Features > 0 {
 		add(keptErrors, d.residuals.Values, d.residuals.Len(), d.residuals.Features)
+	}
+	if d.values.Features > 0 {
+		add(keptValues, d.values.Values, d.values.Len(), d.values.Features)
 	}
 	for prefix, scores := range map[string]map[string][]float64{keptRanked: d.ranked, keptCalibration: k.calibration} {
 		for _, kind := range ScoreKinds {
@@ -342,6 +346,8 @@ func (m *scoredModel) read(ctx context.Context, sum string) (*kept, error) {
 			d.absolut = widen(tensor.Values)
 		case tensor.Name == keptHigh && len(tensor.Values) == len(d.high):
 			copy(d.high[:], widen(tensor.Values))
+		case tensor.Name == keptValues && len(tensor.Dims) == 2:
+			d.values = anomaly.Rows{Values: tensor.Values, Features: tensor.Dims[1]}
 		case tensor.Name == keptErrors && len(tensor.Dims) == 2:
 			d.residuals = anomaly.Rows{Values: tensor.Values, Features: tensor.Dims[1]}
 		case strings.HasPrefix(tensor.Name, keptRanked):
@@ -371,6 +377,9 @@ func (d *detector) check() error {
 	}
 	if d.residuals.Features != 0 && d.residuals.Features != size {
 		return fmt.Errorf("errors of %d values, and samples have %d", d.residuals.Features, size)
+	}
+	if m.forestOfValues() && d.values.Features != size {
+		return fmt.Errorf("rows of %d values, and samples have %d", d.values.Features, size)
 	}
 	if d.residuals.Features == 0 && slices.Contains(m.kinds(), scoreWhitenedMSE) {
 		return errors.New("no errors of training samples to whiten by")

@@ -40,8 +40,9 @@ var ScoreKinds = []string{scoreMSE, scoreMAE, scoreWeightedMSE, scoreWeightedMAE
 const (
 	// mostReference is how many training samples a detector refers to at most.
 	mostReference = 10_000
-	// mostRanked is how many of them have scores that ranks are among.
+	// mostRanked is how many of them have scores that ranks are among, and mostForest of how many rows' values a forest is.
 	mostRanked = 2_000
+	mostForest = 4_096
 	// nearest is how many neighbours a code is compared with.
 	nearest = 5
 	// cheapWhitened is how many values a sample has at most whose errors are whitened unasked, mostWhitened at all, and mostErrors how many
@@ -60,6 +61,7 @@ type detector struct {
 	// What it learned, which the run's folder keeps: codes of training samples, the usual squared and absolute error of each value,
 	// the peaks that one normal picture of a hundred reaches, and scores of training samples that ranks are among, by kind.
 	codes     anomaly.Rows
+	values    anomaly.Rows // of training rows, which the forest is of; none of pictures, whose codes it is of
 	residuals anomaly.Rows // of training samples, which whiten others; none where that was not asked for
 	squares   []float64
 	absolut   []float64
@@ -125,6 +127,9 @@ func (m *scoredModel) unavailable(kind string) string {
 			return "it is of models with a likelihood, such as vae, and this has none"
 		}
 	case scoreMahalanobis, scoreNeighbours, scoreForest:
+		if kind == scoreForest && m.forestOfValues() {
+			return ""
+		}
 		if m.patched() {
 			return "pictures have sizes of their own (data.patch), and so have their codes"
 		}
@@ -141,13 +146,21 @@ func (m *scoredModel) patched() bool {
 	return ok && folder.Patch > 0
 }
 
+// forestOfValues says whether the forest is one of rows' values, and not of codes.
+func (m *scoredModel) forestOfValues() bool {
+	return m.evaluator.Vectors() && m.evaluator.Image().Size() <= cheapWhitened
+}
+
 // combined are the kinds that ranks are of.
 func (m *scoredModel) combined() []string {
 	if m.patched() {
 		return []string{scoreMSE, scorePeak}
 	}
-	available := m.kinds()
-	return slices.DeleteFunc([]string{scoreWeightedMSE, scoreWhitenedMSE, scoreMahalanobis, scoreNeighbours, scoreForest}, func(kind string) bool {
+	available, errors := m.kinds(), scoreWhitenedMSE
+	if !slices.Contains(available, errors) {
+		errors = scoreWeightedMSE
+	}
+	return slices.DeleteFunc([]string{errors, scoreMahalanobis, scoreNeighbours, scoreForest}, func(kind string) bool {
 		return !slices.Contains(available, kind)
 	})
 }
@@ -157,9 +170,7 @@ func (m *scoredModel) combined() []string {
 func newDetector(ctx context.Context, m *scoredModel, train, held *dataset.Samples, kinds []string) (*detector, error) {
 	d := &detector{model: m, ranked: map[string][]float64{}}
 	seed := random.NewSeed(m.experiment.Evaluate.Seed)
-	places := seed.Sample(train.Pictures(), min(train.Pictures(), mostReference))
-	slices.Sort(places)
-	reference := selected(train, places)
+	reference := drawn(train, mostReference, seed)
 	if held.Len() == 0 {
 		held = reference
 	}
@@ -178,11 +189,24 @@ func newDetector(ctx context.Context, m *scoredModel, train, held *dataset.Sampl
 		}
 		d.codes = anomaly.Rows{Values: codes.Values, Features: codes.Size}
 	}
+	if m.forestOfValues() {
+		d.values = anomaly.Rows{Values: scaled(drawn(reference, mostForest, seed.Child(7))), Features: reference.Size()}
+	}
 	if err := d.fit(ctx); err != nil {
 		return nil, err
 	}
 	return d, d.rank(ctx, reference, seed)
 }
+
+// drawn are so many of some samples at most, or of patches of the pictures that they are of, drawn by a seed, in their order.
+func drawn(samples *dataset.Samples, most int, seed random.Seed) *dataset.Samples {
+	places := seed.Sample(samples.Pictures(), min(samples.Pictures(), most))
+	slices.Sort(places)
+	return selected(samples, places)
+}
+
+// scaled are all values of samples in the model's scale.
+func scaled(samples *dataset.Samples) []float32 { return samples.Scaled(0, samples.Len()) }
 
 // selected are the samples at places, or of patches the pictures at places.
 func selected(samples *dataset.Samples, places []int32) *dataset.Samples {
@@ -211,11 +235,7 @@ func (d *detector) learnWhitening(ctx context.Context, reference *dataset.Sample
 	if reference.Size() > cheapWhitened {
 		most = min(most, cheapWhitened) // no more are used
 	}
-	if reference.Len() > most {
-		places := seed.Child(5).Sample(reference.Len(), most)
-		slices.Sort(places)
-		reference = selected(reference, places)
-	}
+	reference = drawn(reference, most, seed.Child(5))
 	d.residuals.Features = reference.Size()
 	err := m.evaluator.ReconstructEach(ctx, m.weights, reference, func(r evaluate.Reconstructed) error {
 		clean(r)
@@ -298,19 +318,25 @@ func bound(usual []float64, part float64) {
 	}
 }
 
-// fit makes the scorers of codes.
+// fit makes the scorers of codes, and the forest.
 func (d *detector) fit(ctx context.Context) (err error) {
+	seed := random.NewSeed(d.model.experiment.Evaluate.Seed)
+	forested := d.codes
+	if d.values.Features > 0 {
+		forested = d.values
+	}
+	if forested.Features > 0 {
+		if d.forest, err = (anomaly.Forest{}).Fit(ctx, forested, seed.Child(4)); err != nil {
+			return fmt.Errorf("score by a forest: %w", err)
+		}
+	}
 	if d.codes.Features == 0 {
 		return nil
 	}
-	seed := random.NewSeed(d.model.experiment.Evaluate.Seed)
 	if d.mahalanobis, err = (anomaly.Mahalanobis{}).Fit(ctx, d.codes, seed.Child(1)); err != nil {
 		return fmt.Errorf("score codes: %w", err)
 	}
 	if d.neighbours, err = neighboursOf(nearest).Fit(ctx, d.codes, seed.Child(2)); err != nil {
-		return fmt.Errorf("score codes: %w", err)
-	}
-	if d.forest, err = (anomaly.Forest{}).Fit(ctx, d.codes, seed.Child(4)); err != nil {
 		return fmt.Errorf("score codes: %w", err)
 	}
 	return nil
@@ -323,12 +349,7 @@ func neighboursOf(k int) anomaly.Detector {
 
 // rank finds the scores that ranks are among: those of training samples, each without itself as a neighbour.
 func (d *detector) rank(ctx context.Context, reference *dataset.Samples, seed random.Seed) error {
-	some := reference
-	if reference.Pictures() > mostRanked {
-		places := seed.Child(3).Sample(reference.Pictures(), mostRanked)
-		slices.Sort(places)
-		some = selected(reference, places)
-	}
+	ranked := drawn(reference, mostRanked, seed.Child(3))
 	combined := d.model.combined()
 	around := d.neighbours
 	if around != nil { // a neighbour more, for each is one of its own, at no distance
@@ -338,7 +359,7 @@ func (d *detector) rank(ctx context.Context, reference *dataset.Samples, seed ra
 		}
 		d.neighbours = with
 	}
-	err := d.each(ctx, some, combined, 0, noHeat, func(b scoredBlock) error {
+	err := d.each(ctx, ranked, combined, 0, noHeat, func(b scoredBlock) error {
 		for _, kind := range combined {
 			d.ranked[kind] = append(d.ranked[kind], b.scores[kind]...)
 		}
@@ -497,7 +518,11 @@ func (d *detector) fill(ctx context.Context, b *scoredBlock, r evaluate.Reconstr
 		case scoreNeighbours:
 			b.scores[kind], err = d.neighbours.Score(ctx, codes)
 		case scoreForest:
-			b.scores[kind], err = d.forest.Score(ctx, codes)
+			forested := codes
+			if d.values.Features > 0 {
+				forested = anomaly.Rows{Values: r.Samples, Features: d.values.Features}
+			}
+			b.scores[kind], err = d.forest.Score(ctx, forested)
 		}
 		if err != nil {
 			return err

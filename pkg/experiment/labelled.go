@@ -176,10 +176,8 @@ func (s subject) baselines(ctx context.Context, marks []bool, names []string) (m
 		return nil, err
 	}
 	seed := random.NewSeed(s.experiment.Evaluate.Seed)
-	places := seed.Sample(split.Train.Len(), min(split.Train.Len(), mostReference))
-	slices.Sort(places)
-	train := selected(split.Train, places)
-	reference := anomaly.Rows{Values: train.Scaled(0, train.Len()), Features: train.Size()}
+	train := drawn(split.Train, mostReference, seed)
+	reference := anomaly.Rows{Values: scaled(train), Features: train.Size()}
 	figures := map[string]map[string]rundir.Estimate{}
 	for _, name := range names {
 		scorer, err := anomaly.Baselines()[name].Fit(ctx, reference, seed)
