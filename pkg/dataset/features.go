@@ -302,7 +302,7 @@ func (x *Extractor) fill(ctx context.Context, place slot, s *Samples, title stri
 		return nil, err
 	}
 	like.Features = featureNames(like.Width)
-	return place.commit(w, title, fmt.Sprintf("%s by %s, %d vectors of %d features", title, filepath.Base(x.file.Path), s.Len(), like.Width), like, struct{}{})
+	return place.commit(w, title, fmt.Sprintf("%s by %s, %d vectors of %d features", title, filepath.Base(x.file.Path), s.Len(), like.Width), like, &struct{}{})
 }
 
 // fingerprint is a SHA-256 of pictures.

@@ -134,7 +134,7 @@ func TestUnfit(t *testing.T) {
 	networktest.Runtime(t)
 	plain := func(input, output networktest.Value) networktest.Net {
 		return networktest.Net{Inputs: []networktest.Value{input}, Outputs: []networktest.Value{output},
-			Nodes: []networktest.Node{{"Identity", []string{input.Name}, []string{output.Name}}}}
+			Nodes: []networktest.Node{{Op: "Identity", Inputs: []string{input.Name}, Outputs: []string{output.Name}}}}
 	}
 	picture := networktest.Value{Name: "x", Dims: []int{0, 3, 224, 224}}
 	two := networktest.Means(0, 1, 0, 0)
@@ -150,7 +150,7 @@ func TestUnfit(t *testing.T) {
 		"channels": {plain(networktest.Value{Name: "x", Dims: []int{0, 12, 4, 4}}, networktest.Value{Name: "y", Dims: []int{0, 12, 4, 4}}), "", "want [pictures, 1 or 3 channels, height, width]"},
 		"type":     {plain(networktest.Value{Name: "x", Dims: []int{0, 1, 4, 4}, Type: 2}, networktest.Value{Name: "y", Dims: []int{0, 1, 4, 4}, Type: 2}), "", "must both be of float32"},
 		"huge":     {plain(picture, networktest.Value{Name: "y", Dims: []int{0, 3, 224, 224}}), "", "gives 150528 values or more for a picture, at most 65536"},
-		"unknown":  {networktest.Net{Inputs: []networktest.Value{picture}, Outputs: []networktest.Value{{Name: "y", Dims: []int{0, 3}}}, Nodes: []networktest.Node{{"Nothing", []string{"x"}, []string{"y"}}}}, "", "does not take it"},
+		"unknown":  {networktest.Net{Inputs: []networktest.Value{picture}, Outputs: []networktest.Value{{Name: "y", Dims: []int{0, 3}}}, Nodes: []networktest.Node{{Op: "Nothing", Inputs: []string{"x"}, Outputs: []string{"y"}}}}, "", "does not take it"},
 	} {
 		net, err := read(t, c.net.Write(t)).Open(t.Context(), c.output)
 		if err == nil {
