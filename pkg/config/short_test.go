@@ -43,7 +43,7 @@ func TestShortSection(t *testing.T) {
 		"features: a.onnx, patch: 8":                  "with data.patch they have their own",
 		"features: a.onnx, augment: [flip]":           "augment varies them anew",
 		"features: a.onnx, target: y":                 "samples with targets are pictures",
-		"features: a.onnx, scale: {kind: percentile}": "the features of a network are standardised",
+		"features: a.onnx, scale: {kind: percentile}": "have one factor of their own",
 		"features: {model: a.onnx, modle: b}":         "unknown key; did you mean model?",
 	} {
 		_, err := Parse("x.yaml", []byte("data: {dataset: folder, dir: x, "+text+"}\n"+rest))

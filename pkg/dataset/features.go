@@ -23,9 +23,9 @@ import (
 )
 
 // Features says that samples are not pictures but what another network, such as a ResNet without its last layer, makes of them: vectors
-// of float32, each value standardised by the training samples. onnxruntime runs the network once over all pictures, and what it gives is
-// kept in the user's cache folder. Pictures that are scored later go through the same network. Only the file may be given, as in
-// features: resnet18.onnx.
+// of float32. onnxruntime runs the network once over all pictures, and what it gives is kept in the user's cache folder. Pictures that are
+// scored later go through the same network. One factor brings all values to the model's scale, as data.scale.kind: norm does: with each
+// standardised, those that hardly vary would weigh as much as all others.
 type Features struct {
 	// Model is the network, an ONNX file whose input is [pictures, 1 or 3 channels, height, width], or channels last, of float32. It gets
 	// pixels in [0, 1], floats as they are; grey pictures are repeated for three channels. Without it, samples are what data says.
@@ -65,8 +65,8 @@ func (f Features) check(own scale.Options, report func(key, problem string)) {
 			report(numbers.key, "two numbers are neither one for all channels nor one for each of three; write one or three")
 		}
 	}
-	if own.Low != 0 || own.High != 0 || own.Open || own.Kind != "" && own.Kind != "range" && own.Kind != "standardise" {
-		report("scale", "it is of pictures, and the features of a network are standardised; leave it out")
+	if own.Low != 0 || own.High != 0 || own.Open || own.Kind == "percentile" || own.Kind == "none" {
+		report("scale", "it is of pictures, and the features of a network have one factor of their own; leave it out")
 	}
 }
 
@@ -342,10 +342,10 @@ func (f Features) apply(ctx context.Context, options Options, title string, chec
 	return about, nil
 }
 
-// scale is how samples are scaled: features are standardised, and others as their source says.
+// scale is how samples are scaled: features by one factor, and others as their source says.
 func (f Features) scale(own scale.Options) scale.Options {
 	if f.uses() {
-		return scale.Options{Kind: "standardise"}
+		return scale.Options{Kind: "norm"}
 	}
 	return own
 }

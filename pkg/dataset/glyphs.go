@@ -45,7 +45,7 @@ type Glyphs struct {
 	Seed int64 `yaml:"seed" min:"0"`
 
 	// Features makes vectors of the pictures by another network, such as a ResNet without its last layer, and takes those for samples: its
-	// outputs, each standardised by the training samples. features: resnet18.onnx is short for features: {model: resnet18.onnx}.
+	// outputs, brought to the model's scale by one factor. features: resnet18.onnx is short for features: {model: resnet18.onnx}.
 	Features Features `yaml:"features" short:"model"`
 }
 

@@ -25,7 +25,7 @@ type IDX struct {
 	Dir string `yaml:"dir"`
 
 	// Features makes vectors of the pictures by another network, such as a ResNet without its last layer, and takes those for samples: its
-	// outputs, each standardised by the training samples. features: resnet18.onnx is short for features: {model: resnet18.onnx}.
+	// outputs, brought to the model's scale by one factor. features: resnet18.onnx is short for features: {model: resnet18.onnx}.
 	Features Features `yaml:"features" short:"model"`
 
 	Holdout `yaml:",inline"`
