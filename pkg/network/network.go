@@ -32,7 +32,6 @@ type Network struct {
 	input   tensor
 	output  tensor
 	session session
-	batch   int  // pictures at once
 	last    bool // channels are the last axis
 }
 
