@@ -49,14 +49,14 @@ type bench struct {
 	seeds int
 }
 
-// set is a table of ADBench: its name, and that of its file below $LATENT_DATA_DIR.
-type set struct{ name, file string }
+// set is a table of ADBench: its name, that of its file below $LATENT_DATA_DIR, and its config.
+type set struct{ name, file, config string }
 
 func (s set) title() string { return s.name }
 
 // command is what runs its first seed by hand.
 func (s set) command() string {
-	return strings.Join(append([]string{"latent run " + anomalyConfig}, s.overrides(0)...), " ")
+	return strings.Join(append([]string{"latent run " + s.config}, s.overrides(0)...), " ")
 }
 
 // overrides are those of a seed: as the peers, the model is fitted to the whole training part.
@@ -64,20 +64,20 @@ func (s set) overrides(seed int) []string {
 	return []string{"data.files=" + s.file, "data.calibration=0", fmt.Sprintf("data.split_seed=%d", seed), "name=" + s.name}
 }
 
-// sets lists the tables, in the order of their names.
-func sets() ([]set, error) {
-	paths, err := filepath.Glob(filepath.Join(os.Getenv("LATENT_DATA_DIR"), "tabular", "*.npz"))
+// sets lists the tables in a folder of $LATENT_DATA_DIR, in the order of their names.
+func sets(folder, config string) ([]set, error) {
+	paths, err := filepath.Glob(filepath.Join(os.Getenv("LATENT_DATA_DIR"), folder, "*.npz"))
 	if err != nil {
 		return nil, err
 	}
 	if len(paths) == 0 {
-		return nil, errors.New("$LATENT_DATA_DIR/tabular has no .npz files; put those of ADBench there")
+		return nil, fmt.Errorf("$LATENT_DATA_DIR/%s has no .npz files; put those of ADBench there", folder)
 	}
 	slices.Sort(paths)
 	var all []set
 	for _, file := range paths {
 		name := strings.TrimSuffix(filepath.Base(file), ".npz")
-		all = append(all, set{name, filepath.ToSlash(filepath.Join("tabular", name+".npz"))})
+		all = append(all, set{name, folder + "/" + name + ".npz", config})
 	}
 	return all, nil
 }
@@ -96,20 +96,54 @@ type detected struct {
 
 // runAnomaly is run of the experiments on tables with anomalies.
 func runAnomaly(ctx context.Context, b *bench, only string, list bool, out string, stdout io.Writer) error {
-	all, err := sets()
+	all, err := sets("tabular", anomalyConfig)
 	if err != nil {
 		return err
 	}
-	chosen, err := choose(all, only)
-	if err != nil {
-		return err
+	tables, withFeatures := withoutFeatures(only)
+	var chosen []set
+	if only == "" || tables != "" {
+		if chosen, err = choose(all, tables); err != nil {
+			return err
+		}
 	}
 	if list {
-		return printTrials(stdout, chosen)
+		return listAnomaly(stdout, chosen, withFeatures)
 	}
 	if err := os.MkdirAll(b.runs, 0o755); err != nil {
 		return err
 	}
+	var text bytes.Buffer
+	if len(chosen) > 0 {
+		if err := b.tables(ctx, chosen, all, &text); err != nil {
+			return err
+		}
+	}
+	if only == "" {
+		digits, err := b.digits(ctx)
+		if err != nil {
+			return err
+		}
+		if digits != nil {
+			writeDigits(&text, digits)
+		}
+	}
+	if withFeatures {
+		if err := b.features(ctx, &text); err != nil {
+			return err
+		}
+	}
+	if text.Len() == 0 {
+		return fmt.Errorf("%s: none of the runs is there; leave out --found to train them", b.runs)
+	}
+	if out == "" && only == "" {
+		out = anomalyPath
+	}
+	return deliver(text.Bytes(), out, stdout, b.options.Log)
+}
+
+// tables writes what was found on some of all tables.
+func (b *bench) tables(ctx context.Context, chosen, all []set, text *bytes.Buffer) error {
 	var found []detected
 	for i, s := range chosen {
 		fmt.Fprintf(b.options.Log, "\n%s, %d of %d\n", s.name, i+1, len(chosen))
@@ -121,31 +155,34 @@ func runAnomaly(ctx context.Context, b *bench, only string, list bool, out strin
 			found = append(found, *d)
 		}
 	}
-	if len(found) == 0 {
-		return fmt.Errorf("%s: none of the runs is there; leave out --found to train them", b.runs)
+	if len(found) > 0 {
+		writeAnomaly(text, found, all, b.seeds)
 	}
-	var text bytes.Buffer
-	writeAnomaly(&text, found, all, b.seeds)
-	if only == "" {
-		digits, err := b.digits(ctx)
-		if err != nil {
-			return err
-		}
-		if digits != nil {
-			writeDigits(&text, digits)
-		}
-	}
-	if out == "" && only == "" {
-		out = anomalyPath
-	}
-	return deliver(text.Bytes(), out, stdout, b.options.Log)
+	return nil
 }
 
-// detect trains and measures a set with all seeds, and PyOD beside it; nil where a run is missing and nothing is to be trained.
+// detect measures a set, and PyOD beside it; nil where a run is missing and nothing is to be trained.
 func (b *bench) detect(ctx context.Context, s set) (*detected, error) {
+	d, err := b.measure(ctx, s)
+	if err != nil || d == nil {
+		return nil, err
+	}
+	if err := b.beside(ctx, d); errors.Is(err, errNotKept) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	if err := b.time(ctx, d); err != nil && !errors.Is(err, errNotKept) {
+		return nil, err
+	}
+	return d, nil
+}
+
+// measure trains and measures a set with all seeds; nil where a run is missing and nothing is to be trained.
+func (b *bench) measure(ctx context.Context, s set) (*detected, error) {
 	d := &detected{set: s, aurocs: map[string][]float64{}}
 	for seed := range b.seeds {
-		o, err := obtain(ctx, trial{s.name, anomalyConfig, s.overrides(seed)}, int64(seed), b.runs, b.train, b.options)
+		o, err := obtain(ctx, trial{s.name, s.config, s.overrides(seed)}, int64(seed), b.runs, b.train, b.options)
 		if err != nil || o == nil {
 			return nil, err
 		}
@@ -159,14 +196,6 @@ func (b *bench) detect(ctx context.Context, s set) (*detected, error) {
 		for name, figures := range a.Baselines {
 			d.aurocs[name] = append(d.aurocs[name], float64(figures["auroc"].Value))
 		}
-	}
-	if err := b.beside(ctx, d); errors.Is(err, errNotKept) {
-		return nil, nil
-	} else if err != nil {
-		return nil, err
-	}
-	if err := b.time(ctx, d); err != nil && !errors.Is(err, errNotKept) {
-		return nil, err
 	}
 	return d, nil
 }
@@ -230,7 +259,7 @@ func (b *bench) pyod(ctx context.Context, folders []string) ([]byte, error) {
 // writeSplit writes the training and the test rows of a set, as a run with a seed has them, in the data's own units; and counts rows and
 // anomalies of the set.
 func writeSplit(ctx context.Context, s set, seed int, folder string) (rows, anomalies int, err error) {
-	e, err := config.Load(anomalyConfig, s.overrides(seed)...)
+	e, err := config.Load(s.config, s.overrides(seed)...)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -292,7 +321,7 @@ func (b *bench) time(ctx context.Context, d *detected) error {
 			return err
 		}
 		start := time.Now()
-		arguments := append([]string{"run", anomalyConfig, "seed=0", "evaluate.anomaly.baselines=[]", "output.dir=" + strconv.Quote(folder)}, d.set.overrides(0)...)
+		arguments := append([]string{"run", d.set.config, "seed=0", "evaluate.anomaly.baselines=[]", "output.dir=" + strconv.Quote(folder)}, d.set.overrides(0)...)
 		if text, err := exec.CommandContext(ctx, program, arguments...).CombinedOutput(); err != nil {
 			return fmt.Errorf("latent run: %w: %s", err, text)
 		}
@@ -366,16 +395,6 @@ the same rows in the model's scale (10,000 at most).
 		head, rule = head+" "+other.title+" |", rule+" ---: |"
 	}
 	fmt.Fprintf(out, "%s\n%s\n", head, rule)
-	line := func(title string, of []detected) {
-		if len(of) == 0 {
-			return
-		}
-		fmt.Fprintf(out, "| **%s** | | | **%.3f** |", title, meanOf(of, ""))
-		for _, other := range besides {
-			fmt.Fprintf(out, " %.3f |", meanOf(of, other.name))
-		}
-		fmt.Fprintln(out)
-	}
 	var seen, unseen []detected
 	for _, d := range found {
 		fmt.Fprintf(out, "| %s | %d × %d | %.1f %% |", d.set.name, d.rows, d.features, 100*float64(d.anomalies)/float64(d.rows))
@@ -389,13 +408,29 @@ the same rows in the model's scale (10,000 at most).
 			unseen = append(unseen, d)
 		}
 	}
-	line(fmt.Sprintf("mean of %d", len(found)), found)
-	line(fmt.Sprintf("mean of the %d looked at", len(seen)), seen)
-	line(fmt.Sprintf("mean of the %d others", len(unseen)), unseen)
+	writeMeans(out, seen, unseen, names())
 	if len(found) < len(all) {
 		fmt.Fprintf(out, "\nThe runs of %d more tables were not there; means and bars are of those above alone.\n", len(all)-len(found))
 	}
 	writeAnomalyBars(out, found)
+}
+
+// writeMeans writes rows of means: of all sets, of those that were looked at, and of the others.
+func writeMeans(out *bytes.Buffer, seen, unseen []detected, others []string) {
+	line := func(title string, of []detected) {
+		if len(of) == 0 {
+			return
+		}
+		fmt.Fprintf(out, "| **%s** | | | **%.3f** |", title, meanOf(of, ""))
+		for _, other := range others {
+			fmt.Fprintf(out, " %.3f |", meanOf(of, other))
+		}
+		fmt.Fprintln(out)
+	}
+	all := slices.Concat(seen, unseen)
+	line(fmt.Sprintf("mean of %d", len(all)), all)
+	line(fmt.Sprintf("mean of the %d looked at", len(seen)), seen)
+	line(fmt.Sprintf("mean of the %d others", len(unseen)), unseen)
 }
 
 // names are those of the other detectors.

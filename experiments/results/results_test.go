@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"os"
 	"reflect"
@@ -62,6 +63,9 @@ func TestTrials(t *testing.T) {
 		several = append(several[:len(several):len(several)], p.trial)
 	}
 	several = append(several, digitTrial(3))
+	for i, config := range []string{anomalyConfig, featuresConfig} {
+		several = append(several, trial{config, config, set{fmt.Sprintf("set-%d", i), fmt.Sprintf("x%d.npz", i), config}.overrides(0)})
+	}
 	var all []*config.Experiment
 	for _, trial := range several {
 		e, err := config.Load(trial.config, trial.overrides...)
@@ -95,6 +99,48 @@ func TestChoose(t *testing.T) {
 	}
 	if _, err := choose(trials, "iwae,nothing"); err == nil || !strings.Contains(err.Error(), `"nothing"`) {
 		t.Errorf("chose an experiment that there is not: %v", err)
+	}
+}
+
+// The part of features is asked for by its name, alone or among tables, and with everything.
+func TestWithoutFeatures(t *testing.T) {
+	for only, want := range map[string]struct {
+		tables string
+		asked  bool
+	}{"": {"", true}, "features": {"", true}, "6_cardio": {"6_cardio", false}, "6_cardio,features,25_musk": {"6_cardio,25_musk", true}} {
+		if tables, asked := withoutFeatures(only); tables != want.tables || asked != want.asked {
+			t.Errorf("--only %q: tables %q, features %v", only, tables, asked)
+		}
+	}
+}
+
+// The table of features has a row for each class, and means of those that were looked at and of the others.
+func TestFeaturesTable(t *testing.T) {
+	var all []set
+	var found []detected
+	for i := range featuresDecidedBy + 2 {
+		s := set{name: fmt.Sprintf("MVTec-AD_%02d", i), config: featuresConfig}
+		m := rundir.NewManifest()
+		m.Data.Train, m.Data.Test, m.Result.Anomaly = 70, 30, &rundir.Anomaly{Score: "mae", NormalSamples: 24, Anomalies: 6}
+		aurocs := map[string][]float64{"": {0.5, 0.7}}
+		if i >= featuresDecidedBy {
+			aurocs[""] = []float64{0.9}
+		}
+		for _, other := range names()[1:] {
+			aurocs[other] = []float64{0.75}
+		}
+		all, found = append(all, s), append(found, detected{set: s, aurocs: aurocs, manifest: m})
+	}
+	var out bytes.Buffer
+	writeFeatures(&out, found, all, 2)
+	for _, want := range []string{
+		"\n| 00 | 100 | 20.0 % | 0.600 | 0.750 | 0.750 | 0.750 | 0.750 | 0.750 |\n",
+		"\n| **mean of 10** | | | **0.660** | 0.750 |", "\n| **mean of the 8 looked at** | | | **0.600** |", "\n| **mean of the 2 others** | | | **0.900** |",
+		"with its score `mae`",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
 	}
 }
 

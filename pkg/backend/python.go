@@ -33,11 +33,20 @@ type packages struct {
 	pythons []string
 }
 
-// all returns the folders, in the order in which Python would look for a package, those of one Python after those of another.
+// PythonFolders lists the folders in which this machine's Pythons keep packages, in the order in which Python would look for one, those of
+// one Python after those of another. It runs each Python.
+func PythonFolders(ctx context.Context) []string { return (&packages{}).ask(ctx) }
+
+// all is [PythonFolders], but asks once, and none where there are no plugins for CUDA.
 func (p *packages) all(ctx context.Context) []string {
-	if p.asked || runtime.GOOS != "linux" { // there are no plugins for CUDA elsewhere
+	if p.asked || runtime.GOOS != "linux" {
 		return p.folders
 	}
+	return p.ask(ctx)
+}
+
+// ask asks the Pythons.
+func (p *packages) ask(ctx context.Context) []string {
 	p.asked = true
 	p.pythons = interpreters()
 	for _, interpreter := range p.pythons {

@@ -24,18 +24,28 @@ func TestMain(m *testing.M) {
 }
 
 // The scripts in testdata/script are the command as people meet it: what they type, what they read, what is left on the
-// disk. They run in pure Go, without network, home folder or cache.
+// disk. They run in pure Go, without network, home folder or cache. What needs onnxruntime runs where ONNXRUNTIME_LIB is set.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GOMLX_BACKEND", "go")
+			env.Setenv(runtimeVariable, os.Getenv(runtimeVariable))
 			return nil
+		},
+		Condition: func(name string) (bool, error) {
+			if name != "onnxruntime" {
+				return false, fmt.Errorf("unknown condition %s", name)
+			}
+			return os.Getenv(runtimeVariable) != "", nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"exits": exits, "mlflow": mlflowServer(t), "pictures": pictures, "sample": sample},
 	})
 }
+
+// runtimeVariable names onnxruntime's library.
+const runtimeVariable = "ONNXRUNTIME_LIB"
 
 // exits runs a command and wants this exit status: exits 2 latent run missing.yaml.
 func exits(ts *testscript.TestScript, neg bool, args []string) {

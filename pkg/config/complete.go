@@ -96,10 +96,13 @@ func completions(word string, value reflect.Value) []Completion {
 				}
 			}
 		case hasValue || !strings.HasPrefix(k.name, last):
-		case k.below != nil:
-			all = append(all, Completion{name + ".", k.help})
 		default:
-			all = append(all, Completion{name + "=", k.help})
+			if k.below != nil {
+				all = append(all, Completion{name + ".", k.help})
+			}
+			if k.below == nil || k.short {
+				all = append(all, Completion{name + "=", k.help})
+			}
 		}
 	}
 	return all
@@ -124,6 +127,7 @@ type known struct {
 	name, help string
 	options    []Completion   // values
 	below      func() []known // the keys below; nil of a key with a single value
+	short      bool           // a single value may be written, too
 }
 
 // levelOf lists the keys of a struct.
@@ -157,7 +161,7 @@ func knownOf(f field, value reflect.Value) known {
 			return elements(f, value, func(i int) []known { return levelOf(value.Index(i)) })
 		}
 	case f.typ.Kind() == reflect.Struct:
-		k.below = func() []known { return levelOf(value) }
+		k.below, k.short = func() []known { return levelOf(value) }, f.short != ""
 	default:
 		k.options = optionsOf(f, value)
 	}

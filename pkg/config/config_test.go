@@ -330,14 +330,22 @@ func settle(e *Experiment) {
 		data.Dir, data.Augment, data.Normal, data.Calibration = []string{"pictures"}, nil, nil, 0
 		data.Target, data.TestTarget, data.Scale.Open = nil, nil, false
 		data.Scale.Kind, data.Scale.Low, data.Scale.High = "percentile", 10, 90
+		if data.Features = settleFeatures(e, data.Features); data.Features.Model != "" {
+			data.Patch, data.Scale = 0, scale.Options{Kind: "standardise"}
+		}
 	case *dataset.Table:
 		data.Files, data.Normal, data.Calibration = append(data.Files, "rows.csv"), nil, 0.25
 		data.Target, data.TestTarget = nil, nil
 		data.Scale = scale.Options{Kind: "range", Low: 10, High: 90}
+		if data.Features = settleFeatures(e, data.Features); data.Features.Model != "" {
+			data.Scale = scale.Options{Kind: "standardise"}
+		}
 	case *dataset.IDX:
+		data.Features = settleFeatures(e, data.Features)
 		data.Validation %= 60000
 		data.Normal, data.Calibration = nil, 0
 	case *dataset.Glyphs:
+		data.Features = settleFeatures(e, data.Features)
 		data.Validation %= data.Train
 		data.Normal, data.Calibration = nil, 0
 	case *dataset.SynthSAE:
@@ -351,6 +359,19 @@ func settle(e *Experiment) {
 	if _, generates := e.Model.(*model.PixelFlow); generates {
 		e.Corrupt = nil
 	}
+}
+
+// settleFeatures removes the contradictions that features of a network have: they are standardised, so that the model's output is linear.
+func settleFeatures(e *Experiment, f dataset.Features) dataset.Features {
+	if e.Model.OutputActivation() != "linear" || f.Model == "" {
+		return dataset.Features{}
+	}
+	for _, numbers := range []*[]float64{&f.Mean, &f.Std} {
+		if len(*numbers) > 1 {
+			*numbers = append(*numbers, 1, 1)[:3]
+		}
+	}
+	return f
 }
 
 // Classes may be written as numbers, and stay what was written when they are text again; nothing else is such text.

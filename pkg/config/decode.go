@@ -89,6 +89,9 @@ func (d *decoder) value(key string, at place, node *yaml.Node, f field, into ref
 		d.list(key, at, node, f, into)
 	case f.typ.Kind() == reflect.Struct && node.Kind == yaml.MappingNode:
 		d.mapping(key, node, fieldsOf(f.typ), nil, into)
+	case f.short != "" && node.Kind == yaml.ScalarNode:
+		inner := f.stands()
+		d.value(key, at, node, inner, into.FieldByIndex(inner.index))
 	case f.typ.Kind() == reflect.Struct || node.Kind != yaml.ScalarNode:
 		mismatch("")
 	case !setScalar(node, f, into):

@@ -94,6 +94,8 @@ func encode(f field, v reflect.Value) (*yaml.Node, error) {
 		return encodeKind(f.element(), v.Index(0))
 	case f.single && v.Len() == 1:
 		return encode(f.element(), v.Index(0))
+	case f.short != "" && onlyHas(v, f.stands()):
+		return encode(f.stands(), v.FieldByIndex(f.stands().index))
 	case f.typ.Kind() == reflect.Struct:
 		return encodeStruct(v)
 	case f.isRange() && v.Index(0).Float() == v.Index(1).Float():
@@ -117,6 +119,17 @@ func encode(f field, v reflect.Value) (*yaml.Node, error) {
 		return &yaml.Node{Kind: yaml.ScalarNode, Value: strconv.FormatFloat(v.Float(), 'g', -1, 64)}, nil
 	}
 	return &yaml.Node{Kind: yaml.ScalarNode, Value: fmt.Sprint(v.Interface())}, nil
+}
+
+// onlyHas says that of a section no other key has a value.
+func onlyHas(v reflect.Value, key field) bool {
+	other := reflect.New(v.Type()).Elem()
+	other.Set(v)
+	other.FieldByIndex(key.index).SetZero()
+	return !slices.ContainsFunc(fieldsOf(v.Type()), func(f field) bool {
+		value := other.FieldByIndex(f.index)
+		return !(value.IsZero() || value.Kind() == reflect.Slice && value.Len() == 0)
+	})
 }
 
 // encodeKind writes the key that chooses the kind, then the kind's own.

@@ -198,6 +198,9 @@ func (e *Experiment) check(report func(problem string, keys ...string)) {
 	if scaled, ok := e.Data.(dataset.Scaled); ok && scaled.ScaleOptions().Open && e.Model.OutputActivation() != "linear" {
 		report(fmt.Sprintf("values beyond low and high stay what they are, and model.output: %s ends at -1 and 1; write model.output: linear, or leave open out",
 			e.Model.OutputActivation()), "data.scale.open", "model.output")
+	} else if featured, _ := e.Data.(dataset.Featured); featured != nil && featured.Network().Model != "" && e.Model.OutputActivation() != "linear" {
+		report(fmt.Sprintf("a network's features have no ends, and model.output: %s ends at -1 and 1; write model.output: linear", e.Model.OutputActivation()),
+			"data.features", "model.output")
 	} else if ok && scaled.ScaleOptions().Kind == "standardise" && e.Model.OutputActivation() != "linear" {
 		cure := "write model.output: linear, or data.scale.kind: range"
 		_, table := e.Data.(*dataset.Table)

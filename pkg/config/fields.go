@@ -5,6 +5,7 @@ import (
 	"math"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,9 +27,10 @@ type field struct {
 	minimum, maximum, above, below float64 // -Inf or +Inf where there is no bound
 	enum                           []string
 	pattern                        *regexp.Regexp
-	minItems, maxItems             int  // -1 where there is no bound
-	single                         bool // of a list: one element may stand for it
-	literal                        bool // of text: numbers need no quotes
+	minItems, maxItems             int    // -1 where there is no bound
+	single                         bool   // of a list: one element may stand for it
+	literal                        bool   // of text: numbers need no quotes
+	short                          string // of a section: the key whose value may stand for it
 }
 
 // fieldsOf lists the keys of a struct, in its order. The list is shared: it is not to be changed.
@@ -80,7 +82,7 @@ func newField(name string, flow bool, owner reflect.Type, f reflect.StructField)
 		minimum: number("min", math.Inf(-1)), maximum: number("max", math.Inf(1)),
 		above: number("above", math.Inf(-1)), below: number("below", math.Inf(1)),
 		minItems: int(number("minitems", -1)), maxItems: int(number("maxitems", -1)), single: f.Tag.Get("single") != "",
-		literal: f.Tag.Get("literal") != "",
+		literal: f.Tag.Get("literal") != "", short: f.Tag.Get("short"),
 	}
 	if enum := f.Tag.Get("enum"); enum != "" {
 		described.enum = strings.Split(enum, ",")
@@ -114,6 +116,12 @@ func (f field) isSections() bool {
 	return f.typ.Kind() == reflect.Slice && f.typ.Elem().Kind() == reflect.Struct
 }
 
+// stands is the key whose value may stand for a section.
+func (f field) stands() field {
+	fields := fieldsOf(f.typ)
+	return fields[slices.IndexFunc(fields, func(inner field) bool { return inner.name == f.short })]
+}
+
 // isRange says whether the field's value is a range of numbers.
 func (f field) isRange() bool { return f.typ.Kind() == reflect.Array }
 
@@ -135,6 +143,8 @@ func (f field) want() string {
 		return f.element().want() + "; or a list of them"
 	case f.isRange():
 		return f.element().wantScalar(false) + "; or [lowest, highest] of a range"
+	case f.short != "":
+		return f.stands().want() + "; or a mapping with any of the keys " + strings.Join(names(fieldsOf(f.typ)), ", ")
 	case f.typ.Kind() == reflect.Struct:
 		return "a mapping with any of the keys " + strings.Join(names(fieldsOf(f.typ)), ", ")
 	case f.typ.Kind() == reflect.Slice:

@@ -33,6 +33,7 @@ import (
 //	pattern:"^[a-z]+$"   text                    a regular expression that it matches
 //	minitems, maxitems   lists                   the number of elements; the other tags are those of the elements
 //	single:"yes"         lists                   one element may be written without the brackets
+//	short:"model"        structs                 the value of that key may be written in the struct's place
 //	literal:"yes"        text                    numbers and true and false may be written without quotes
 //	strength:"yes"       numbers                 an input of the program: see [corrupt.Corruption] and [model.Numbered]
 //

@@ -107,6 +107,8 @@ func (f field) schema(defaults reflect.Value) object {
 			list["maxItems"] = f.maxItems
 		}
 		return object{"oneOf": []object{kindSchema(f.element(), ""), list}}
+	case f.short != "":
+		return object{"oneOf": []object{f.stands().scalarSchema(), structSchema(defaults)}}
 	case f.typ.Kind() == reflect.Struct:
 		return structSchema(defaults)
 	case f.isRange():

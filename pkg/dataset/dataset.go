@@ -75,8 +75,10 @@ var Kinds = map[string]func() Source{
 
 // Options is what loading needs beside the config.
 type Options struct {
-	// Progress is where a download's progress bar goes; nil shows none.
+	// Progress is where the progress bar of a download, or of a network that makes features, goes; nil shows none.
 	Progress io.Writer
+	// Network is what the network of data.features must be; nil where it may be any.
+	Network *Network
 }
 
 // Holdout says which training images are used, and which are kept back.
@@ -461,8 +463,11 @@ type Split struct {
 	Masks []*Mask
 	// Known is the dictionary that the samples are sums of, of generated ones; nil of others.
 	Known *Known
+	// Network is what made the samples of pictures; nil where no network did.
+	Network *Network
 	// Checksums holds SHA-256 sums in hexadecimal digits: of every file that was read, by its base name; of glyphs, those of
-	// the pixels, by "train" (validation included) and "test"; of a folder, one over all its files, by the folder's base name.
+	// the pixels, by "train" (validation included) and "test"; of a folder, one over all its files, by the folder's base name; of the network
+	// of data.features, that of its file.
 	Checksums map[string]string
 }
 

@@ -70,6 +70,10 @@ type Folder struct {
 	// training.
 	Masks []string `yaml:"masks" single:"yes" maxitems:"1000000"`
 
+	// Features makes vectors of the pictures by another network, such as a ResNet without its last layer, and takes those for samples: its
+	// outputs, brought to the model's scale by one factor. features: resnet18.onnx is short for features: {model: resnet18.onnx}.
+	Features Features `yaml:"features" short:"model"`
+
 	Pairs `yaml:",inline"`
 
 	Own `yaml:",inline"`
@@ -87,10 +91,31 @@ func (d *Folder) Check(report func(key, problem string)) {
 	if problem := d.Scale.Problem(); problem != "" {
 		report("scale", problem)
 	}
+	d.Features.check(d.Scale, report)
+	d.checkFeatures(report)
 }
 
+// checkFeatures reports what a network cannot make features of.
+func (d *Folder) checkFeatures(report func(key, problem string)) {
+	training, test := d.Targets()
+	switch {
+	case !d.Features.uses():
+	case d.Patch > 0:
+		report("features", "a network makes features of pictures of one size, and with data.patch they have their own; leave one out")
+	case len(d.Masks) > 0:
+		report("masks", "they mark pixels, and with data.features samples are a network's outputs; leave one out")
+	case training || test:
+		report("features", "samples with targets are pictures, not features; leave one out")
+	case len(d.Augment) > 0:
+		report("features", "a network sees each picture once, and augment varies them anew in each epoch; leave one out")
+	}
+}
+
+// Network says which network makes features of the pictures.
+func (d *Folder) Network() Features { return d.Features }
+
 // ScaleOptions is how values are scaled.
-func (d *Folder) ScaleOptions() scale.Options { return d.Scale }
+func (d *Folder) ScaleOptions() scale.Options { return d.Features.scale(d.Scale) }
 
 // TrainImages is 0: only loading tells.
 func (d *Folder) TrainImages() int { return 0 }
@@ -101,7 +126,8 @@ const (
 )
 
 // Load reads and scales the pictures, and divides them by their names.
-func (d *Folder) Load(ctx context.Context, _ Options) (*Split, error) {
+func (d *Folder) Load(ctx context.Context, options Options) (*Split, error) {
+	d = d.sized()
 	files, leftOut, err := listed("data.dir", d.Dir)
 	if err != nil {
 		return nil, err
@@ -132,6 +158,11 @@ func (d *Folder) Load(ctx context.Context, _ Options) (*Split, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", d.title(), err)
 	}
+	checksums := map[string]string{filepath.Base(d.Dir[0]): read.checksum()}
+	network, err := d.Features.apply(ctx, options, "folder "+d.title(), checksums, &read.samples)
+	if err != nil {
+		return nil, err
+	}
 	split := &Split{}
 	if d.Patch > 0 {
 		all := read.samples
@@ -159,12 +190,21 @@ func (d *Folder) Load(ctx context.Context, _ Options) (*Split, error) {
 		}
 	}
 	split.Train.Augment = augmentOf(d.Augment)
-	split.Classes, split.LeftOut, split.Skipped = classes, leftOut, read.Skipped
-	split.Checksums = map[string]string{filepath.Base(d.Dir[0]): read.checksum()}
+	split.Classes, split.LeftOut, split.Skipped, split.Checksums, split.Network = classes, leftOut, read.Skipped, checksums, network
 	if targets.samples != nil {
 		split.Checksums["targets"] = targets.checksum()
 	}
-	return split, split.rescale(d.Scale, false)
+	return split, split.rescale(d.ScaleOptions(), false)
+}
+
+// sized is the folder with the pictures that its network wants.
+func (d *Folder) sized() *Folder {
+	if size := d.Features.Size; d.Features.uses() && size > 0 {
+		other := *d
+		other.Height, other.Width = size, size
+		return &other
+	}
+	return d
 }
 
 // readTargets reads the targets of what was read of files and tests: of all or of the test's alone, or none. A picture that was skipped,

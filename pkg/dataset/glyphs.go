@@ -9,8 +9,6 @@ import (
 	"strings"
 	"sync"
 
-	"latent/pkg/array"
-
 	"github.com/gomlx/compute/dtypes"
 	"golang.org/x/image/draw"
 	"golang.org/x/image/font/gofont/gobold"
@@ -21,6 +19,9 @@ import (
 	"golang.org/x/image/font/sfnt"
 	"golang.org/x/image/math/fixed"
 	"golang.org/x/image/vector"
+
+	"latent/pkg/array"
+	"latent/pkg/scale"
 )
 
 // Glyphs are pictures of 28×28 of digits and letters, grey or in colours, made on the spot: the Go fonts, bent by random
@@ -42,6 +43,10 @@ type Glyphs struct {
 
 	// Seed decides every image. It is not the experiment's seed, so that runs with several seeds see the same images.
 	Seed int64 `yaml:"seed" min:"0"`
+
+	// Features makes vectors of the pictures by another network, such as a ResNet without its last layer, and takes those for samples: its
+	// outputs, brought to the model's scale by one factor. features: resnet18.onnx is short for features: {model: resnet18.onnx}.
+	Features Features `yaml:"features" short:"model"`
 }
 
 const (
@@ -64,7 +69,14 @@ func (d *Glyphs) Check(report func(key, problem string)) {
 	if len(d.Normal) > 0 {
 		d.checkNormal(strings.Split(glyphClasses, ""), report)
 	}
+	d.Features.check(d.ScaleOptions(), report)
 }
+
+// Network says which network makes features of the images.
+func (d *Glyphs) Network() Features { return d.Features }
+
+// ScaleOptions is how features are scaled; of images, bytes as they are.
+func (d *Glyphs) ScaleOptions() scale.Options { return d.Features.scale(scale.Options{}) }
 
 // TrainImages is Train less those held out, or 0 where only those of some classes are used.
 func (d *Glyphs) TrainImages() int {
@@ -78,7 +90,7 @@ func (d *Glyphs) TrainImages() int {
 //
 // They are the same on every machine: all arithmetic is in integers, or in floats with each product rounded by a
 // conversion before something is added to it. Without one a compiler may fuse the two, even across statements.
-func (d *Glyphs) Load(ctx context.Context, _ Options) (*Split, error) {
+func (d *Glyphs) Load(ctx context.Context, options Options) (*Split, error) {
 	stencils, err := loadStencils()
 	if err != nil {
 		return nil, err
@@ -93,7 +105,13 @@ func (d *Glyphs) Load(ctx context.Context, _ Options) (*Split, error) {
 		return nil, err
 	}
 	split.Checksums = map[string]string{"train": sum(all.Values.Bytes()), "test": sum(split.Test.Values.Bytes())}
-	return split, d.divide(split, all, d.shuffled(d.Train))
+	if split.Network, err = d.Features.apply(ctx, options, "glyphs", split.Checksums, &all, &split.Test); err != nil {
+		return nil, err
+	}
+	if err := d.divide(split, all, d.shuffled(d.Train)); err != nil {
+		return nil, err
+	}
+	return split, d.Features.rescale(split)
 }
 
 // make draws n images; image i has the generator (seed, first + i), so that they can be drawn in parallel.

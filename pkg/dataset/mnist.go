@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"latent/pkg/scale"
 )
 
 // IDX is a dataset of the MNIST family: 60,000 and 10,000 grey images of 28×28 in ten classes, in four IDX files.
@@ -21,6 +23,10 @@ type IDX struct {
 	// Dir is a folder with the four files, gzipped as published or unpacked; nothing is downloaded then. Empty reads from
 	// LATENT_DATA_DIR, which knows no download either, or, where that is not set, from the user's cache folder.
 	Dir string `yaml:"dir"`
+
+	// Features makes vectors of the pictures by another network, such as a ResNet without its last layer, and takes those for samples: its
+	// outputs, brought to the model's scale by one factor. features: resnet18.onnx is short for features: {model: resnet18.onnx}.
+	Features Features `yaml:"features" short:"model"`
 
 	Holdout `yaml:",inline"`
 
@@ -112,7 +118,14 @@ func (d *IDX) Check(report func(key, problem string)) {
 	if len(d.Normal) > 0 {
 		d.checkNormal(d.family.classes, report)
 	}
+	d.Features.check(d.ScaleOptions(), report)
 }
+
+// Network says which network makes features of the images.
+func (d *IDX) Network() Features { return d.Features }
+
+// ScaleOptions is how features are scaled; of images, bytes as they are.
+func (d *IDX) ScaleOptions() scale.Options { return d.Features.scale(scale.Options{}) }
 
 // TrainImages is 60,000 less those held out, or 0 where only those of some classes are used.
 func (d *IDX) TrainImages() int {
@@ -148,7 +161,13 @@ func (d *IDX) Load(ctx context.Context, options Options) (*Split, error) {
 	if split.Test, err = d.family.images(files[testImages], files[testLabels], familyTest); err != nil {
 		return nil, fmt.Errorf("read %s in %s: test %w", d.family.name, dir, err)
 	}
-	return split, d.divide(split, train, d.shuffled(familyTrain))
+	if split.Network, err = d.Features.apply(ctx, options, d.family.name, split.Checksums, &train, &split.Test); err != nil {
+		return nil, err
+	}
+	if err := d.divide(split, train, d.shuffled(familyTrain)); err != nil {
+		return nil, err
+	}
+	return split, d.Features.rescale(split)
 }
 
 // images joins a file of images and one of labels, which must have n images of the family's size. Only unpacked files,

@@ -45,6 +45,10 @@ type Table struct {
 	// Scale maps values to the model's scale, each feature by itself: by default, to a mean of 0 and a standard deviation of 1.
 	Scale scale.Options `yaml:"scale"`
 
+	// Features makes vectors of pictures by another network, such as a ResNet without its last layer, and takes those for samples: its
+	// outputs, brought to the model's scale by one factor. features: resnet18.onnx is short for features: {model: resnet18.onnx}.
+	Features Features `yaml:"features" short:"model"`
+
 	Pairs `yaml:",inline"`
 
 	Own `yaml:",inline"`
@@ -62,10 +66,17 @@ func (d *Table) Check(report func(key, problem string)) {
 	if problem := d.Scale.Problem(); problem != "" {
 		report("scale", problem)
 	}
+	d.Features.check(d.Scale, report)
+	if training, test := d.Targets(); d.Features.uses() && (training || test) {
+		report("features", "samples with targets are pictures, not features; leave one out")
+	}
 }
 
+// Network says which network makes features of pictures.
+func (d *Table) Network() Features { return d.Features }
+
 // ScaleOptions is how values are scaled.
-func (d *Table) ScaleOptions() scale.Options { return d.Scale }
+func (d *Table) ScaleOptions() scale.Options { return d.Features.scale(d.Scale) }
 
 // TrainImages is 0: only loading tells.
 func (d *Table) TrainImages() int { return 0 }
@@ -77,7 +88,7 @@ func RowName(i int) string { return fmt.Sprintf("row %d", i) }
 const maxTableBytes = 4 << 30
 
 // Load reads the tables, and divides their rows.
-func (d *Table) Load(ctx context.Context, _ Options) (*Split, error) {
+func (d *Table) Load(ctx context.Context, options Options) (*Split, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -105,14 +116,19 @@ func (d *Table) Load(ctx context.Context, _ Options) (*Split, error) {
 	if err != nil {
 		return nil, err
 	}
+	network, err := d.Features.apply(ctx, options, "table "+strings.Join(d.Files, ", "), read.Checksums, &read.samples)
+	if err != nil {
+		return nil, err
+	}
 	split := p.of(read.samples)
+	split.Network = network
 	split.Train.Streamed = d.streams(split.Train.bytes())
 	if targets.samples != nil && len(d.Target) == 0 { // of the test alone
 		split.Test.Target = targets.samples
 	}
 	maps.Copy(read.Checksums, targets.Checksums)
 	split.Classes, split.LeftOut, split.Rounded, split.Checksums = read.Classes, read.LeftOut, read.Rounded, read.Checksums
-	return split, split.rescale(d.Scale, d.Missing == "median")
+	return split, split.rescale(d.ScaleOptions(), d.Missing == "median" && !d.Features.uses())
 }
 
 // Like reads all rows of files, without dividing them, as samples of the kind of these: with their features, in whatever order the

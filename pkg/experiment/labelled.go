@@ -314,8 +314,12 @@ func (t *Trained) ScoreFile(ctx context.Context, s *Scorer, path string, top int
 	if path != "" && table.Is(path) {
 		total(-1, nil)
 		var own error // of scoring and of do, not of the file
-		_, _, err := t.rows().EachLike(ctx, []string{path}, t.Like(), func(some *dataset.Samples) error {
-			own = s.Each(ctx, some, top, do)
+		_, _, err := t.rows().EachLike(ctx, []string{path}, t.given(), func(some *dataset.Samples) error {
+			made, err := t.features(ctx, some)
+			if err != nil {
+				return err
+			}
+			own = s.Each(ctx, made, top, do)
 			return own
 		})
 		if err != nil && own == nil {

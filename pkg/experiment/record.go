@@ -18,6 +18,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"latent/pkg/backend"
+	"latent/pkg/dataset"
 	"latent/pkg/evaluate"
 	"latent/pkg/host"
 	"latent/pkg/model"
@@ -67,6 +68,7 @@ func (r *run) describe() error {
 	if train := s.split.Train; train.Values.Type() != dtypes.Uint8 || !train.Scale.IsBytes() {
 		m.Data.Type, m.Data.Scale = strings.ToLower(train.Values.Type().String()), &train.Scale
 	}
+	m.Data.Network = describeNetwork(s.split.Network)
 	m.Model = describeModel(e.Model, image)
 	if m.Files, err = e.Files(); err != nil {
 		return InputError{err}
@@ -78,6 +80,14 @@ func (r *run) describe() error {
 	}
 	r.manifest = m
 	return r.writeManifest()
+}
+
+// describeNetwork is what the manifest says of the network that made features; nil without one.
+func describeNetwork(n *dataset.Network) *rundir.Network {
+	if n == nil {
+		return nil
+	}
+	return &rundir.Network{File: n.Path, SHA256: n.SHA256, Height: n.Height, Width: n.Width, Channels: n.Channels, Type: strings.ToLower(n.Type.String())}
 }
 
 func describeModel(m model.Model, image model.Image) rundir.Model {

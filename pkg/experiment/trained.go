@@ -40,11 +40,13 @@ type Trained struct {
 	otherData bool         // an override changes data
 	values    dtypes.DType // of the images that it was trained on
 	scale     scale.Scale
+	network   *dataset.Network // that made features of them; nil where none did
 
 	// What was loaded, compiled or computed once already; nil before.
 	split     *dataset.Split
 	evaluator *evaluate.Evaluator
 	testCodes *evaluate.Codes
+	extractor *dataset.Extractor
 }
 
 // Open reads the run in a folder and opens its backend. The weights are those that its figures were measured with, or, where
@@ -95,6 +97,12 @@ func readTrained(path string, overrides []string, options Options) (*Trained, er
 	}
 	if t.values, err = typeOf(d.Type); err != nil {
 		return nil, fmt.Errorf("%s: %w", folder.ManifestPath(), err)
+	}
+	if n := d.Network; n != nil {
+		t.network = &dataset.Network{Path: n.File, SHA256: n.SHA256, Height: n.Height, Width: n.Width, Channels: n.Channels}
+		if t.network.Type, err = typeOf(n.Type); err != nil {
+			return nil, fmt.Errorf("%s: %w", folder.ManifestPath(), err)
+		}
 	}
 	t.Image = model.Image{Height: d.Height, Width: d.Width, Channels: d.Channels}
 	if t.Image.Size() <= 0 {
@@ -197,7 +205,8 @@ func (t *Trained) subject(ctx context.Context, path string, options Options) (su
 }
 
 // Samples reads samples of the kind that the model was trained on: all rows of a file of a table or an array, which has the model's
-// features in whatever order and may have other columns; or all pictures of a folder, scaled to the model's size.
+// features in whatever order and may have other columns; or all pictures of a folder, scaled to the model's size. Of a run with a network
+// that makes features (data.features), these are made of the pictures of a folder or an array.
 func (t *Trained) Samples(ctx context.Context, path string) (*dataset.Samples, error) {
 	whole, err := t.whole(ctx, path, "")
 	if err != nil {
@@ -214,15 +223,58 @@ func (t *Trained) Whole(ctx context.Context, path string) (*dataset.Whole, error
 
 // whole reads samples with the labels of a column of rows; "" for none.
 func (t *Trained) whole(ctx context.Context, path, label string) (*dataset.Whole, error) {
-	if table.Is(path) {
+	var whole *dataset.Whole
+	var err error
+	switch {
+	case table.Is(path):
 		source := t.rows()
 		source.Label = label
-		return source.Like(ctx, []string{path}, t.Like())
-	}
-	if t.Like().Vectors() {
+		whole, err = source.Like(ctx, []string{path}, t.given())
+	case t.given().Vectors():
 		return nil, fmt.Errorf("%s: the run was trained on rows of a table; give a file whose name ends in %s", path, strings.Join(table.Formats(), ", "))
+	default:
+		whole, err = t.pictures(ctx, path)
 	}
-	return t.pictures(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	whole.Samples, err = t.features(ctx, whole.Samples)
+	return whole, err
+}
+
+// given are no samples, of the kind that files have: where a network makes features, the pictures that it is given.
+func (t *Trained) given() *dataset.Samples {
+	n := t.network
+	if n == nil {
+		return t.Like()
+	}
+	return &dataset.Samples{Height: n.Height, Width: n.Width, Channels: n.Channels, Values: array.Make(n.Type, 0)}
+}
+
+// features are what the run's network makes of pictures; the samples themselves where there is none.
+func (t *Trained) features(ctx context.Context, given *dataset.Samples) (*dataset.Samples, error) {
+	if t.network == nil {
+		return given, nil
+	}
+	if t.extractor == nil {
+		source, _ := t.Experiment.Data.(dataset.Featured)
+		if source == nil || source.Network().Model == "" {
+			return nil, fmt.Errorf("%s: data.features was changed, and the run's samples were made by %s; undo the change", t.Run.ConfigPath(), t.network.Path)
+		}
+		var err error
+		if t.extractor, err = source.Network().Open(t.network); err != nil {
+			return nil, err
+		}
+	}
+	made, err := t.extractor.Of(ctx, given)
+	if err != nil {
+		return nil, err
+	}
+	if made.Size() != t.Image.Size() {
+		return nil, fmt.Errorf("%s gives %d values for a picture, and the model was trained on %d; undo changes of data.features", t.network.Path, made.Size(), t.Image.Size())
+	}
+	made.Scale = t.scale
+	return made, nil
 }
 
 // labelIn is the column of the run's labels where a file has it, "" elsewhere.
@@ -246,13 +298,14 @@ func (t *Trained) rows() *dataset.Table {
 	return source
 }
 
-// pictures are those of a folder, brought to the model's size as the run's own were, or whole where it was trained on patches.
+// pictures are those of a folder, brought to the size as the run's own were, or whole where it was trained on patches.
 func (t *Trained) pictures(ctx context.Context, dir string) (*dataset.Whole, error) {
-	folder := &dataset.Folder{Dir: []string{dir}, Height: t.Image.Height, Width: t.Image.Width, Colour: "grey"}
+	like := t.given()
+	folder := &dataset.Folder{Dir: []string{dir}, Height: like.Height, Width: like.Width, Colour: "grey"}
 	if own, ok := t.Experiment.Data.(*dataset.Folder); ok {
 		folder.Fit, folder.Patch = own.Fit, own.Patch
 	}
-	switch t.Image.Channels {
+	switch like.Channels {
 	case 1:
 	case 3:
 		folder.Colour = "rgb"
@@ -263,10 +316,10 @@ func (t *Trained) pictures(ctx context.Context, dir string) (*dataset.Whole, err
 	if err != nil {
 		return nil, err
 	}
-	if all.Scale = t.scale; all.Patches != nil {
-		all.Patches.Values = all.Patches.Values.As(t.values)
+	if all.Scale = like.Scale; all.Patches != nil {
+		all.Patches.Values = all.Patches.Values.As(like.Values.Type())
 	}
-	all.Values = all.Values.As(t.values)
+	all.Values = all.Values.As(like.Values.Type())
 	return all, nil
 }
 
@@ -319,7 +372,11 @@ func (t *Trained) load(ctx context.Context, options Options) (*dataset.Split, er
 	if options.Terminal {
 		bar = options.Log
 	}
-	split, err := t.Experiment.Data.Load(ctx, dataset.Options{Progress: bar})
+	want := t.network
+	if t.otherData {
+		want = nil
+	}
+	split, err := t.Experiment.Data.Load(ctx, dataset.Options{Progress: bar, Network: want})
 	if err != nil {
 		return nil, err
 	}
@@ -350,5 +407,10 @@ func (t *Trained) Tensors() ([]weights.Tensor, error) {
 	return all, nil
 }
 
-// Close releases the backend.
-func (t *Trained) Close() { t.Backend.Close() }
+// Close releases the backend, and the network that makes features.
+func (t *Trained) Close() {
+	t.Backend.Close()
+	if t.extractor != nil {
+		t.extractor.Close()
+	}
+}

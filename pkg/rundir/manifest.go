@@ -126,6 +126,18 @@ type Data struct {
 	LeftOut     map[string]int    `json:"left_out,omitempty"` // files of a folder that are no pictures, by ending
 	Skipped     []string          `json:"skipped,omitempty"`  // pictures that cannot be used, with the cause
 	Checksums   map[string]string `json:"checksums"`          // SHA-256
+	// Network is what made the features of pictures; nil where no network did.
+	Network *Network `json:"network,omitempty"`
+}
+
+// Network is the network of data.features, and the pictures that it was given.
+type Network struct {
+	File     string `json:"file"` // its whole path when the run began
+	SHA256   string `json:"sha256"`
+	Height   int    `json:"height"`
+	Width    int    `json:"width"`
+	Channels int    `json:"channels"`
+	Type     string `json:"type"` // of the pixels
 }
 
 // Model is the model's size.

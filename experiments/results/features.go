@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"gonum.org/v1/gonum/stat"
+)
+
+const (
+	// featuresPart is the name of the part that --only knows.
+	featuresPart   = "features"
+	featuresConfig = "configs/anomaly/features.yaml"
+	// featuresDecidedBy is how many classes, the first by name, were looked at while config and score were chosen.
+	featuresDecidedBy = 8
+)
+
+// withoutFeatures takes the part of the features out of the names of --only, and says whether it is asked for.
+func withoutFeatures(only string) (names string, asked bool) {
+	if only == "" {
+		return "", true
+	}
+	list := strings.Split(only, ",")
+	rest := slices.DeleteFunc(slices.Clone(list), func(name string) bool { return name == featuresPart })
+	return strings.Join(rest, ","), len(rest) < len(list)
+}
+
+// listAnomaly prints the tables, and those of features.
+func listAnomaly(out io.Writer, chosen []set, withFeatures bool) error {
+	if withFeatures {
+		classes, err := sets("features", featuresConfig)
+		if err != nil {
+			return err
+		}
+		chosen = append(slices.Clone(chosen), classes...)
+	}
+	return printTrials(out, chosen)
+}
+
+// features measures the classes of MVTec-AD as features of a network, and writes a table of them.
+func (b *bench) features(ctx context.Context, out *bytes.Buffer) error {
+	all, err := sets("features", featuresConfig)
+	if err != nil {
+		return err
+	}
+	var found []detected
+	for i, s := range all {
+		fmt.Fprintf(b.options.Log, "\n%s, %d of %d\n", s.name, i+1, len(all))
+		d, err := b.measure(ctx, s)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		if d != nil {
+			found = append(found, *d)
+		}
+	}
+	if len(found) > 0 {
+		writeFeatures(out, found, all, b.seeds)
+	}
+	return nil
+}
+
+// writeFeatures writes the table of the classes.
+func writeFeatures(out *bytes.Buffer, found []detected, all []set, seeds int) {
+	fmt.Fprintf(out, `
+## Features of another network
+
+`+"`go run ./experiments/results --anomaly --only features`"+`: the classes of MVTec-AD (Bergmann et al. 2019) as 512 features of a ResNet-18 each, as ADBench
+has them, in `+"`$LATENT_DATA_DIR/features`"+`. The protocol is that of the tables above: 70/30, stratified, labels measure alone, AUROC on the
+test rows, the mean over %d seeds. One config for all classes, `+"`%s`"+`, with its score %s; the %d classes whose names sort first were looked at
+while config and score were chosen, the others were not.
+
+`, seeds, featuresConfig, "`"+found[0].manifest.Result.Anomaly.Score+"`", featuresDecidedBy)
+	others := besides[1:] // PyOD is not run on these
+	head, rule := "| class | rows | anomalies | Latent |", "| --- | ---: | ---: | ---: |"
+	for _, other := range others {
+		head, rule = head+" "+other.title+" |", rule+" ---: |"
+	}
+	fmt.Fprintf(out, "%s\n%s\n", head, rule)
+	var seen, unseen []detected
+	for _, d := range found {
+		a := d.manifest.Result.Anomaly
+		fmt.Fprintf(out, "| %s | %d | %.1f %% | %.3f |", strings.TrimPrefix(d.set.name, "MVTec-AD_"), d.manifest.Data.Train+d.manifest.Data.Test,
+			100*float64(a.Anomalies)/float64(a.Anomalies+a.NormalSamples), stat.Mean(d.aurocs[""], nil))
+		for _, other := range others {
+			fmt.Fprintf(out, " %.3f |", stat.Mean(d.aurocs[other.name], nil))
+		}
+		fmt.Fprintln(out)
+		if slices.Index(all, d.set) < featuresDecidedBy {
+			seen = append(seen, d)
+		} else {
+			unseen = append(unseen, d)
+		}
+	}
+	writeMeans(out, seen, unseen, names()[1:])
+	if len(found) < len(all) {
+		fmt.Fprintf(out, "\nThe runs of %d more classes were not there; means are of those above alone.\n", len(all)-len(found))
+	}
+}

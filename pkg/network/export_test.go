@@ -1,0 +1,4 @@
+package network
+
+// Libraries is libraries, for tests.
+var Libraries = libraries

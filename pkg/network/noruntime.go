@@ -1,0 +1,16 @@
+//go:build !cgo
+
+package network
+
+import (
+	"context"
+	"fmt"
+)
+
+var errNoCgo = fmt.Errorf("%w: this build cannot load it, for it was built without cgo; build with CGO_ENABLED=1 and a C compiler", ErrNoRuntime)
+
+func (f *File) values(context.Context) (inputs, outputs []tensor, err error) {
+	return nil, nil, errNoCgo
+}
+
+func (f *File) session(input, output string) (session, error) { return nil, errNoCgo }
