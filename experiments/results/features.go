@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -12,33 +11,19 @@ import (
 )
 
 const (
-	// featuresPart is the name of the part that --only knows.
-	featuresPart   = "features"
 	featuresConfig = "configs/anomaly/features.yaml"
 	// featuresDecidedBy is how many classes, the first by name, were looked at while config and score were chosen.
 	featuresDecidedBy = 8
 )
 
-// withoutFeatures takes the part of the features out of the names of --only, and says whether it is asked for.
-func withoutFeatures(only string) (names string, asked bool) {
-	if only == "" {
-		return "", true
+// featureTrials are the runs of all classes.
+func featureTrials() ([]trial, error) {
+	all, err := sets("features", featuresConfig)
+	var trials []trial
+	for _, s := range all {
+		trials = append(trials, s.trial(0))
 	}
-	list := strings.Split(only, ",")
-	rest := slices.DeleteFunc(slices.Clone(list), func(name string) bool { return name == featuresPart })
-	return strings.Join(rest, ","), len(rest) < len(list)
-}
-
-// listAnomaly prints the tables, and those of features.
-func listAnomaly(out io.Writer, chosen []set, withFeatures bool) error {
-	if withFeatures {
-		classes, err := sets("features", featuresConfig)
-		if err != nil {
-			return err
-		}
-		chosen = append(slices.Clone(chosen), classes...)
-	}
-	return printTrials(out, chosen)
+	return trials, err
 }
 
 // features measures the classes of MVTec-AD as features of a network, and writes a table of them.

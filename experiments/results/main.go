@@ -4,9 +4,9 @@
 //	go run ./experiments/results --only vae,iwae     # parts of it, printed
 //	go run ./experiments/results --list              # what there is
 //	go run ./experiments/results --photos            # photographs, an hour, into docs/results-photos.md; needs $LATENT_DATA_DIR/bsd
-//	go run ./experiments/results --anomaly           # anomalies in tables, half an hour, into docs/results-anomaly.md; needs $LATENT_DATA_DIR/tabular
-//	                                                 # and $LATENT_DATA_DIR/features
-//	go run ./experiments/results --anomaly --only features # a part of it, printed: those in features of a network
+//	go run ./experiments/results --anomaly           # anomalies, an hour, into docs/results-anomaly.md; needs the folders tabular, tiles and
+//	                                                 # features in $LATENT_DATA_DIR
+//	go run ./experiments/results --anomaly --only tiles # a part of it, printed: tables by name, digits, tiles, features
 //	go run ./experiments/results --sae               # sparse dictionaries beside SAELens, into docs/results-sae.md
 //
 // Each run is one that `latent run` would make, and leaves the same folder. A run that is already there, done, with the same
@@ -57,7 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	runs := flags.String("runs", "runs/results", "folder of the runs")
 	out := flags.String("o", "", "file to write; by default everything goes to "+documentPath+", parts are printed, and photographs go to "+photosPath)
 	ofPhotos := flags.Bool("photos", false, "the experiments on photographs, with one seed, and BM3D and PyTorch beside them; figures of others than --only stay")
-	ofTables := flags.Bool("anomaly", false, "the experiments on tables with anomalies, with the seeds 0, 1 and 2, and PyOD beside them; writes "+anomalyPath+"; --only takes names of tables, and features")
+	ofTables := flags.Bool("anomaly", false, "the experiments on tables with anomalies, with the seeds 0, 1 and 2, and PyOD beside them; writes "+anomalyPath+"; --only takes names of tables, digits, tiles and features")
 	ofDictionaries := flags.Bool("sae", false, "the experiments on sparse dictionaries, and SAELens beside them; writes "+saePath)
 	found := flags.Bool("found", false, "train nothing: write what the runs that are there say, however many")
 	list := flags.Bool("list", false, "print the experiments' names and configs, and end")

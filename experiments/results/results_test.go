@@ -102,14 +102,20 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// The part of features is asked for by its name, alone or among tables, and with everything.
-func TestWithoutFeatures(t *testing.T) {
+// Parts are asked for by their names, alone or among tables, and with everything.
+func TestPartsOf(t *testing.T) {
 	for only, want := range map[string]struct {
 		tables string
-		asked  bool
-	}{"": {"", true}, "features": {"", true}, "6_cardio": {"6_cardio", false}, "6_cardio,features,25_musk": {"6_cardio,25_musk", true}} {
-		if tables, asked := withoutFeatures(only); tables != want.tables || asked != want.asked {
-			t.Errorf("--only %q: tables %q, features %v", only, tables, asked)
+		parts  []string
+	}{"": {"", []string{"digits", "tiles", "features"}}, "features": {"", []string{"features"}}, "6_cardio": {"6_cardio", nil},
+		"6_cardio,features,25_musk,digits": {"6_cardio,25_musk", []string{"features", "digits"}}} {
+		tables, asked := partsOf(only)
+		var names []string
+		for _, p := range asked {
+			names = append(names, p.name)
+		}
+		if tables != want.tables || !slices.Equal(names, want.parts) {
+			t.Errorf("--only %q: tables %q, parts %q", only, tables, names)
 		}
 	}
 }

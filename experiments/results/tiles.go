@@ -23,7 +23,6 @@ import (
 )
 
 const (
-	tilesPart   = "tiles"
 	tilesConfig = "configs/anomaly/tiles.yaml"
 	// tilesBar is how far above each baseline both AUROCs were asked to be.
 	tilesBar = 0.05
@@ -38,7 +37,7 @@ type located struct{ picture, pixel, pro float64 }
 
 // tilesTrial is a run on tiles with a seed, which decides which good ones are trained on, too.
 func tilesTrial(seed int) trial {
-	return trial{tilesPart, tilesConfig, []string{fmt.Sprintf("data.split_seed=%d", seed), "name=anomaly-tiles-" + strconv.Itoa(seed)}}
+	return trial{"tiles", tilesConfig, []string{fmt.Sprintf("data.split_seed=%d", seed), "name=anomaly-tiles-" + strconv.Itoa(seed)}}
 }
 
 // tiles measures defects of surfaces with all seeds, and writes a table of them.
