@@ -1,10 +1,17 @@
 package command
 
 import (
+	"cmp"
 	"context"
+	"encoding/csv"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"latent/pkg/array"
+	"latent/pkg/dataset"
 	"latent/pkg/evaluate"
 	"latent/pkg/experiment"
 	"latent/pkg/table"
@@ -26,7 +34,8 @@ func newEncode(c *console) *cobra.Command {
 		Long: `Encode writes what a run's encoder makes of samples, undamaged: a row for each in their order, float32. DATA is a table, an array or
 a folder of pictures; without it, the samples are those of the run's test. Files are written some rows at a time, as the name of -o
 ends: .npy, .npz, .csv, .tsv or .parquet, whose columns are z_1, z_2 and so on. Of models whose codes are distributions, these are the
-means; --log-variance puts log_variance_1 and so on behind them.`,
+means; --log-variance puts log_variance_1 and so on behind them. The names of pictures and the labels, where there are any, are written
+beside, into a file that ends in .samples.csv; latent map reads both. There may be any number of rows.`,
 		Example: "  latent encode runs/mnist-vae/2026-11-24T10-15-30-7f3a rows.parquet -o codes.parquet --log-variance",
 		Args:    cobra.RangeArgs(1, 2),
 	}
@@ -52,33 +61,92 @@ means; --log-variance puts log_variance_1 and so on behind them.`,
 		if len(args) > 1 {
 			data = args[1]
 		}
-		samples, err := trained.Held(cmd.Context(), data, options)
+		rows, err := encode(cmd.Context(), c, trained, data, out, names, spread, options)
 		if err != nil {
 			return err
 		}
-		w, err := table.Create(out, names, dtypes.Float32, len(names))
-		if err != nil {
-			return experiment.InputError{Err: err}
-		}
-		rows := newRows(c, samples.Len())
-		err = trained.Encode(cmd.Context(), samples, spread, func(codes evaluate.Codes) error {
-			rows.add(codes.Len())
-			return w.Append(array.Values{Float32: codes.Values})
-		})
-		if err != nil {
-			w.Abort()
-			return err
-		}
-		if err := w.Close(); err != nil {
-			return err
-		}
-		rows.end(fmt.Sprintf("codes of %d values in %s", len(names), out))
 		if !asJSON {
 			return nil
 		}
-		return printJSON(c, rowsJSON{Run: trained.Run.Path, File: out, Rows: rows.done})
+		return printJSON(c, rowsJSON{Run: trained.Run.Path, File: out, Rows: rows})
 	}
 	return cmd
+}
+
+// encode writes the codes of a file, a folder or the run's test into another, and what is known of the samples beside them, and returns how
+// many they are.
+func encode(ctx context.Context, c *console, trained *experiment.Trained, data, out string, names []string, spread bool, options experiment.Options) (int, error) {
+	w, err := table.Create(out, names, dtypes.Float32, len(names))
+	if err != nil {
+		return 0, experiment.InputError{Err: err}
+	}
+	var rows *rowsBar
+	var samples []string
+	marked, err := trained.EachHeld(ctx, data, options, func(n int, names []string) { rows, samples = newRows(c, n), names }, func(some *dataset.Samples) error {
+		if data != "" && some.Labels != nil { // their classes may be numbered otherwise than the run's
+			plain := *some
+			plain.Labels = nil
+			some = &plain
+		}
+		return trained.Encode(ctx, some, spread, func(codes evaluate.Codes) error {
+			rows.add(codes.Len())
+			return w.Append(array.Values{Float32: codes.Values})
+		})
+	})
+	if err != nil {
+		w.Abort()
+		return 0, err
+	}
+	if err := cmp.Or(w.Close(), writeBeside(samplesBeside(out), samples, marked)); err != nil {
+		return 0, err
+	}
+	rows.end(fmt.Sprintf("codes of %d values in %s", len(names), out))
+	return rows.done, nil
+}
+
+// samplesBeside is the file of what is known of the samples whose codes are in another.
+func samplesBeside(codes string) string {
+	return strings.TrimSuffix(codes, filepath.Ext(codes)) + ".samples.csv"
+}
+
+// Columns of a file of samples.
+const (
+	sampleColumn = "sample"
+	labelColumn  = "label"
+)
+
+// writeBeside writes the names and the labels of samples, a line for each. Where there are neither, a file of others is removed.
+func writeBeside(path string, names []string, marked experiment.Marked) error {
+	if names == nil && marked.Labels == nil {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	return writeWhole(path, func(out io.Writer) error {
+		w := csv.NewWriter(out)
+		columns := []string{sampleColumn}
+		if marked.Labels != nil {
+			columns = append(columns, labelColumn)
+		}
+		if err := w.Write(columns); err != nil {
+			return err
+		}
+		for i := range max(len(names), len(marked.Labels)) {
+			columns[0] = strconv.Itoa(i)
+			if names != nil {
+				columns[0] = names[i]
+			}
+			if marked.Labels != nil {
+				columns[1] = marked.Classes[marked.Labels[i]]
+			}
+			if err := w.Write(columns); err != nil {
+				return err
+			}
+		}
+		w.Flush()
+		return w.Error()
+	})
 }
 
 func newDecode(c *console) *cobra.Command {

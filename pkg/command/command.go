@@ -151,7 +151,7 @@ func newRoot(c *console) *cobra.Command {
 		Args:          cobra.NoArgs,
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(c), newEval(c), newDenoise(c), newGenerate(c), newEncode(c), newDecode(c), newScore(c), newExport(c), newImport(c), newVerify(c), newSweep(c), newWorker(c),
+	root.AddCommand(newRun(c), newEval(c), newDenoise(c), newGenerate(c), newEncode(c), newDecode(c), newMap(c), newScore(c), newExport(c), newImport(c), newVerify(c), newSweep(c), newWorker(c),
 		newRuns(c), newDiff(c), newTrack(c), newInit(c), newConfig(c), newData(c), newBackend(c), newCompletion(c), newMan(c))
 	complete(root)
 	requireArgs(root)

@@ -30,22 +30,6 @@ func (t *Trained) CodeNames(spread bool) ([]string, error) {
 	return names, nil
 }
 
-// Held returns the samples of a path, as [Trained.Samples] reads them, or for "" the run's own for the test.
-func (t *Trained) Held(ctx context.Context, path string, options Options) (*dataset.Samples, error) {
-	if path != "" {
-		samples, err := t.Samples(ctx, path)
-		if err != nil {
-			return nil, InputError{err}
-		}
-		return samples, nil
-	}
-	split, err := t.load(ctx, options.withDefaults())
-	if err != nil {
-		return nil, InputError{err}
-	}
-	return split.Test, nil
-}
-
 // Encode calls do with the codes of undamaged samples, some at a time in their order, each a row of [Trained.CodeNames].
 func (t *Trained) Encode(ctx context.Context, samples *dataset.Samples, spread bool, do func(evaluate.Codes) error) error {
 	if model.Conditions(t.Experiment.Model) > 0 && samples.Labels == nil {

@@ -388,6 +388,28 @@ func (g *gallery) drawMap(ctx context.Context, options Options) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
+	m := CodeMap{Caption: fmt.Sprintf("%s · codes of test images", g.caption())}
+	if g.test.Labels != nil {
+		m.Labels, m.Classes = g.someImages().Labels, g.split.Classes
+		m.Caption += ", by their class"
+	}
+	return m.Draw(ctx, codes, options)
+}
+
+// MapCodes is how many codes a map shows at most.
+const MapCodes = mapped
+
+// CodeMap is a picture of codes on planes: by principal components, and by t-SNE.
+type CodeMap struct {
+	Caption string
+	// Labels are the codes' classes, an index into Classes each; nil marks all alike.
+	Labels  []uint8
+	Classes []string
+}
+
+// Draw draws the map of codes as a PNG.
+func (m CodeMap) Draw(ctx context.Context, codes evaluate.Codes, options Options) ([]byte, error) {
+	options = options.withDefaults()
 	points := codes.Matrix()
 	plane, explained, err := projection.PCA(points)
 	if err != nil {
@@ -399,8 +421,8 @@ func (g *gallery) drawMap(ctx context.Context, options Options) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	m := evaluate.CodeMap{
-		Caption: fmt.Sprintf("%s · codes of test images", g.caption()),
+	return evaluate.CodeMap{
+		Caption: m.Caption, Labels: m.Labels, Classes: m.Classes,
 		Panels: []evaluate.Panel{
 			{
 				Title: fmt.Sprintf("PCA of %s", thousands(n)),
@@ -412,10 +434,5 @@ func (g *gallery) drawMap(ctx context.Context, options Options) ([]byte, error) 
 				X:     "neighbours are near in the code; axes and distances of groups have no meaning", Points: evaluate.Points(neighbours),
 			},
 		},
-	}
-	if g.test.Labels != nil {
-		m.Labels, m.Classes = g.someImages().Labels, g.split.Classes
-		m.Caption += ", by their class"
-	}
-	return m.Draw()
+	}.Draw()
 }

@@ -308,31 +308,43 @@ func (t *Trained) HeldWhole(ctx context.Context, path string, options Options) (
 	return &dataset.Whole{Samples: split.Test, Classes: split.Classes, Names: split.Names}, nil
 }
 
-// ScoreFile calls do with what is found of the samples of a file or folder, some at a time in their order; of rows of a table so that
-// those of any number are read some at a time, too. total is told how many there are, or -1 where only reading tells, before the first.
+// ScoreFile calls do with what is found of the samples of a file or folder, some at a time in their order. total is told what
+// [Trained.EachHeld] tells it.
 func (t *Trained) ScoreFile(ctx context.Context, s *Scorer, path string, top int, options Options, total func(n int, names []string), do func([]Scored) error) error {
+	_, err := t.EachHeld(ctx, path, options, total, func(some *dataset.Samples) error { return s.Each(ctx, some, top, do) })
+	return err
+}
+
+// Marked are the labels of samples, and the classes that they number; nil where there are none.
+type Marked struct {
+	Labels  []uint8
+	Classes []string
+}
+
+// EachHeld calls do with the samples of a file or folder, or for "" with those of the run's test, in their order: rows of a table some at a
+// time, so that there may be any number, and others all together. total is told how many there are, or -1 where only reading tells, and
+// the names of pictures, before the first.
+func (t *Trained) EachHeld(ctx context.Context, path string, options Options, total func(n int, names []string), do func(*dataset.Samples) error) (Marked, error) {
 	if path != "" && table.Is(path) {
 		total(-1, nil)
-		var own error // of scoring and of do, not of the file
-		_, _, err := t.rows().EachLike(ctx, []string{path}, t.given(), func(some *dataset.Samples) error {
-			made, err := t.features(ctx, some)
-			if err != nil {
-				return err
-			}
-			own = s.Each(ctx, made, top, do)
+		source := t.rows()
+		source.Label = t.labelIn(path)
+		var own error // of do, not of the file
+		labels, classes, err := source.EachLike(ctx, []string{path}, t.Like(), func(some *dataset.Samples) error {
+			own = do(some)
 			return own
 		})
 		if err != nil && own == nil {
 			err = InputError{err}
 		}
-		return err
+		return Marked{labels, classes}, err
 	}
 	whole, err := t.HeldWhole(ctx, path, options)
 	if err != nil {
-		return err
+		return Marked{}, err
 	}
 	total(whole.Pictures(), whole.Names)
-	return s.Each(ctx, whole.Samples, top, do)
+	return Marked{whole.Labels, whole.Classes}, do(whole.Samples)
 }
 
 // ValueName is what a value of a sample of a width is called: a feature's name, or a pixel's row and column, and its channel where there

@@ -62,16 +62,16 @@ output: {grid: {rows: 2, columns: 2, every: 0}}
 	if second.Manifest.Data.Checksums["encoder.onnx"] != second.Manifest.Data.Network.SHA256 {
 		t.Errorf("checksums %v", second.Manifest.Data.Checksums)
 	}
-	given, err := first.Held(ctx, "", experiment.Options{})
+	given, err := first.HeldWhole(ctx, "", experiment.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	features, err := second.Held(ctx, "", experiment.Options{})
+	features, err := second.HeldWhole(ctx, "", experiment.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	at := 0
-	err = first.Encode(ctx, given, false, func(codes evaluate.Codes) error {
+	err = first.Encode(ctx, given.Samples, false, func(codes evaluate.Codes) error {
 		for i := range codes.Len() {
 			for j, want := range codes.At(i) {
 				if got := features.At(at).At(j); math.Abs(got-float64(want)) > 1e-4 {
