@@ -90,8 +90,8 @@ type Anomaly struct {
 	// multiple of what is usual for it; peak, the highest place of a picture's heat map, which is its squared error, smoothed; whitened-mse
 	// and whitened-peak, the same of errors that what is usual in training samples makes uncorrelated and of one size; elbo, the evidence
 	// bound, negative, and nll, the negative log-likelihood, of models that have one; mahalanobis, the distance of the code from those of
-	// training samples; neighbours, that to the nearest of them; forest, how soon random cuts set the code apart; or ranks, of the weighted
-	// and the whitened error and those three of the code together (with data.patch, of mse and peak).
+	// training samples; neighbours, that to the nearest of them; forest, how soon random cuts set a row's values apart, or a picture's code; or
+	// ranks, of the whitened error and these three together (with data.patch, of mse and peak).
 	Score string `yaml:"score" enum:"mse,mae,weighted-mse,weighted-mae,peak,whitened-mse,whitened-peak,elbo,nll,mahalanobis,neighbours,forest,ranks"`
 
 	// AlarmRate is the part of normal samples that may raise an alarm: the threshold is found by samples that the model was not
