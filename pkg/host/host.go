@@ -9,6 +9,8 @@ package host
 
 import (
 	"os"
+	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -25,17 +27,41 @@ func Memory() int64 {
 	return kibibytes << 10
 }
 
-// Available is the memory that this process may use, in bytes: the machine's, or what its control group leaves of it.
+// Available is the memory that this process may use, in bytes: the machine's, or what its control groups leave of it.
 func Available() int64 {
-	total := Memory()
-	text, err := os.ReadFile("/sys/fs/cgroup/memory.max")
+	least := Memory()
+	text, _ := os.ReadFile("/proc/self/cgroup") // lines of a hierarchy's number, its controllers and this process's group
+	for line := range strings.Lines("0::/\n" + string(text)) {
+		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(parts) < 3 {
+			continue
+		}
+		root, name := "/sys/fs/cgroup", "memory.max"
+		if slices.Contains(strings.Split(parts[1], ","), "memory") { // of version 1
+			root, name = "/sys/fs/cgroup/memory", "memory.limit_in_bytes"
+		} else if parts[1] != "" {
+			continue
+		}
+		for group := path.Clean("/" + parts[2]); ; group = path.Dir(group) {
+			if limit := limitIn(path.Join(root, group, name)); limit > 0 && (least == 0 || limit < least) {
+				least = limit
+			}
+			if group == "/" {
+				break
+			}
+		}
+	}
+	return least
+}
+
+// limitIn is the number in a file of one; 0 where there is none.
+func limitIn(path string) int64 {
+	text, err := os.ReadFile(path)
 	if err != nil {
-		return total
+		return 0
 	}
-	if limit, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil && (total == 0 || limit < total) {
-		return limit
-	}
-	return total
+	limit, _ := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64) // 0 of "max"
+	return limit
 }
 
 // Field is the first value of a key in one of Linux's files of "key: value" lines.

@@ -197,14 +197,19 @@ func (t *Trainer) inputs(device, n int) ([]any, error) {
 	return args, nil
 }
 
+// permutation is the order of the images in an epoch, padded to whole batches.
+func (t *Trainer) permutation(epoch int) []int32 {
+	whole := make([]int32, t.stepsPerEpoch*t.spec.BatchSize)
+	copy(whole, t.seed.Child(streamShuffle).Child(epoch).Permutation(t.program.count))
+	return whole
+}
+
 // epochOrder returns each device's part of the epoch's permutation, batch by batch, padded to whole batches.
 func (t *Trainer) epochOrder(epoch int) []*tensors.Tensor {
 	if t.orderEpoch == epoch {
 		return t.order
 	}
-	p := t.program
-	whole := make([]int32, t.stepsPerEpoch*t.spec.BatchSize)
-	copy(whole, t.seed.Child(streamShuffle).Child(epoch).Permutation(p.count))
+	p, whole := t.program, t.permutation(epoch)
 	t.order, t.places, t.orderEpoch = nil, nil, epoch
 	for device := range p.devices {
 		var part []int32

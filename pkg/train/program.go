@@ -103,7 +103,7 @@ func Compile(b *backend.Backend, spec Spec, images *dataset.Samples, runs int) (
 		labels = images.Labels
 	}
 	if images.Streamed {
-		p.stream, p.window = newStream(b.Compute, images, p.window, p.local())
+		p.stream, p.window = newStream(b.Compute, images, p.window, p.local(), p.devices)
 	}
 	for device := range p.devices {
 		if p.stream == nil {

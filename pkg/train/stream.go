@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"sync"
 
 	"github.com/gomlx/compute"
@@ -37,19 +38,22 @@ type stream struct {
 	free    [][]*tensors.Tensor // for each device: those that no window needs at the moment
 	made    []*tensors.Tensor   // all
 	writing sync.WaitGroup      // gathering that goes on
+	dealt   bool                // they are dealt out in the order of an epoch, and not read here and there
+	dealers []*dealer           // one for each run
 }
 
 // streamBytes is about how much of the images a window has at most.
 const streamBytes = 16 << 20
 
 // newStream returns a stream of windows of at most so many steps, with so many images each on a device, and how many steps they have.
-func newStream(b compute.Backend, images *dataset.Samples, window, local int) (*stream, int) {
-	if images.Places != nil {
+func newStream(b compute.Backend, images *dataset.Samples, window, local, devices int) (*stream, int) {
+	dealt := deals(images, devices)
+	if images.Places != nil && !dealt {
 		cache.Scattered(images.Values)
 	}
 	step := local * images.RowSize() * images.RowType().Size()
 	window = min(window, max(1, streamBytes/step))
-	return &stream{images: images, backend: b, rows: window * local}, window
+	return &stream{images: images, backend: b, rows: window * local, dealt: dealt}, window
 }
 
 // gathered are the images of a window that a run will have.
@@ -71,11 +75,26 @@ func (s *stream) begin(t *Trainer, first, steps int) *gathered {
 		close(g.ready)
 		return g
 	}
+	epoch, place := first/t.stepsPerEpoch, first%t.stepsPerEpoch*t.program.local()
+	if s.dealt && t.dealer == nil {
+		t.dealer = &dealer{images: s.images, order: t.permutation, epochs: (t.steps + t.stepsPerEpoch - 1) / t.stepsPerEpoch}
+		s.dealers = append(s.dealers, t.dealer)
+	}
 	s.writing.Go(func() {
 		defer close(g.ready)
 		for device, list := range places {
 			rows := g.perDevice[device]
-			if g.err = rows.MutableBytes(func(bytes []byte) { s.gather(list, patches, bytes) }); g.err != nil {
+			var failure error
+			g.err = rows.MutableBytes(func(bytes []byte) {
+				done := false
+				if t.dealer != nil {
+					done, failure = t.dealer.read(epoch, place, len(list), bytes)
+				}
+				if !done {
+					s.gather(list, patches, bytes)
+				}
+			})
+			if g.err = cmp.Or(g.err, failure); g.err != nil {
 				return
 			}
 			if g.err = rows.MaterializeOnDevice(s.backend, true, compute.DeviceNum(device)); g.err != nil {
@@ -178,7 +197,13 @@ func (s *stream) drop(g *gathered) {
 
 // close frees all, once what goes on has ended.
 func (s *stream) close() {
+	for _, d := range s.dealers {
+		d.ended.Store(true)
+	}
 	s.writing.Wait()
+	for _, d := range s.dealers {
+		d.close()
+	}
 	for _, rows := range s.made {
 		rows.FinalizeAll()
 	}

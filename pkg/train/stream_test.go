@@ -2,6 +2,8 @@ package train
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"latent/pkg/backend"
@@ -23,7 +25,42 @@ func streamed(images *dataset.Samples) *dataset.Samples {
 
 // Images that are streamed give the bits that resident ones give, however long the windows are, in a group too, and when a run is
 // restored.
-func TestStream(t *testing.T) {
+func TestStream(t *testing.T) { testStream(t) }
+
+// So do those that are dealt out on the disk in the order of each epoch, whole or as what is left of it; nothing is left of them.
+func TestDeal(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("LATENT_CACHE_DIR", dir)
+	defer func(before struct {
+		above         int64
+		chunk, buffer int
+	}) {
+		dealing = before
+	}(dealing)
+	dealing.above, dealing.chunk, dealing.buffer = 1, 1000, 300 // some images each
+	testStream(t)
+	left, err := filepath.Glob(filepath.Join(dir, "*", ".*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	if made, err := os.Stat(filepath.Join(dir, "data")); err != nil || !made.IsDir() {
+		t.Errorf("nothing was dealt: %v", err)
+	}
+}
+
+// Where the disk takes nothing, images are read here and there, with the same bits.
+func TestDealWithoutDisk(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("LATENT_CACHE_DIR", file) // no folder
+	defer func() { dealing.above = 0 }()
+	dealing.above = 1
+	testStream(t)
+}
+
+func testStream(t *testing.T) {
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
 		images := blobs(blobCount)
 		for name, m := range map[string]model.Model{"dense": nil, "vae": model.Kinds["vae"]()} {

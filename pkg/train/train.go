@@ -75,6 +75,7 @@ type Trainer struct {
 
 	places [][]int32 // of orderEpoch, for each device, on the host
 	next   *gathered // the images of the next window, where they are streamed
+	dealer *dealer   // of the images, where they are dealt out
 }
 
 // Stop leaves the run out of what follows: it keeps step with its group, and is trained only where it shares a call with a run
