@@ -318,6 +318,9 @@ func (c Cache) makeRoom(need int64, key string) error {
 	return fits(0)
 }
 
+// Fits says whether the disk has room for so many bytes beside what is there.
+func (c Cache) Fits(bytes int64) bool { return freeSpace(c.Dir) >= bytes }
+
 // amount is a number of bytes for people.
 func amount(bytes int64) string {
 	x, unit := float64(bytes), "B"

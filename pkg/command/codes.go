@@ -47,6 +47,12 @@ beside, into a file that ends in .samples.csv; latent map reads both. There may 
 		if err := checkTable(out, force); err != nil {
 			return err
 		}
+		if err := checkFree(samplesBeside(out), force); err != nil {
+			return experiment.InputError{Err: fmt.Errorf("what is known of the samples goes beside their codes: %w", err)}
+		}
+		if len(args) > 1 && (sameFile(args[1], out) || sameFile(args[1], samplesBeside(out))) {
+			return experiment.InputError{Err: fmt.Errorf("%s would be overwritten by its own codes or their names; choose another name with --output", args[1])}
+		}
 		options := experiment.Options{Log: c.stderr, Terminal: c.terminal()}
 		trained, err := openRun(cmd.Context(), args[0], nil, options)
 		if err != nil {
@@ -115,7 +121,18 @@ const (
 	labelColumn  = "label"
 )
 
-// writeBeside writes the names and the labels of samples, a line for each. Where there are neither, a file of others is removed.
+// sameFile says whether two paths are of one file that is there.
+func sameFile(one, other string) bool {
+	a, err := os.Stat(one)
+	if err != nil {
+		return false
+	}
+	b, err := os.Stat(other)
+	return err == nil && os.SameFile(a, b)
+}
+
+// writeBeside writes the names and the labels of samples, a line for each. Where there are neither, a file of others, which --force lets
+// go, is removed.
 func writeBeside(path string, names []string, marked experiment.Marked) error {
 	if names == nil && marked.Labels == nil {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {

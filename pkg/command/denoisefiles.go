@@ -66,10 +66,8 @@ func (d *denoising) jobs(args []string) ([]job, error) {
 			if other, found := taken[to]; found {
 				return fmt.Errorf("%s and %s would both become %s; give them different names", other, from, to)
 			}
-			if a, err := os.Stat(from); err == nil {
-				if b, err := os.Stat(to); err == nil && os.SameFile(a, b) {
-					return fmt.Errorf("%s would be overwritten by its own result; choose another folder with --out", from)
-				}
+			if sameFile(from, to) {
+				return fmt.Errorf("%s would be overwritten by its own result; choose another folder with --out", from)
 			}
 			taken[to] = from
 		}

@@ -20,17 +20,21 @@ type mapWriter struct {
 	folder string
 	like   *dataset.Samples
 	count  int
+	taken  map[string]bool // names of maps without their ending
 }
 
-// newMapWriter begins a folder of heat maps of samples like these: a new one or an empty one, or with force any.
-func newMapWriter(folder string, force bool, like *dataset.Samples) (*mapWriter, error) {
+// newMapWriter begins a folder of heat maps of samples like these: a new one or an empty one, or with force any but that of the pictures.
+func newMapWriter(folder, data string, force bool, like *dataset.Samples) (*mapWriter, error) {
 	if like.Vectors() {
 		return nil, fmt.Errorf("--maps=%s: heat maps are of pictures, and the run was trained on rows of a table; leave --maps out", folder)
 	}
 	if entries, err := os.ReadDir(folder); err == nil && len(entries) > 0 && !force {
 		return nil, fmt.Errorf("--maps=%s: the folder is not empty; name another, or add --force", folder)
 	}
-	return &mapWriter{folder: folder, like: like}, canWrite(folder)
+	if data != "" && sameFile(folder, data) {
+		return nil, fmt.Errorf("--maps=%s: the maps would overwrite the pictures; name another folder", folder)
+	}
+	return &mapWriter{folder: folder, like: like, taken: map[string]bool{}}, canWrite(folder)
 }
 
 // add writes the map of the next picture. names are those of all pictures; without them they are numbered.
@@ -45,6 +49,10 @@ func (w *mapWriter) add(one experiment.Scored, names []string) error {
 			name = fmt.Sprintf("%05d-%s", w.count, filepath.Base(name))
 		}
 	}
+	if w.taken[name] { // such as of a.jpg beside a.png
+		name = fmt.Sprintf("%s-%05d", name, w.count)
+	}
+	w.taken[name] = true
 	w.count++
 	to := filepath.Join(w.folder, name)
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {

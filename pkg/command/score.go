@@ -125,7 +125,7 @@ func writeScores(ctx context.Context, c *console, trained *experiment.Trained, d
 	}
 	var maps *mapWriter
 	if f.maps != "" {
-		if maps, err = newMapWriter(f.maps, f.force, trained.Like()); err != nil {
+		if maps, err = newMapWriter(f.maps, data, f.force, trained.Like()); err != nil {
 			return experiment.InputError{Err: err}
 		}
 		scorer.Maps = true

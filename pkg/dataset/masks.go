@@ -79,13 +79,13 @@ func (d *Folder) readMask(mask file, of frame) (*Mask, error) {
 	if d.Patch > 0 {
 		as.Height, as.Width = of.head.size.Height, of.head.size.Width
 	}
-	pixels := array.Make(dtypes.Uint8, as.Height*as.Width)
+	pixels := array.Make(dtypes.Uint16, as.Height*as.Width) // which hold 0 and 1 of either depth
 	if _, err := as.readOne(mask.path, frame{Page: of.Page}, pixels, 1); err != nil {
 		return nil, err
 	}
-	m := &Mask{Height: as.Height, Width: as.Width, Marked: make([]bool, len(pixels.Uint8))}
-	highest := int(slices.Max(pixels.Uint8))
-	for i, value := range pixels.Uint8 {
+	m := &Mask{Height: as.Height, Width: as.Width, Marked: make([]bool, len(pixels.Uint16))}
+	highest := int(slices.Max(pixels.Uint16))
+	for i, value := range pixels.Uint16 {
 		m.Marked[i] = 2*int(value) > highest
 	}
 	return m, nil

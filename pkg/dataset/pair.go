@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 
 	"github.com/gomlx/compute/dtypes"
@@ -165,14 +166,22 @@ func targetsOf(key string, patterns []string, files []file) ([]file, error) {
 	if err != nil {
 		return nil, err
 	}
-	byStem := map[string][]file{}
+	byStem, byBase, inputs := map[string][]file{}, map[string][]file{}, map[string]int{}
 	for _, f := range found {
 		byStem[stem(f.name)] = append(byStem[stem(f.name)], f)
+		byBase[path.Base(stem(f.name))] = append(byBase[path.Base(stem(f.name))], f)
+	}
+	for _, f := range files {
+		inputs[path.Base(stem(f.name))]++
 	}
 	var targets []file
 	var missing []error
 	for _, f := range files {
-		switch own := byStem[stem(f.name)]; len(own) {
+		own, base := byStem[stem(f.name)], path.Base(stem(f.name))
+		if own == nil && inputs[base] == 1 && len(byBase[base]) == 1 { // of other folders, and the only two of that name
+			own = byBase[base]
+		}
+		switch len(own) {
 		case 1:
 			targets = append(targets, own[0])
 		case 0:
@@ -225,7 +234,7 @@ func checkSizes(ctx context.Context, what string, files, targets []file) error {
 			some = append(some, failure)
 		}
 	}
-	return several(some, len(files), "have another size than their targets")
+	return several(some, len(files), "have another size than their "+what+"s")
 }
 
 // sizesOf are those of the pictures of a file.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -109,8 +110,8 @@ func (t *Trained) scored(ctx context.Context, options Options) (*scoredModel, er
 		}}, nil
 }
 
-// scorer returns a scorer by a kind and a rate.
-func (m *scoredModel) scorer(ctx context.Context, kind string, rate float64) (*Scorer, error) {
+// scorer returns a scorer by a kind and a rate, whose detector has scores of other kinds too.
+func (m *scoredModel) scorer(ctx context.Context, kind string, rate float64, others ...string) (*Scorer, error) {
 	section := m.experiment.Evaluate.Anomaly
 	if kind == "" {
 		kind = section.Score
@@ -124,7 +125,7 @@ func (m *scoredModel) scorer(ctx context.Context, kind string, rate float64) (*S
 	if problem := m.unavailable(kind); problem != "" {
 		return nil, InputError{fmt.Errorf("no score %s: %s; there are %s", kind, problem, strings.Join(m.kinds(scoreNLL), ", "))}
 	}
-	k, err := m.calibrate(ctx, kind)
+	k, err := m.calibrate(ctx, append(others, kind)...)
 	if err != nil {
 		return nil, err
 	}
@@ -208,9 +209,9 @@ type kept struct {
 	calibration map[string][]float64
 }
 
-// calibrate returns a detector with calibrated scores of a kind, and of all others that cost little: as the folder keeps it, or found
-// by the run's samples.
-func (m *scoredModel) calibrate(ctx context.Context, kind string) (*kept, error) {
+// calibrate returns a detector with calibrated scores of some kinds, of the config's, and of all others that cost little: as the folder
+// keeps it, or found by the run's samples. What the folder keeps of other kinds stays.
+func (m *scoredModel) calibrate(ctx context.Context, kinds ...string) (*kept, error) {
 	sum, err := m.sum()
 	if err != nil {
 		return nil, err
@@ -220,10 +221,16 @@ func (m *scoredModel) calibrate(ctx context.Context, kind string) (*kept, error)
 		fmt.Fprintf(m.log, "%v; it is made anew\n", err)
 	}
 	if k != nil {
-		if _, found := k.calibration[kind]; found || k.By == "" {
+		missing := slices.ContainsFunc(kinds, func(kind string) bool {
+			_, found := k.calibration[kind]
+			return !found && k.By != "" || isWhitened(kind) && k.detector.whitening == nil
+		})
+		if !missing {
 			return k, nil
 		}
+		kinds = append(kinds, slices.Collect(maps.Keys(k.calibration))...)
 	}
+	kinds = m.kinds(append(kinds, m.experiment.Evaluate.Anomaly.Score)...)
 	split, err := m.load()
 	if err != nil {
 		return nil, err
@@ -233,12 +240,12 @@ func (m *scoredModel) calibrate(ctx context.Context, kind string) (*kept, error)
 	if held.Len() == 0 {
 		held, usual, k.By = split.Validation, nil, "validation"
 	}
-	if k.detector, err = newDetector(ctx, m, split.Train, usual, m.kinds(kind)); err != nil {
+	if k.detector, err = newDetector(ctx, m, split.Train, usual, held, kinds); err != nil {
 		return nil, err
 	}
 	if held.Len() == 0 {
 		k.By = ""
-	} else if k.calibration, err = k.detector.scores(ctx, held, m.kinds(kind)); err != nil {
+	} else if k.calibration, err = k.detector.scores(ctx, held, kinds); err != nil {
 		return nil, err
 	}
 	if m.folder != nil {

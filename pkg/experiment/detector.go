@@ -165,12 +165,15 @@ func (m *scoredModel) combined() []string {
 	})
 }
 
-// newDetector learns from training samples, and what errors are usual from held-out ones, or where there are none from the training's: what
-// scores of some kinds need.
-func newDetector(ctx context.Context, m *scoredModel, train, held *dataset.Samples, kinds []string) (*detector, error) {
+// newDetector learns from training samples, what errors are usual and how high the peaks of normal pictures are from held-out ones, or
+// where there are none from the training's: what scores of some kinds need.
+func newDetector(ctx context.Context, m *scoredModel, train, usual, held *dataset.Samples, kinds []string) (*detector, error) {
 	d := &detector{model: m, ranked: map[string][]float64{}}
 	seed := random.NewSeed(m.experiment.Evaluate.Seed)
 	reference := drawn(train, mostReference, seed)
+	if usual.Len() == 0 {
+		usual = reference
+	}
 	if held.Len() == 0 {
 		held = reference
 	}
@@ -179,7 +182,10 @@ func newDetector(ctx context.Context, m *scoredModel, train, held *dataset.Sampl
 			return nil, err
 		}
 	}
-	if err := d.learnErrors(ctx, held); err != nil {
+	if err := d.learnErrors(ctx, usual); err != nil {
+		return nil, err
+	}
+	if err := d.learnPeaks(ctx, held); err != nil {
 		return nil, err
 	}
 	if m.unavailable(scoreMahalanobis) == "" {
@@ -256,31 +262,41 @@ func (d *detector) fitWhitening(ctx context.Context) (err error) {
 	return err
 }
 
-// learnErrors finds the mean squared and absolute error of each value of a sample, each at least 10⁻⁴ and 10⁻² of their mean over values;
-// and of pictures, the 99 % quantile of their peaks. Of pictures of sizes of their own, it is the latter alone.
+// learnErrors finds the mean squared and absolute error of each value of a sample, each at least 10⁻⁴ and 10⁻² of their mean over values.
+// Of pictures of sizes of their own there are none.
 func (d *detector) learnErrors(ctx context.Context, samples *dataset.Samples) error {
 	m := d.model
 	size := samples.Size()
 	if m.patched() {
-		size = 0
+		return nil
 	}
 	d.squares, d.absolut = make([]float64, size), make([]float64, size)
 	n := float64(samples.Len())
-	var peaks [heatKinds][]float64
 	err := m.evaluator.ReconstructEach(ctx, m.weights, samples, func(r evaluate.Reconstructed) error {
 		for i, x := range r.Samples {
 			e := math.Abs(float64(x) - float64(r.Outputs[i]))
 			if e-e != 0 {
 				return fmt.Errorf("the model's output for a training or validation sample is not a number; it has nothing to score by")
 			}
-			if size > 0 {
-				d.squares[i%size] += e * e / n
-				d.absolut[i%size] += e / n
-			}
+			d.squares[i%size] += e * e / n
+			d.absolut[i%size] += e / n
 		}
-		if m.unavailable(scorePeak) != "" {
-			return nil
-		}
+		return nil
+	})
+	bound(d.squares, 1e-4)
+	bound(d.absolut, 1e-2)
+	return err
+}
+
+// learnPeaks finds the 99 % quantile of the peaks of pictures.
+func (d *detector) learnPeaks(ctx context.Context, samples *dataset.Samples) error {
+	m := d.model
+	if m.unavailable(scorePeak) != "" {
+		return nil
+	}
+	var peaks [heatKinds][]float64
+	err := m.evaluator.ReconstructEach(ctx, m.weights, samples, func(r evaluate.Reconstructed) error {
+		clean(r)
 		for kind := range heatKinds {
 			if kind == whitenedHeat && d.whitening == nil {
 				continue
@@ -293,8 +309,6 @@ func (d *detector) learnErrors(ctx context.Context, samples *dataset.Samples) er
 		}
 		return nil
 	})
-	bound(d.squares, 1e-4)
-	bound(d.absolut, 1e-2)
 	for kind, all := range peaks {
 		if len(all) > 0 {
 			slices.Sort(all)
@@ -392,7 +406,8 @@ type scoredBlock struct {
 	first  int
 	scores map[string][]float64 // by kind, a float32 each, so that what is written is what was compared
 	top    [][]Contribution
-	heats  [][]float32 // where they are asked for
+	heats  [][]float32 // where they are asked for, of a kind
+	mapped heatKind
 }
 
 // heats are the heat maps of a block's samples.
@@ -460,7 +475,7 @@ func (d *detector) each(ctx context.Context, samples *dataset.Samples, kinds []s
 	}
 	first := 0
 	return m.evaluator.ReconstructEach(ctx, m.weights, samples, func(r evaluate.Reconstructed) error {
-		b := scoredBlock{Reconstructed: r, first: first, scores: map[string][]float64{}}
+		b := scoredBlock{Reconstructed: r, first: first, scores: map[string][]float64{}, mapped: maps}
 		lost := clean(r)
 		if maps != noHeat {
 			if b.heats, err = d.heats(ctx, r, maps); err != nil {
@@ -507,10 +522,11 @@ func (d *detector) fill(ctx context.Context, b *scoredBlock, r evaluate.Reconstr
 		case scoreMSE, scoreMAE, scoreWeightedMSE, scoreWeightedMAE:
 			b.scores[kind] = d.errors(r, kind)
 		case scorePeak, scoreWhitenedPeak:
-			var heats [][]float32
-			if heats, err = d.heats(ctx, r, heatOf(kind)); err == nil {
-				b.scores[kind] = highest(heats)
+			heats := b.heats
+			if b.mapped != heatOf(kind) {
+				heats, err = d.heats(ctx, r, heatOf(kind))
 			}
+			b.scores[kind] = highest(heats)
 		case scoreWhitenedMSE:
 			b.scores[kind], err = d.whitenedErrors(ctx, r)
 		case scoreMahalanobis:

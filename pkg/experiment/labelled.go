@@ -260,8 +260,8 @@ func (t *Trained) Compare(ctx context.Context, whole *dataset.Whole, kinds []str
 	if err != nil {
 		return nil, err
 	}
-	kinds = m.kinds(kinds...)
-	scorer, err := m.scorer(ctx, kinds[0], 0)
+	kinds = m.kinds(append(kinds, t.Experiment.Evaluate.Anomaly.Score)...)
+	scorer, err := m.scorer(ctx, kinds[0], 0, kinds...)
 	if err != nil {
 		return nil, err
 	}
@@ -330,8 +330,12 @@ func (t *Trained) EachHeld(ctx context.Context, path string, options Options, to
 		source := t.rows()
 		source.Label = t.labelIn(path)
 		var own error // of do, not of the file
-		labels, classes, err := source.EachLike(ctx, []string{path}, t.Like(), func(some *dataset.Samples) error {
-			own = do(some)
+		labels, classes, err := source.EachLike(ctx, []string{path}, t.given(), func(some *dataset.Samples) error {
+			made, err := t.features(ctx, some)
+			if err != nil {
+				return err
+			}
+			own = do(made)
 			return own
 		})
 		if err != nil && own == nil {

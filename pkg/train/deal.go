@@ -2,7 +2,6 @@ package train
 
 import (
 	"errors"
-	"io"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -34,9 +33,9 @@ type dealer struct {
 	order  func(epoch int) []int32
 	epochs int
 	now    *deal
-	next   chan *deal // of the epoch after now's; nil where none is being made
-	failed bool       // there is no room on the disk: images are read here and there
-	ended  atomic.Bool
+	next   chan *deal   // of the epoch after now's; nil where none is being made
+	failed bool         // there is no room on the disk: images are read here and there
+	ended  *atomic.Bool // the training was stopped, or is over
 	work   sync.WaitGroup
 }
 
@@ -57,7 +56,9 @@ func (d *dealer) read(epoch, place, n int, rows []byte) (bool, error) {
 	}
 	if d.now == nil || d.now.epoch != epoch {
 		if err := d.turn(epoch); err != nil {
-			d.failed = true
+			if d.failed = !errors.Is(err, errEnded); d.failed {
+				cache.Scattered(d.images.Values)
+			}
 			return false, nil
 		}
 	}
@@ -97,9 +98,8 @@ func (d *dealer) turn(epoch int) error {
 	return nil
 }
 
-// close ends what goes on, and removes what was dealt.
+// close waits for what goes on, and removes what was dealt.
 func (d *dealer) close() {
-	d.ended.Store(true)
 	d.work.Wait()
 	if d.next != nil {
 		if made := <-d.next; made != nil {
@@ -131,7 +131,7 @@ func (d *dealer) make(epoch int) (made *deal, err error) {
 	n, row := d.images.Len(), d.images.RowSize()*d.images.RowType().Size()
 	chunk := min(max(dealing.chunk, n*row/mostChunks), mostChunk)
 	m := &deal{epoch: epoch, images: d.images, order: d.order(epoch), row: row, each: max(1, chunk/row), within: make([]int32, n), chunk: -1}
-	if m.file, err = unnamed(); err != nil {
+	if m.file, err = unnamed(int64(n * row)); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -172,14 +172,18 @@ func (d *dealer) make(epoch int) (made *deal, err error) {
 	return m, nil
 }
 
-// unnamed opens a file beside the cache's that has no name any more, where the system allows that.
-func unnamed() (*os.File, error) {
+// unnamed opens a file beside the cache's that has no name any more, where the system allows that. It is an error where the disk would be left
+// without room for as much again.
+func unnamed(bytes int64) (*os.File, error) {
 	c, err := cache.Default()
 	if err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
 		return nil, err
+	}
+	if !c.Fits(2 * bytes) {
+		return nil, errors.New("no room on the disk")
 	}
 	file, err := os.CreateTemp(c.Dir, ".dealt-*")
 	if err == nil {
@@ -223,7 +227,7 @@ func (m *deal) load(c int) error {
 	part := make([]byte, max(1, (1<<20)/m.row)*m.row)
 	for done := 0; done < count; {
 		some := min(count-done, len(part)/m.row)
-		if _, err := m.file.ReadAt(part[:some*m.row], int64(first+done)*int64(m.row)); err != nil && err != io.EOF {
+		if _, err := m.file.ReadAt(part[:some*m.row], int64(first+done)*int64(m.row)); err != nil {
 			return err
 		}
 		for k := range some {

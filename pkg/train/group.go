@@ -61,6 +61,10 @@ func (s *Group) Windows(ctx context.Context) iter.Seq2[[]Window, error] {
 				return
 			}
 		}
+		if stream := s.program.stream; stream != nil {
+			stream.ended.Store(false)
+			defer context.AfterFunc(ctx, func() { stream.ended.Store(true) })() // an epoch that is being dealt is not waited for
+		}
 		for s.Runs[0].step < s.Runs[0].steps {
 			if err := ctx.Err(); err != nil {
 				yield(nil, err)

@@ -3,6 +3,7 @@ package train
 import (
 	"cmp"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/shapes"
@@ -40,6 +41,7 @@ type stream struct {
 	writing sync.WaitGroup      // gathering that goes on
 	dealt   bool                // they are dealt out in the order of an epoch, and not read here and there
 	dealers []*dealer           // one for each run
+	ended   atomic.Bool         // dealing is to stop
 }
 
 // streamBytes is about how much of the images a window has at most.
@@ -77,7 +79,7 @@ func (s *stream) begin(t *Trainer, first, steps int) *gathered {
 	}
 	epoch, place := first/t.stepsPerEpoch, first%t.stepsPerEpoch*t.program.local()
 	if s.dealt && t.dealer == nil {
-		t.dealer = &dealer{images: s.images, order: t.permutation, epochs: (t.steps + t.stepsPerEpoch - 1) / t.stepsPerEpoch}
+		t.dealer = &dealer{images: s.images, order: t.permutation, epochs: (t.steps + t.stepsPerEpoch - 1) / t.stepsPerEpoch, ended: &s.ended}
 		s.dealers = append(s.dealers, t.dealer)
 	}
 	s.writing.Go(func() {
@@ -197,9 +199,7 @@ func (s *stream) drop(g *gathered) {
 
 // close frees all, once what goes on has ended.
 func (s *stream) close() {
-	for _, d := range s.dealers {
-		d.ended.Store(true)
-	}
+	s.ended.Store(true)
 	s.writing.Wait()
 	for _, d := range s.dealers {
 		d.close()

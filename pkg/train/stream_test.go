@@ -4,6 +4,8 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync/atomic"
 	"testing"
 
 	"latent/pkg/backend"
@@ -48,16 +50,42 @@ func TestDeal(t *testing.T) {
 	}
 }
 
-// Where the disk takes nothing, images are read here and there, with the same bits.
-func TestDealWithoutDisk(t *testing.T) {
+// Where the disk takes nothing, or the training was stopped, nothing is dealt, and images are read here and there; what was stopped is dealt
+// when it goes on.
+func TestDealFails(t *testing.T) {
+	images := streamed(blobs(blobCount))
+	order := make([]int32, images.Len())
+	for i := range order {
+		order[i] = int32(images.Len() - 1 - i)
+	}
+	row := len(images.Row(0).Bytes())
+	d := &dealer{images: images, order: func(int) []int32 { return order }, epochs: 1, ended: &atomic.Bool{}}
+	t.Setenv("LATENT_CACHE_DIR", t.TempDir())
+	d.ended.Store(true)
+	if dealt, err := d.read(0, 0, 3, make([]byte, 3*row)); dealt || err != nil || d.failed {
+		t.Errorf("stopped: dealt %v, %v", dealt, err)
+	}
+	d.ended.Store(false)
+	rows := make([]byte, 3*row)
+	if dealt, err := d.read(0, 1, 3, rows); !dealt || err != nil {
+		t.Errorf("gone on: dealt %v, %v", dealt, err)
+	}
+	for k := range 3 {
+		if !slices.Equal(rows[k*row:][:row], images.Row(int(order[1+k])).Bytes()) {
+			t.Errorf("image %d of the epoch is another", 1+k)
+		}
+	}
+	d.close()
+
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("LATENT_CACHE_DIR", file) // no folder
-	defer func() { dealing.above = 0 }()
-	dealing.above = 1
-	testStream(t)
+	d = &dealer{images: images, order: func(int) []int32 { return order }, epochs: 1, ended: &atomic.Bool{}}
+	if dealt, err := d.read(0, 0, 3, rows); dealt || err != nil || !d.failed {
+		t.Errorf("without a disk: dealt %v, %v", dealt, err)
+	}
 }
 
 func testStream(t *testing.T) {
