@@ -8,6 +8,7 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,7 +85,7 @@ func TestHeatMaps(t *testing.T) {
 		data, model, score string
 	}{
 		"whitened": {false, "height: 24, width: 24", "{kind: dense, encoder: [32, 4], decoder: [32], output: linear}", "whitened-peak"},
-		"plain":    {false, "height: 24, width: 24", "{kind: dense, encoder: [32, 4], decoder: [32], output: linear}", "peak"},
+		"plain":    {false, "height: 36, width: 36", "{kind: dense, encoder: [32, 4], decoder: [32], output: linear}", "peak"},
 		"own":      {true, "patch: 16, patches_per_image: 2", "{kind: unet, channels: [4, 2], output: linear}", "peak"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -111,6 +112,9 @@ func TestHeatMaps(t *testing.T) {
 			if _, err := png.Decode(sheet); err != nil {
 				t.Error(err)
 			}
+			if !c.uneven {
+				compared(t, run)
+			}
 			first, again := mapsOf(t, run), mapsOf(t, run)
 			if len(first) != len(again) {
 				t.Fatalf("%d pictures, then %d", len(first), len(again))
@@ -121,6 +125,43 @@ func TestHeatMaps(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// compared compares all scores of a run, those of whitened errors among them, whatever its own is, and wants what the folder keeps to have them
+// all from then on.
+func compared(t *testing.T, run *rundir.Run) {
+	t.Helper()
+	trained, err := experiment.Open(t.Context(), run.Path, nil, experiment.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer trained.Close()
+	whole, err := trained.HeldWhole(t.Context(), "", experiment.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := trained.Compare(t.Context(), whole, []string{"whitened-mse"}, experiment.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kinds []string
+	for _, one := range all {
+		kinds = append(kinds, one.Kind)
+	}
+	for _, want := range []string{"whitened-mse", "whitened-peak", "peak", "ranks"} {
+		if !slices.Contains(kinds, want) {
+			t.Errorf("compared %q, want %s among them", kinds, want)
+		}
+	}
+	kept, err := rundir.ReadCheckpoint(run.CalibrationPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range kinds {
+		if !slices.ContainsFunc(kept.Tensors, func(tensor rundir.Tensor) bool { return tensor.Name == "calibration/"+kind }) {
+			t.Errorf("the folder keeps no scores %s", kind)
+		}
 	}
 }
 
