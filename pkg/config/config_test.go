@@ -331,7 +331,7 @@ func settle(e *Experiment) {
 		data.Target, data.TestTarget, data.Scale.Open = nil, nil, false
 		data.Scale.Kind, data.Scale.Low, data.Scale.High = "percentile", 10, 90
 		if data.Features = settleFeatures(e, data.Features); data.Features.Model != "" {
-			data.Patch, data.Scale = 0, scale.Options{Kind: "standardise"}
+			data.Patch, data.Masks, data.Scale = 0, nil, scale.Options{Kind: "standardise"}
 		}
 	case *dataset.Table:
 		data.Files, data.Normal, data.Calibration = append(data.Files, "rows.csv"), nil, 0.25
