@@ -186,21 +186,26 @@ func listAnomaly(out io.Writer, chosen []set, asked []part) error {
 
 // tables writes what was found on some of all tables.
 func (b *bench) tables(ctx context.Context, chosen, all []set, text *bytes.Buffer) error {
-	var found []detected
-	for i, s := range chosen {
-		fmt.Fprintf(b.options.Log, "\n%s, %d of %d\n", s.name, i+1, len(chosen))
-		d, err := b.detect(ctx, s)
+	found, err := b.over(ctx, chosen, b.detect)
+	if len(found) > 0 && err == nil {
+		writeAnomaly(text, found, all, b.seeds)
+	}
+	return err
+}
+
+// over returns what a measurement finds on sets, but for those of which a run is missing.
+func (b *bench) over(ctx context.Context, sets []set, measure func(context.Context, set) (*detected, error)) (found []detected, err error) {
+	for i, s := range sets {
+		fmt.Fprintf(b.options.Log, "\n%s, %d of %d\n", s.name, i+1, len(sets))
+		d, err := measure(ctx, s)
 		if err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
+			return nil, fmt.Errorf("%s: %w", s.name, err)
 		}
 		if d != nil {
 			found = append(found, *d)
 		}
 	}
-	if len(found) > 0 {
-		writeAnomaly(text, found, all, b.seeds)
-	}
-	return nil
+	return found, nil
 }
 
 // detect measures a set, and PyOD beside it; nil where a run is missing and nothing is to be trained.

@@ -32,21 +32,11 @@ func (b *bench) features(ctx context.Context, out *bytes.Buffer) error {
 	if err != nil {
 		return err
 	}
-	var found []detected
-	for i, s := range all {
-		fmt.Fprintf(b.options.Log, "\n%s, %d of %d\n", s.name, i+1, len(all))
-		d, err := b.measure(ctx, s)
-		if err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
-		}
-		if d != nil {
-			found = append(found, *d)
-		}
-	}
-	if len(found) > 0 {
+	found, err := b.over(ctx, all, b.measure)
+	if len(found) > 0 && err == nil {
 		writeFeatures(out, found, all, b.seeds)
 	}
-	return nil
+	return err
 }
 
 // writeFeatures writes the table of the classes.

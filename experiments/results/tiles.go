@@ -136,11 +136,7 @@ func (s surfaces) measure(of func(i int) (heat []float32, score float64)) (locat
 	for i := range scores {
 		heat, score := of(i)
 		scores[i] = score
-		marked := make([]bool, len(heat))
-		if mask := s.split.Masks[i]; mask != nil {
-			marked = mask.Marked
-		}
-		if err := pixels.Add(heat, marked, test.Width); err != nil {
+		if err := pixels.Add(heat, s.split.Masks[i].Of(len(heat)), test.Width); err != nil {
 			return located{}, err
 		}
 	}

@@ -1,23 +1,21 @@
 package command
 
 import (
-	"cmp"
 	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/spf13/cobra"
 
+	"latent/pkg/dataset"
 	"latent/pkg/evaluate"
 	"latent/pkg/experiment"
 	"latent/pkg/table"
@@ -37,9 +35,9 @@ func newMap(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "map CODES",
 		Short: "Draw a file of codes on a plane",
-		Long: fmt.Sprintf(`Map draws codes as points on planes, by principal components and by t-SNE: at most %s of them, evenly spaced over the file.
+		Long: fmt.Sprintf(`Map draws codes as points on planes, by principal components and by t-SNE: at most %d of them, evenly spaced over the file.
 CODES is a file of one row for a code, such as latent encode writes it; columns of log variances are left out. Where a file that ends in
-.samples.csv stands beside it, points are marked by its column label.`, "2,000"),
+.samples.csv stands beside it, points are marked by its column label.`, experiment.MapCodes),
 		Example: "  latent encode runs/mnist-vae/2026-11-24T10-15-30-7f3a -o codes.parquet && latent map codes.parquet -o map.png",
 		Args:    cobra.ExactArgs(1),
 	}
@@ -141,9 +139,6 @@ func (t *thinned) add(row []float32, places []int) {
 	t.codes.Values, t.step = t.codes.Values[:kept*t.codes.Size], 2*t.step
 }
 
-// mostMarked is how many classes a map tells apart.
-const mostMarked = 256
-
 // readLabels reads the labels of codes from the file beside theirs; nil where there is none, or it has no labels.
 func readLabels(path string, of *thinned) (labels []uint8, classes []string, err error) {
 	file, err := os.Open(path)
@@ -164,7 +159,7 @@ func readLabels(path string, of *thinned) (labels []uint8, classes []string, err
 	if column < 0 {
 		return nil, nil, nil
 	}
-	known := map[string]uint8{}
+	var found dataset.Labels
 	rows := 0
 	for ; ; rows++ {
 		record, err := r.Read()
@@ -177,40 +172,13 @@ func readLabels(path string, of *thinned) (labels []uint8, classes []string, err
 		if rows%of.step != 0 {
 			continue
 		}
-		label := strings.Clone(record[column])
-		class, found := known[label]
-		if !found {
-			if len(classes) == mostMarked {
-				return nil, nil, fmt.Errorf("%s: more than %d different labels", path, mostMarked)
-			}
-			class = uint8(len(classes))
-			known[label], classes = class, append(classes, label)
+		if err := found.Add(strings.Clone(record[column])); err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", path, err)
 		}
-		labels = append(labels, class)
 	}
 	if rows != of.rows {
 		return nil, nil, fmt.Errorf("%s: %d samples, and there are %d codes; they are of other ones: write the codes anew, or remove it", path, rows, of.rows)
 	}
-	sortClasses(classes, labels)
+	classes, labels = found.Sorted()
 	return labels, classes, nil
-}
-
-// sortClasses puts classes in order, by number where all are whole numbers, and numbers labels anew.
-func sortClasses(classes []string, labels []uint8) {
-	number := func(class string) int {
-		n, err := strconv.Atoi(class)
-		if err != nil {
-			return math.MinInt
-		}
-		return n
-	}
-	before := slices.Clone(classes)
-	if slices.ContainsFunc(classes, func(class string) bool { return number(class) == math.MinInt }) {
-		slices.Sort(classes)
-	} else {
-		slices.SortFunc(classes, func(a, b string) int { return cmp.Compare(number(a), number(b)) })
-	}
-	for i, label := range labels {
-		labels[i] = uint8(slices.Index(classes, before[label]))
-	}
 }

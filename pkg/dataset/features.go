@@ -78,6 +78,16 @@ type Network struct {
 	Type                    dtypes.DType
 }
 
+// Networked is the part of a source that says by which network.
+type Networked struct {
+	// Features makes vectors of the pictures by another network, such as a ResNet without its last layer, and takes those for samples: its
+	// outputs, brought to the model's scale by one factor. features: resnet18.onnx is short for features: {model: resnet18.onnx}.
+	Features Features `yaml:"features" short:"model"`
+}
+
+// Network says which network makes features of the pictures.
+func (n Networked) Network() Features { return n.Features }
+
 // Featured is a source whose samples may be features of pictures.
 type Featured interface {
 	// Network says by which network; one without a model where samples are what they are.

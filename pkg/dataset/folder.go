@@ -70,9 +70,7 @@ type Folder struct {
 	// training.
 	Masks []string `yaml:"masks" single:"yes" maxitems:"1000000"`
 
-	// Features makes vectors of the pictures by another network, such as a ResNet without its last layer, and takes those for samples: its
-	// outputs, brought to the model's scale by one factor. features: resnet18.onnx is short for features: {model: resnet18.onnx}.
-	Features Features `yaml:"features" short:"model"`
+	Networked `yaml:",inline"`
 
 	Pairs `yaml:",inline"`
 
@@ -110,9 +108,6 @@ func (d *Folder) checkFeatures(report func(key, problem string)) {
 		report("features", "a network sees each picture once, and augment varies them anew in each epoch; leave one out")
 	}
 }
-
-// Network says which network makes features of the pictures.
-func (d *Folder) Network() Features { return d.Features }
 
 // ScaleOptions is how values are scaled.
 func (d *Folder) ScaleOptions() scale.Options { return d.Features.scale(d.Scale) }

@@ -44,9 +44,7 @@ type Glyphs struct {
 	// Seed decides every image. It is not the experiment's seed, so that runs with several seeds see the same images.
 	Seed int64 `yaml:"seed" min:"0"`
 
-	// Features makes vectors of the pictures by another network, such as a ResNet without its last layer, and takes those for samples: its
-	// outputs, brought to the model's scale by one factor. features: resnet18.onnx is short for features: {model: resnet18.onnx}.
-	Features Features `yaml:"features" short:"model"`
+	Networked `yaml:",inline"`
 }
 
 const (
@@ -71,9 +69,6 @@ func (d *Glyphs) Check(report func(key, problem string)) {
 	}
 	d.Features.check(d.ScaleOptions(), report)
 }
-
-// Network says which network makes features of the images.
-func (d *Glyphs) Network() Features { return d.Features }
 
 // ScaleOptions is how features are scaled; of images, bytes as they are.
 func (d *Glyphs) ScaleOptions() scale.Options { return d.Features.scale(scale.Options{}) }

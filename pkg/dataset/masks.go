@@ -19,6 +19,14 @@ type Mask struct {
 	Marked []bool
 }
 
+// Of is the mask of a picture of so many pixels: the mask itself, or where a picture has none, which is nil, nothing marked.
+func (m *Mask) Of(pixels int) []bool {
+	if m == nil {
+		return make([]bool, pixels)
+	}
+	return m.Marked
+}
+
 // maskEnding may stand at the end of a mask's name, as in the data sets that have 000.png and 000_mask.png.
 const maskEnding = "_mask"
 

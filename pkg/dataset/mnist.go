@@ -24,9 +24,7 @@ type IDX struct {
 	// LATENT_DATA_DIR, which knows no download either, or, where that is not set, from the user's cache folder.
 	Dir string `yaml:"dir"`
 
-	// Features makes vectors of the pictures by another network, such as a ResNet without its last layer, and takes those for samples: its
-	// outputs, brought to the model's scale by one factor. features: resnet18.onnx is short for features: {model: resnet18.onnx}.
-	Features Features `yaml:"features" short:"model"`
+	Networked `yaml:",inline"`
 
 	Holdout `yaml:",inline"`
 
@@ -120,9 +118,6 @@ func (d *IDX) Check(report func(key, problem string)) {
 	}
 	d.Features.check(d.ScaleOptions(), report)
 }
-
-// Network says which network makes features of the images.
-func (d *IDX) Network() Features { return d.Features }
 
 // ScaleOptions is how features are scaled; of images, bytes as they are.
 func (d *IDX) ScaleOptions() scale.Options { return d.Features.scale(scale.Options{}) }

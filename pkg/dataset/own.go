@@ -109,15 +109,15 @@ func (p parts) of(all *Samples) *Split {
 // mostClasses is how many classes a label can number.
 const mostClasses = math.MaxUint8 + 1
 
-// labels are the classes of samples, numbered as they come.
-type labels struct {
+// Labels are the classes of samples, numbered as they come. The zero value is of none.
+type Labels struct {
 	names   []string
 	indices []uint8
 	known   map[string]uint8
 }
 
-// add adds those of more samples.
-func (l *labels) add(more []string) error {
+// Add adds those of more samples. It is an error where there are more classes than a label can number.
+func (l *Labels) Add(more ...string) error {
 	if l.known == nil {
 		l.known = map[string]uint8{}
 	}
@@ -135,8 +135,8 @@ func (l *labels) add(more []string) error {
 	return nil
 }
 
-// sorted returns the classes in order, by number where all are whole numbers, and the class of each sample.
-func (l *labels) sorted() (classes []string, indices []uint8) {
+// Sorted returns the classes in order, by number where all are whole numbers, and the class of each sample.
+func (l *Labels) Sorted() (classes []string, indices []uint8) {
 	numbers := !slices.ContainsFunc(l.names, func(name string) bool {
 		_, err := strconv.Atoi(name)
 		return err != nil

@@ -378,9 +378,9 @@ func TestArrays(t *testing.T) {
 }
 
 func TestLabels(t *testing.T) {
-	var l labels
-	err := errors.Join(l.add([]string{"10", "9"}), l.add([]string{"-1", "9"}))
-	classes, indices := l.sorted()
+	var l Labels
+	err := errors.Join(l.Add("10", "9"), l.Add("-1", "9"))
+	classes, indices := l.Sorted()
 	if err != nil || !slices.Equal(classes, []string{"-1", "9", "10"}) || !slices.Equal(indices, []uint8{2, 1, 0, 1}) {
 		t.Errorf("%q, %v, %v", classes, indices, err)
 	}
@@ -388,7 +388,7 @@ func TestLabels(t *testing.T) {
 	for i := range 257 {
 		many = append(many, fmt.Sprint(i))
 	}
-	if err := new(labels).add(many); err == nil {
+	if err := new(Labels).Add(many...); err == nil {
 		t.Error("257 classes were taken")
 	}
 }

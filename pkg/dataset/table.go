@@ -45,9 +45,7 @@ type Table struct {
 	// Scale maps values to the model's scale, each feature by itself: by default, to a mean of 0 and a standard deviation of 1.
 	Scale scale.Options `yaml:"scale"`
 
-	// Features makes vectors of pictures by another network, such as a ResNet without its last layer, and takes those for samples: its
-	// outputs, brought to the model's scale by one factor. features: resnet18.onnx is short for features: {model: resnet18.onnx}.
-	Features Features `yaml:"features" short:"model"`
+	Networked `yaml:",inline"`
 
 	Pairs `yaml:",inline"`
 
@@ -71,9 +69,6 @@ func (d *Table) Check(report func(key, problem string)) {
 		report("features", "samples with targets are pictures, not features; leave one out")
 	}
 }
-
-// Network says which network makes features of pictures.
-func (d *Table) Network() Features { return d.Features }
 
 // ScaleOptions is how values are scaled.
 func (d *Table) ScaleOptions() scale.Options { return d.Features.scale(d.Scale) }
@@ -313,7 +308,7 @@ func below(pattern string) string {
 // rows are what is in the files of a table.
 type rows struct {
 	samples *Samples
-	labels  labels
+	labels  Labels
 
 	Counts    []int          // rows of each file
 	Labels    []uint8        // of the samples
@@ -344,7 +339,7 @@ func (d *Table) read(ctx context.Context, files []string, like *Samples, take fu
 		return rows{}, fmt.Errorf("read %s: %d rows, at most %d are read", strings.Join(files, ", "), count, mostStreamed)
 	}
 	if d.Label != "" {
-		read.Classes, read.Labels = read.labels.sorted()
+		read.Classes, read.Labels = read.labels.Sorted()
 		read.samples.Labels = read.Labels
 	}
 	return read, nil
@@ -390,7 +385,7 @@ func (d *Table) readOne(ctx context.Context, path string, like *Samples, trained
 		}
 		count += some.Values.Len() / own.Size()
 		if d.Label != "" {
-			if err := read.labels.add(some.Labels); err != nil {
+			if err := read.labels.Add(some.Labels...); err != nil {
 				return fmt.Errorf("data.label: %q has %w; name what tells classes, or leave label out and write it in data.ignore", d.Label, err)
 			}
 		}

@@ -22,6 +22,7 @@ import (
 	"latent/pkg/conformal"
 	"latent/pkg/dataset"
 	"latent/pkg/evaluate"
+	"latent/pkg/random"
 	"latent/pkg/rundir"
 	"latent/pkg/train"
 )
@@ -190,6 +191,9 @@ func (s *Scorer) Each(ctx context.Context, samples *dataset.Samples, top int, do
 // scores returns the scores of all samples, by kind.
 func (d *detector) scores(ctx context.Context, samples *dataset.Samples, kinds []string) (map[string][]float64, error) {
 	all := map[string][]float64{}
+	if len(kinds) == 0 {
+		return all, nil
+	}
 	err := d.each(ctx, samples, kinds, 0, noHeat, func(b scoredBlock) error {
 		for _, kind := range kinds {
 			all[kind] = append(all[kind], b.scores[kind]...)
@@ -240,13 +244,21 @@ func (m *scoredModel) calibrate(ctx context.Context, kinds ...string) (*kept, er
 	if held.Len() == 0 {
 		held, usual, k.By = split.Validation, nil, "validation"
 	}
-	if k.detector, err = newDetector(ctx, m, split.Train, usual, held, kinds); err != nil {
+	if k.detector, err = newDetector(ctx, m, split.Train, usual, kinds); err != nil {
 		return nil, err
 	}
+	normal := held // pictures whose peaks are those of normal ones
 	if held.Len() == 0 {
-		k.By = ""
-	} else if k.calibration, err = k.detector.scores(ctx, held, kinds); err != nil {
+		normal, k.By = drawn(split.Train, mostReference, random.NewSeed(m.experiment.Evaluate.Seed)), ""
+		kinds = slices.DeleteFunc(kinds, func(kind string) bool { return !slices.Contains(peakOf[:], kind) })
+	}
+	scores, err := k.detector.scores(ctx, normal, kinds)
+	if err != nil {
 		return nil, err
+	}
+	k.detector.learnPeaks(scores)
+	if k.By != "" {
+		k.calibration = scores
 	}
 	if m.folder != nil {
 		if err := m.write(k); err != nil {

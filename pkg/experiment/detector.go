@@ -165,17 +165,14 @@ func (m *scoredModel) combined() []string {
 	})
 }
 
-// newDetector learns from training samples, what errors are usual and how high the peaks of normal pictures are from held-out ones, or
-// where there are none from the training's: what scores of some kinds need.
-func newDetector(ctx context.Context, m *scoredModel, train, usual, held *dataset.Samples, kinds []string) (*detector, error) {
+// newDetector learns from training samples, and what errors are usual from held-out ones, or where there are none from the training's: what
+// scores of some kinds need.
+func newDetector(ctx context.Context, m *scoredModel, train, usual *dataset.Samples, kinds []string) (*detector, error) {
 	d := &detector{model: m, ranked: map[string][]float64{}}
 	seed := random.NewSeed(m.experiment.Evaluate.Seed)
 	reference := drawn(train, mostReference, seed)
 	if usual.Len() == 0 {
 		usual = reference
-	}
-	if held.Len() == 0 {
-		held = reference
 	}
 	if slices.Contains(kinds, scoreWhitenedMSE) {
 		if err := d.learnWhitening(ctx, reference, seed); err != nil {
@@ -183,9 +180,6 @@ func newDetector(ctx context.Context, m *scoredModel, train, usual, held *datase
 		}
 	}
 	if err := d.learnErrors(ctx, usual); err != nil {
-		return nil, err
-	}
-	if err := d.learnPeaks(ctx, held); err != nil {
 		return nil, err
 	}
 	if m.unavailable(scoreMahalanobis) == "" {
@@ -288,34 +282,16 @@ func (d *detector) learnErrors(ctx context.Context, samples *dataset.Samples) er
 	return err
 }
 
-// learnPeaks finds the 99 % quantile of the peaks of pictures.
-func (d *detector) learnPeaks(ctx context.Context, samples *dataset.Samples) error {
-	m := d.model
-	if m.unavailable(scorePeak) != "" {
-		return nil
-	}
-	var peaks [heatKinds][]float64
-	err := m.evaluator.ReconstructEach(ctx, m.weights, samples, func(r evaluate.Reconstructed) error {
-		clean(r)
-		for kind := range heatKinds {
-			if kind == whitenedHeat && d.whitening == nil {
-				continue
-			}
-			heats, err := d.heats(ctx, r, kind)
-			if err != nil {
-				return err
-			}
-			peaks[kind] = append(peaks[kind], highest(heats)...)
-		}
-		return nil
-	})
-	for kind, all := range peaks {
-		if len(all) > 0 {
-			slices.Sort(all)
-			d.high[kind] = float64(float32(all[int(math.Ceil(0.99*float64(len(all))))-1])) // as it is kept
+// peakOf is the score that is the highest place of a heat map.
+var peakOf = [heatKinds]string{plainHeat: scorePeak, whitenedHeat: scoreWhitenedPeak}
+
+// learnPeaks finds the 99 % quantile of the peaks of normal pictures among their scores.
+func (d *detector) learnPeaks(scores map[string][]float64) {
+	for kind, score := range peakOf {
+		if peaks := slices.Sorted(slices.Values(scores[score])); len(peaks) > 0 {
+			d.high[kind] = peaks[int(math.Ceil(0.99*float64(len(peaks))))-1]
 		}
 	}
-	return err
 }
 
 // bound raises usual errors to a part of their mean, and where all are 0 to 1.

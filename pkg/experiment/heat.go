@@ -16,37 +16,37 @@ import (
 // heatColumns is how many samples of each group are on the sheet of the worst.
 const heatColumns = 8
 
-// pixels measures how well heat maps find what masks mark, in the test pictures that have one and in the normal ones.
-func (d *detector) pixels(ctx context.Context, samples *dataset.Samples, masks []*dataset.Mask, of heatKind) (*rundir.Pixels, error) {
-	var all ranking.Pixels
-	found, i := &rundir.Pixels{}, 0
-	err := d.each(ctx, samples, nil, 0, of, func(b scoredBlock) error {
-		for _, heat := range b.heats {
-			mask := masks[i]
-			i++
-			marked := make([]bool, len(heat))
-			if mask != nil {
-				marked = mask.Marked
-			}
-			if slices.Contains(marked, true) {
-				found.Masks++
-			}
-			if err := all.Add(heat, marked, b.Width); err != nil {
-				return err
-			}
+// marked measures how well heat maps find what masks mark, in the test pictures that have one and in the normal ones.
+type marked struct {
+	masks []*dataset.Mask // of the pictures still to come
+	all   ranking.Pixels
+	found rundir.Pixels
+}
+
+// add takes the heat maps of a block.
+func (m *marked) add(b scoredBlock) error {
+	for _, heat := range b.heats {
+		mask := m.masks[0].Of(len(heat))
+		m.masks = m.masks[1:]
+		if slices.Contains(mask, true) {
+			m.found.Masks++
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
+		if err := m.all.Add(heat, mask, b.Width); err != nil {
+			return err
+		}
 	}
-	figures, err := all.Figures()
+	return nil
+}
+
+// figures are those of all pictures.
+func (m *marked) figures() (*rundir.Pixels, error) {
+	figures, err := m.all.Figures()
 	if err != nil {
 		return nil, InputError{fmt.Errorf("data.masks: %w", err)}
 	}
-	found.AUROC, found.PRO = rundir.Number(figures.AUROC), rundir.Number(figures.PRO)
-	found.Regions, found.Part = figures.Regions, rundir.Number(float64(figures.Anomalous)/float64(figures.Anomalous+figures.Normal))
-	return found, nil
+	m.found.AUROC, m.found.PRO = rundir.Number(figures.AUROC), rundir.Number(figures.PRO)
+	m.found.Regions, m.found.Part = figures.Regions, rundir.Number(float64(figures.Anomalous)/float64(figures.Anomalous+figures.Normal))
+	return &m.found, nil
 }
 
 // checkMasks finds anomalies that have no mask, before anything is trained.
@@ -123,7 +123,7 @@ func (s subject) sheet(ctx context.Context, scorer *Scorer, scores []float64, ma
 				heat := one.Shown(s.images)
 				heat.Label = [2]string{"", fmt.Sprintf("%.4g", one.Score)}
 				if s.images.Labels != nil {
-					heat.Label[0] = s.classes[s.images.Labels[place*s.images.Len()/s.images.Pictures()]]
+					heat.Label[0] = s.classes[s.images.Labels[place]] // a test has one patch of each picture
 				}
 				if !math.IsNaN(one.P) {
 					heat.Label[1] += fmt.Sprintf("  p %.2g", one.P)

@@ -97,11 +97,18 @@ func (s subject) measureAnomalies(ctx context.Context, into *rundir.Result) erro
 	if err != nil {
 		return err
 	}
-	all, err := scorer.detector.scores(ctx, s.images, []string{scorer.Kind})
+	pixels, maps := marked{}, noHeat
+	if s.split != nil && s.split.Masks != nil {
+		pixels.masks, maps = s.split.Masks, heatOf(scorer.Kind)
+	}
+	var scores []float64
+	err = scorer.detector.each(ctx, s.images, []string{scorer.Kind}, 0, maps, func(b scoredBlock) error {
+		scores = append(scores, b.scores[scorer.Kind]...)
+		return pixels.add(b)
+	})
 	if err != nil {
 		return err
 	}
-	scores := all[scorer.Kind]
 	ranked, err := ranking.New(scores, marks)
 	if err != nil {
 		return InputError{fmt.Errorf("measure anomalies: %w", err)}
@@ -121,8 +128,8 @@ func (s subject) measureAnomalies(ctx context.Context, into *rundir.Result) erro
 		found.Missing = scorer.Missing.Error()
 	}
 	found.Histogram = histogramOf(scores, marks, shown)
-	if s.split != nil && s.split.Masks != nil {
-		if found.Pixels, err = scorer.detector.pixels(ctx, s.images, s.split.Masks, heatOf(scorer.Kind)); err != nil {
+	if maps != noHeat {
+		if found.Pixels, err = pixels.figures(); err != nil {
 			return err
 		}
 		into.Test["pixel_auroc"], into.Test["pro"] = found.Pixels.AUROC, found.Pixels.PRO
