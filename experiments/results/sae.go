@@ -158,8 +158,8 @@ func saeLens(ctx context.Context, name string, e *config.Experiment, seed int64,
 		kind = "matryoshka"
 	}
 	asked, err := json.Marshal(map[string]any{"kind": kind, "width": m.Width, "k": m.K, "prefixes": m.Prefixes, "sparsity": m.Sparsity,
-		"warmup": m.SparsityWarmup, "first_threshold": m.FirstThreshold, "bandwidth": m.Bandwidth,
-		"lr": e.Train.LearningRate, "batch": e.Train.BatchSize, "epochs": e.Train.Epochs, "seed": seed})
+		"warmup": m.SparsityWarmup,
+		"lr":     e.Train.LearningRate, "batch": e.Train.BatchSize, "epochs": e.Train.Epochs, "seed": seed})
 	if err != nil {
 		return r, err
 	}
@@ -259,7 +259,8 @@ func writeDictionaries(out *bytes.Buffer, lines []saeLine, m *rundir.Manifest) {
 
 Made by `+"`go run ./experiments/results --sae`"+`; every figure here is of that command. Latent and the trainer of SAELens %s train dictionaries
 of the same width on the same vectors, sums of known features (`+"`data.dataset: synthsae`"+`), for as many steps with the same batch size,
-learning rate, k and penalty; what else there is, such as the first weights and the loss for dead latents, is each program's own. Figures are of
+learning rate, k and weight of the penalty; what else there is, such as first weights, thresholds and the loss for dead latents, is each
+program's own. Figures are of
 %d test vectors, means over seeds; F1 and MCC as SAELens defines them.
 
 `, means[names[0]].theirs.Version, m.Data.Test)

@@ -96,6 +96,9 @@ const (
 // saeDecay is that of the moving sum of the batches' least values.
 const saeDecay = 0.99
 
+// revivalBits is how finely dead latents are told apart, in bits of the spread of a sample's z.
+const revivalBits = 16
+
 // Check reports keys that contradict each other.
 func (s *SAE) Check(report func(key, problem string)) {
 	if s.topK() && s.K > s.Width {
@@ -317,7 +320,7 @@ func pseudo(x, slope *Node) *Node { return Mul(Sub(x, StopGradient(x)), StopGrad
 //   - prefixes: the sum of the squared errors of the smaller dictionaries
 //   - sparsity: of relu Σ f (the rows have unit length), of jumprelu the number of latents, or its distance from target_l0
 //   - revival, in training: ‖e − ê‖² with e = x − x̂, held fixed, and ê the sum of the dictionary's rows of dead latents, z times each,
-//     of the revived largest z (Gao et al. 2024, appendix A.2). It is multiplied by the number of dead latents over revived, at most 1.
+//     of the revived largest z, to 2⁻¹⁶ of their spread (Gao et al. 2024, appendix A.2). It is multiplied by the number of dead latents over revived, at most 1.
 func (s *SAE) Objective(p *Pass, clean, damaged *Node) (Output, []Term) {
 	f, z := s.encode(p, damaged)
 	out := s.output(p, f, clean)
@@ -382,9 +385,11 @@ func (s *SAE) revival(p *Pass, z, left *Node) *Node {
 	if revived == 0 {
 		revived = max(1, left.Shape().Dim(1)/2)
 	}
-	// All dead ones above 0, in the order of z, and the others at 0.
-	ranked := Mul(AddScalar(Sub(z, ReduceAndKeep(z, ReduceMin, 1)), 1), ExpandAxes(dead, 0))
-	kept := GreaterOrEqual(ranked, threshold(ranked, Scalar(z.Graph(), dtypes.Float32, revived), false))
+	// The dead ones from 1 to 2, in the order of z, and the others at 0.
+	least := ReduceAndKeep(z, ReduceMin, 1)
+	spread := AddScalar(MulScalar(Sub(ReduceAndKeep(z, ReduceMax, 1), least), 1+1e-6), 1e-30)
+	ranked := Mul(AddScalar(Div(Sub(z, least), spread), 1), ExpandAxes(dead, 0))
+	kept := GreaterOrEqual(ranked, near(ranked, Scalar(z.Graph(), dtypes.Float32, revived), revivalBits))
 	explained := s.combine(p, Where(kept, z, ZerosLike(z)), 0, s.Width)
 	share := MinScalar(DivScalar(ReduceAllSum(dead), revived), 1)
 	return Mul(rowSquares(Sub(left, explained)), share)

@@ -31,6 +31,15 @@ func largest(x, k *Node, together bool) *Node {
 // rows together. For rows of 256 to 1,024 values it takes a fifth to a half of a sort's time there; for 4,096, whose comparisons leave the
 // processor's cache, three to four times as long: go test ./pkg/model -run '^$' -bench TopK.
 func threshold(x, k *Node, together bool) *Node {
+	return raised(x, k, together, leastNormal, exponentBits, mantissaBits)
+}
+
+// near is threshold of rows whose positive values lie from 1 to below 2, to so many bits: the threshold is at most 2^−bits too low, and
+// values that are closer than that to the k-th count as equal to it.
+func near(x, k *Node, bits int) *Node { return raised(x, k, false, 1, 0, bits) }
+
+// raised is the threshold that begins as first, a power of two.
+func raised(x, k *Node, together bool, first float64, exponentBits, mantissaBits int) *Node {
 	x, k = StopGradient(x), Reshape(StopGradient(k), 1, 1)
 	ones := OnesLike(Reshape(Slice(x, AxisElem(0)), -1, 1)) // [values, 1]
 	count := func(t *Node) *Node {                          // like t
@@ -40,7 +49,7 @@ func threshold(x, k *Node, together bool) *Node {
 		}
 		return n
 	}
-	t := MulScalar(OnesLike(Slice(x, AxisRange(), AxisRange(0, 1))), leastNormal)
+	t := MulScalar(OnesLike(Slice(x, AxisRange(), AxisRange(0, 1))), first)
 	if together {
 		t = Slice(t, AxisRange(0, 1), AxisRange())
 	}

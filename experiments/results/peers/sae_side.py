@@ -48,8 +48,7 @@ sae = {
     "matryoshka": lambda: MatryoshkaBatchTopKTrainingSAE(MatryoshkaBatchTopKTrainingSAEConfig(
         k=asked["k"], matryoshka_widths=[*asked["prefixes"], asked["width"]], **size)),
     "jumprelu": lambda: JumpReLUTrainingSAE(JumpReLUTrainingSAEConfig(
-        l0_coefficient=asked["sparsity"], l0_warm_up_steps=warmup, jumprelu_init_threshold=asked["first_threshold"],
-        jumprelu_bandwidth=asked["bandwidth"], **size)),
+        l0_coefficient=asked["sparsity"], l0_warm_up_steps=warmup, **size)),
     "relu": lambda: StandardTrainingSAE(StandardTrainingSAEConfig(l1_coefficient=asked["sparsity"], l1_warm_up_steps=warmup, **size)),
 }[asked["kind"]]()
 steps = asked["epochs"] * per_epoch
