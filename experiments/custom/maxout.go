@@ -64,7 +64,7 @@ func (m *Maxout) Decode(p *model.Pass, z *Node) *Node {
 }
 
 // CodeSize returns Latent.
-func (m *Maxout) CodeSize() int { return m.Latent }
+func (m *Maxout) CodeSize(model.Image) int { return m.Latent }
 
 // maxoutLayer is y = max_k (x Wₖ + bₖ), with the pieces side by side in W: [in, pieces · out], b: [pieces · out].
 type maxoutLayer struct {

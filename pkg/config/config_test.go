@@ -289,10 +289,24 @@ func drawField(t *rapid.T, f field, into reflect.Value) {
 	}
 }
 
+// settleNetwork leaves a backbone without attention, and with dense layers only where it is dense.
+func settleNetwork(n *model.Network) {
+	n.Code = "vector"
+	switch backbone := n.Backbone.(type) {
+	case *model.ConvBackbone:
+		backbone.Attention = 0
+	case *model.ResNet:
+		backbone.Attention = 0
+	default:
+		return
+	}
+	n.Encoder, n.Decoder = []int{400, 400}, []int{400, 400}
+}
+
 // settle removes the contradictions that check would find.
 func settle(e *Experiment) {
 	e.Train.WeightDecay, e.Train.Momentum, e.Train.EarlyStopping = 0, 0, 0
-	e.Train.BatchSize, e.Train.Devices = 1, 1
+	e.Train.BatchSize, e.Train.Devices, e.Train.Accumulate = 1, 1, 1
 	e.Evaluate.Generated, e.Evaluate.Recover, e.Tracking.MLflow = 0, false, "http://127.0.0.1:5000"
 	e.Evaluate.Anomaly.Normal = nil
 	e.Output.Show = slices.DeleteFunc(e.Output.Show, func(picture string) bool { return evaluate.Inapplicable(picture, e.Model) != "" })
@@ -313,8 +327,17 @@ func settle(e *Experiment) {
 			}
 		}
 	}
-	if vae, ok := e.Model.(*model.VAE); ok {
-		vae.Beta, vae.BetaWarmup = 1, 0
+	if network := reflect.ValueOf(e.Model).Elem().FieldByName("Network"); network.IsValid() {
+		settleNetwork(network.Addr().Interface().(*model.Network))
+	}
+	switch m := e.Model.(type) {
+	case *model.VAE:
+		m.Beta, m.BetaWarmup, m.Groups, m.Spread = 1, 0, 1, "fixed"
+		m.Prior, m.Penalty = &model.NormalPrior{}, &model.NoPenalty{}
+	case *model.AE:
+		m.TopK = 0
+	case *model.FSQ:
+		m.Levels = []int{2}
 	}
 	if vqvae, ok := e.Model.(*model.VQVAE); ok {
 		vqvae.EntrySize = 1

@@ -185,15 +185,25 @@ func (e *Experiment) check(report func(problem string, keys ...string)) {
 	if t.BatchSize%t.Devices != 0 {
 		report(fmt.Sprintf("%d devices cannot share a batch of %d evenly; choose a divisor", t.Devices, t.BatchSize),
 			"train.devices", "train.batch_size")
+	} else if t.BatchSize%(t.Devices*t.Accumulate) != 0 {
+		report(fmt.Sprintf("%d images, a device's part of a batch, cannot be taken in %d equal parts; choose a divisor", t.BatchSize/t.Devices, t.Accumulate),
+			"train.accumulate", "train.batch_size")
 	}
-	if collective, ok := e.Model.(model.Collective); ok && t.Devices > 1 && collective.AcrossBatch() != "" {
-		key := "model." + collective.AcrossBatch()
-		report(fmt.Sprintf("%d devices see a part of each batch, and %s looks across all of it; write 1, or change it", t.Devices, key),
-			"train.devices", key)
-	}
-	if e.Corrupt.Collective() && t.Devices > 1 {
-		report(fmt.Sprintf("%d devices see a part of each batch, and swap takes values from all of it; write 1, or change corrupt", t.Devices),
-			"train.devices", "corrupt")
+	for _, split := range []struct {
+		key   string
+		parts int
+		what  string
+	}{{"train.devices", t.Devices, "devices see a part of each batch"}, {"train.accumulate", t.Accumulate, "parts of a batch are computed apart"}} {
+		if split.parts == 1 {
+			continue
+		}
+		if collective, ok := e.Model.(model.Collective); ok && collective.AcrossBatch() != "" {
+			key := "model." + collective.AcrossBatch()
+			report(fmt.Sprintf("%d %s, and %s looks across all of it; write 1, or change it", split.parts, split.what, key), split.key, key)
+		}
+		if e.Corrupt.Collective() {
+			report(fmt.Sprintf("%d %s, and swap takes values from all of it; write 1, or change corrupt", split.parts, split.what), split.key, "corrupt")
+		}
 	}
 	if scaled, ok := e.Data.(dataset.Scaled); ok && scaled.ScaleOptions().Open && e.Model.OutputActivation() != "linear" {
 		report(fmt.Sprintf("values beyond low and high stay what they are, and model.output: %s ends at -1 and 1; write model.output: linear, or leave open out",
@@ -204,7 +214,7 @@ func (e *Experiment) check(report func(problem string, keys ...string)) {
 	} else if ok && scaled.ScaleOptions().Kind == "standardise" && e.Model.OutputActivation() != "linear" {
 		cure := "write model.output: linear, or data.scale.kind: range"
 		_, table := e.Data.(*dataset.Table)
-		if _, pictorial := e.Model.(model.Pictorial); table && pictorial {
+		if table && model.PictorialBy(e.Model) != "" {
 			cure = "this kind is for arrays of pictures, which want data.scale.kind: range; for rows of features take dense, vae, rae, wae, vqvae or flow"
 		}
 		report(fmt.Sprintf("standardise has no ends, and model.output: %s ends at -1 and 1; %s", e.Model.OutputActivation(), cure),

@@ -78,6 +78,10 @@ var kindTables = map[reflect.Type]func() kindTable{
 	reflect.TypeFor[dataset.Source]():     tableOf(dataset.Kinds),
 	reflect.TypeFor[corrupt.Corruption](): tableOf(corrupt.Kinds),
 	reflect.TypeFor[model.Model]():        tableOf(model.Kinds),
+	reflect.TypeFor[model.Backbone]():     tableOf(model.Backbones),
+	reflect.TypeFor[model.CodePrior]():    tableOf(model.Priors),
+	reflect.TypeFor[model.CodePenalty]():  tableOf(model.Penalties),
+	reflect.TypeFor[model.CodeFlow]():     tableOf(model.CodeFlows),
 	reflect.TypeFor[search.Method]():      tableOf(search.Strategies),
 	reflect.TypeFor[search.Pruner]():      tableOf(search.Pruners),
 }
@@ -214,6 +218,10 @@ func structMistake(t reflect.Type, keys map[string]string) string {
 		case reflect.Struct:
 			if problem := structMistake(element, map[string]string{}); problem != "" {
 				return problem
+			}
+		case reflect.Interface:
+			if kindsOf(element) == nil || f.Tag.Get("kind") == "" {
+				return wrong("a config cannot hold a %v; see config.AddKind", f.Type)
 			}
 		default:
 			return wrong("a config cannot hold a %v; see config.AddKind", f.Type)

@@ -32,7 +32,7 @@ func shades(n int) *dataset.Samples {
 // ones the third, one image in three. Padding chooses nothing.
 func TestCodebook(t *testing.T) {
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
-		m := &model.VQVAE{Coder: model.Coder{MLP: model.MLP{Latent: 4, Activation: "linear", Init: "pytorch"}, Output: "linear"}, EntrySize: 1, Entries: 3}
+		m := &model.VQVAE{Coder: model.Coder{Network: model.Network{Latent: 4, Activation: "linear", Init: "pytorch"}, Output: "linear"}, EntrySize: 1, Entries: 3}
 		unit := []float32{1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1}
 		given := map[string][]float32{
 			"encoder.code.weight": unit, "decoder.pixels.weight": unit,

@@ -54,12 +54,9 @@ func (e *Evaluator) Flow(ctx context.Context, weights []*tensors.Tensor, noise C
 		if z, err = callCodes(arrive, weights, z); err != nil {
 			return Codes{}, fmt.Errorf("follow the flow: %w", err)
 		}
-		values, err := tensors.CopyFlatData[float32](z)
-		if err != nil {
+		if err := codes.take(z, batch, noise.Len()-first); err != nil {
 			return Codes{}, err
 		}
-		codes.Size = len(values) / batch
-		codes.Values = append(codes.Values, values[:codes.Size*min(batch, noise.Len()-first)]...)
 	}
 	return codes, nil
 }
@@ -109,6 +106,17 @@ func callCodes(p *program, weights []*tensors.Tensor, z *tensors.Tensor, more ..
 		args = append(args, weight)
 	}
 	return p.exec.Call1(args...)
+}
+
+// take appends the first of the codes that a program made for a batch, as many as are left.
+func (c *Codes) take(z *tensors.Tensor, batch, left int) error {
+	values, err := tensors.CopyFlatData[float32](z)
+	if err != nil {
+		return err
+	}
+	c.Size = len(values) / batch
+	c.Values = append(c.Values, values[:c.Size*min(batch, left)]...)
+	return nil
 }
 
 // batchFrom returns so many codes from the first-th on, zeros where there are no more: [batch, values].

@@ -75,6 +75,39 @@ func DrawSheet(images *dataset.Samples, caption string) ([]byte, error) {
 	return Sheet{Images: images, Caption: caption}.Draw()
 }
 
+// Prior makes codes of draws from the standard normal distribution, of model.Prior's PriorSize values each.
+func (e *Evaluator) Prior(ctx context.Context, weights []*tensors.Tensor, noise Codes) (Codes, error) {
+	prior, ok := e.spec.Model.(model.Prior)
+	if !ok {
+		return Codes{}, fmt.Errorf("%T has no prior", e.spec.Model)
+	}
+	if prior.PriorNormal() {
+		return noise, nil
+	}
+	program, err := e.compileCodes(noise.Size, func(p *model.Pass, z *Node, _ []*Node) *Node {
+		p.Image = e.image
+		return prior.PriorCodes(p, z)
+	}, nil)
+	if err != nil {
+		return Codes{}, fmt.Errorf("build the prior: %w", err)
+	}
+	defer program.exec.Finalize()
+	codes := Codes{Labels: noise.Labels}
+	for first := 0; first < noise.Len(); first += program.images {
+		if err := ctx.Err(); err != nil {
+			return Codes{}, err
+		}
+		z, err := callCodes(program, weights, noise.batchFrom(first, program.images))
+		if err != nil {
+			return Codes{}, fmt.Errorf("draw from the prior: %w", err)
+		}
+		if err := codes.take(z, program.images, noise.Len()-first); err != nil {
+			return Codes{}, err
+		}
+	}
+	return codes, nil
+}
+
 // Decode returns the images of codes.
 func (e *Evaluator) Decode(ctx context.Context, weights []*tensors.Tensor, codes Codes) (*dataset.Samples, error) {
 	decoder, ok := e.spec.Model.(model.Decoder)

@@ -20,7 +20,7 @@ type Likelihood struct {
 	Observed string
 	// Draws and Images are how many of each the log-likelihood rests on; 0 where it was not asked for.
 	Draws, Images int
-	// Divergence is KL(q(z | x) ‖ p(z)) of each dimension of the code, the mean over images.
+	// Divergence is KL(q(z | x) ‖ p(z)) of each dimension of the code, the mean over images; one number where only the whole has one.
 	Divergence []float64
 }
 
@@ -116,18 +116,19 @@ func (e *Evaluator) measureEvidence(ctx context.Context, weights []*tensors.Tens
 			}
 		}
 		means, parts, costs := values[0], values[1], values[2]
-		latent := len(means) / batch
+		latent, divided := len(means)/batch, len(parts)/batch
 		if sums == nil {
-			sums, squares, result.Divergence = make([]float64, latent), make([]float64, latent), make([]float64, latent)
+			sums, squares, result.Divergence = make([]float64, latent), make([]float64, latent), make([]float64, divided)
 		}
 		for i := range min(batch, n-first) {
+			for d, mean := range means[i*latent:][:latent] {
+				sums[d] += float64(mean)
+				squares[d] += float64(mean) * float64(mean)
+			}
 			total := 0.0
-			for d := range latent {
-				mean, part := float64(means[i*latent+d]), float64(parts[i*latent+d])
-				sums[d] += mean
-				squares[d] += mean * mean
-				result.Divergence[d] += part / float64(n)
-				total += part
+			for d, part := range parts[i*divided:][:divided] {
+				result.Divergence[d] += float64(part) / float64(n)
+				total += float64(part)
 			}
 			divergences = append(divergences, total)
 			bounds = append(bounds, -float64(costs[i])-total)
@@ -202,9 +203,11 @@ var LikelihoodMetrics = []Metric{
 	{Name: "nll_dyn", Unit: "nats"},
 	{Name: "nll_static", Unit: "nats"},
 	{Name: "nll_grey", Unit: "nats"},
+	{Name: "nll_byte", Unit: "nats"},
 	{Name: "elbo_dyn", Unit: "nats", Higher: true},
 	{Name: "elbo_static", Unit: "nats", Higher: true},
 	{Name: "elbo_grey", Unit: "nats", Higher: true},
+	{Name: "elbo_byte", Unit: "nats", Higher: true},
 	{Name: "kl", Unit: "nats"},
 	{Name: "active_units", Title: "active units"},
 }

@@ -35,7 +35,7 @@ func newLinearVAE(pixels, latent int, deviation float64) linearVAE {
 		return wide
 	}
 	l := linearVAE{
-		model: &model.VAE{MLP: model.MLP{Latent: latent, Activation: "linear", Init: "glorot"}, Likelihood: "gaussian", Deviation: deviation,
+		model: &model.VAE{Network: model.Network{Latent: latent, Activation: "linear", Init: "glorot"}, Likelihood: "gaussian", Deviation: deviation,
 			Beta: 1, Bound: "elbo", Samples: 1},
 		pixels: pixels, w: mat.NewDense(latent, pixels, values(0, latent*pixels)), bias: values(1, pixels),
 	}
@@ -170,7 +170,7 @@ func TestLikelihoodCollapsed(t *testing.T) {
 			}
 			return found
 		}
-		m := &model.VAE{MLP: model.MLP{Latent: 2, Activation: "linear", Init: "glorot"}, Likelihood: "bernoulli", Binarise: "dynamic", Deviation: 1,
+		m := &model.VAE{Network: model.Network{Latent: 2, Activation: "linear", Init: "glorot"}, Likelihood: "bernoulli", Binarise: "dynamic", Deviation: 1,
 			Beta: 1, Bound: "iwae", Samples: 3}
 		var weights []*tensors.Tensor
 		for _, param := range model.Params(m, model.Image{Height: side, Width: side, Channels: 1}) {

@@ -2,6 +2,7 @@ package evaluate
 
 import (
 	"fmt"
+	"strconv"
 
 	"latent/pkg/model"
 )
@@ -24,8 +25,12 @@ func Inapplicable(picture string, m model.Model) string {
 		return "this kind of model makes no images of codes alone; take another model.kind, or leave " + picture + " out"
 	case !ok && picture != "samples":
 		return "this kind of model has no code but the image; take another model.kind, or leave " + picture + " out"
-	case picture == "manifold" && coded.CodeSize() != 2:
-		return fmt.Sprintf("it is of codes of two values, and this model's have %d; make it two, or leave manifold out", coded.CodeSize())
+	case picture == "manifold" && coded.CodeSize(model.Image{}) != 2:
+		size := "so many for each place of a map"
+		if n := coded.CodeSize(model.Image{}); n > 0 {
+			size = strconv.Itoa(n)
+		}
+		return fmt.Sprintf("it is of codes of two values, and this model's have %s; make it two, or leave manifold out", size)
 	}
 	return ""
 }

@@ -282,7 +282,7 @@ func (g *gallery) traversal(ctx context.Context) ([]byte, error) {
 		return nil, err
 	}
 	of := "the test images' codes"
-	if _, ok := g.Experiment.Model.(model.Prior); ok {
+	if model.NormalPriorOf(g.Experiment.Model) {
 		of = "the prior"
 	}
 	sheet := evaluate.Sheet{
@@ -326,11 +326,11 @@ func (g *gallery) foremost(ctx context.Context) ([]evaluate.Axis, []string, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	if divergence != nil {
+	if len(divergence) == len(scores) {
 		scores, unit = divergence, "KL %.2f nats"
 	}
 	axes := observed
-	if _, ok := g.Experiment.Model.(model.Prior); ok {
+	if model.NormalPriorOf(g.Experiment.Model) {
 		axes = evaluate.PriorAxes(codes.Size)
 	}
 	axes = evaluate.Foremost(axes, scores, traversed)
@@ -360,7 +360,7 @@ func (g *gallery) divergence(ctx context.Context) ([]float64, error) {
 
 func (g *gallery) manifold(ctx context.Context) ([]byte, error) {
 	first, second, of := evaluate.PriorCoordinates(manifoldSide), evaluate.PriorCoordinates(manifoldSide), "quantiles of the prior"
-	if _, ok := g.Experiment.Model.(model.Prior); !ok {
+	if !model.NormalPriorOf(g.Experiment.Model) {
 		codes, err := g.someCodes(ctx)
 		if err != nil {
 			return nil, err

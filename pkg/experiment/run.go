@@ -207,8 +207,8 @@ func (s *Session) checkAgainstData(e *config.Experiment) error {
 
 // checkVectors finds kinds that make sense of pictures alone.
 func checkVectors(e *config.Experiment) error {
-	if _, pictorial := e.Model.(model.Pictorial); pictorial {
-		return InputError{e.Problem("model.kind", "it looks at values beside each other, and the features of a table have no neighbours; take dense, vae, rae, wae, vqvae or flow")}
+	if key := model.PictorialBy(e.Model); key != "" {
+		return InputError{e.Problem("model."+key, "it looks at values beside each other, and the features of a table have no neighbours; take dense, or vae, rae, wae, vqvae or flow with a dense backbone")}
 	}
 	for i, corruption := range slices.Concat(e.Corrupt, e.Evaluate.Corrupt) {
 		if _, pictorial := corruption.(corrupt.Pictorial); pictorial {

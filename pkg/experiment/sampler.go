@@ -67,7 +67,7 @@ const (
 	streamDraw
 )
 
-// priorSampler draws from the standard normal distribution that a model was trained for.
+// priorSampler draws from the distribution that a model was trained for.
 type priorSampler struct{}
 
 func (priorSampler) of(m model.Decoder) bool {
@@ -77,8 +77,9 @@ func (priorSampler) of(m model.Decoder) bool {
 
 func (priorSampler) caption(Generation) string { return "codes from the prior" }
 
-func (priorSampler) draw(_ context.Context, s source, g Generation) (evaluate.Codes, error) {
-	return g.normal(s.decoder.(model.Prior).PriorSize()), nil
+func (priorSampler) draw(ctx context.Context, s source, g Generation) (evaluate.Codes, error) {
+	noise := g.normal(s.decoder.(model.Prior).PriorSize(s.evaluator.Image()))
+	return s.evaluator.Prior(ctx, s.weights, noise)
 }
 
 // normal draws codes of so many values from the standard normal distribution.

@@ -63,7 +63,7 @@ func TestClassifierObjective(t *testing.T) {
 
 // A code of two parts, with the identity as the encoder: each part chooses the nearest of three entries.
 func TestChoices(t *testing.T) {
-	v := &VQVAE{Coder: Coder{MLP: MLP{Latent: 4, Activation: "linear", Init: "pytorch"}, Output: "linear"}, EntrySize: 2, Entries: 3}
+	v := &VQVAE{Coder: Coder{Network: Network{Latent: 4, Activation: "linear", Init: "pytorch"}, Output: "linear"}, EntrySize: 2, Entries: 3}
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
 		outputs, err := ExecOnceN(b.Compute, func(nodes []*Node) []*Node {
 			pass := &Pass{Weights: Weights{

@@ -1,10 +1,6 @@
 package model
 
-import (
-	"fmt"
-
-	. "github.com/gomlx/gomlx/core/graph"
-)
+import . "github.com/gomlx/gomlx/core/graph"
 
 // Conv is a convolutional autoencoder: strided convolutions narrow the image to few places with many channels, a dense layer
 // makes the code of them, and the decoder goes the same way back.
@@ -57,7 +53,7 @@ func (m *Conv) OutputActivation() string { return m.Output }
 func (m *Conv) AcrossBatch() string { return acrossBatch(m.Norm) }
 
 // Pictorial says that it is for pictures alone.
-func (*Conv) Pictorial() {}
+func (*Conv) Pictorial() string { return "kind" }
 
 // Layers lists the layers for images of this size.
 func (m *Conv) Layers(image Image) []Layer {
@@ -67,42 +63,17 @@ func (m *Conv) Layers(image Image) []Layer {
 	return layers
 }
 
+// backbone is the layers as those of a [ConvBackbone].
+func (m *Conv) backbone() *ConvBackbone {
+	return &ConvBackbone{Channels: m.Channels, Kernel: m.Kernel, Stride: m.Stride, Decoder: m.Decoder, Norm: m.Norm, Dropout: m.Dropout}
+}
+
 // blocks lists the encoder, from the image to the code, and the decoder back.
 func (m *Conv) blocks(image Image) (encoder, decoder []block) {
-	first := before(m.Norm, m.Activation) // the activation of layers that a norm may follow
-	after := func(name string, channels int) []block {
-		return hidden(name, m.Norm, channels, m.Activation, m.Dropout)
-	}
-	sizes, channels := []size{{image.Height, image.Width}}, []int{image.Channels}
-	for i, out := range m.Channels {
-		l := convLayer{
-			name: fmt.Sprintf("encoder.conv_%d", i+1), kind: "down", kernel: m.Kernel, stride: m.Stride,
-			in: channels[i], out: out, large: sizes[i], activation: first, init: m.Init,
-		}
-		encoder = append(append(encoder, l), after(l.name, out)...)
-		sizes, channels = append(sizes, l.to()), append(channels, out)
-	}
-	last := len(m.Channels)
-	values := sizes[last].area() * channels[last]
-	encoder = append(encoder, denseBlock{DenseLayer: DenseLayer{"encoder.code", values, m.Latent, m.LatentActivation, m.Init}})
-	decoder = append(decoder, denseBlock{
-		DenseLayer: DenseLayer{"decoder.code", m.Latent, values, first, m.Init},
-		to:         []int{sizes[last][0], sizes[last][1], channels[last]},
-	})
-	decoder = append(decoder, after("decoder.code", channels[last])...)
-	for i := last - 1; i >= 0; i-- {
-		l := convLayer{
-			name: fmt.Sprintf("decoder.conv_%d", last-i), kind: m.Decoder, kernel: m.Kernel, stride: m.Stride,
-			in: channels[i+1], out: channels[i], large: sizes[i], activation: first, init: m.Init,
-		}
-		if i == 0 {
-			l.activation = "linear"
-			decoder = append(decoder, l)
-			break
-		}
-		decoder = append(append(decoder, l), after(l.name, l.out)...)
-	}
-	return encoder, decoder
+	p := plan{image: image, outputs: 1, activation: m.Activation, init: m.Init}
+	encoder, features := m.backbone().encoder(p)
+	code := vector(m.Latent)
+	return append(encoder, toCode(codeLayer, features, code, m.LatentActivation, m.Init)), m.backbone().decoder(p, code)
 }
 
 // Apply encodes and decodes x: [batch, height, width, channels]. No gradient flows to x; see [Convolution].
@@ -114,7 +85,7 @@ func (m *Conv) Apply(p *Pass, x *Node) Output {
 }
 
 // CodeSize returns Latent.
-func (m *Conv) CodeSize() int { return m.Latent }
+func (m *Conv) CodeSize(Image) int { return m.Latent }
 
 // Decode returns the logits of the flattened image: [batch, latent] → [batch, height · width · channels].
 func (m *Conv) Decode(p *Pass, z *Node) *Node {

@@ -167,7 +167,7 @@ func (d *Dense) Apply(p *Pass, x *Node) Output {
 }
 
 // CodeSize returns the size of the encoder's last layer.
-func (d *Dense) CodeSize() int { return d.Encoder[len(d.Encoder)-1] }
+func (d *Dense) CodeSize(Image) int { return d.Encoder[len(d.Encoder)-1] }
 
 // Encode returns the code of x: [batch, height, width, channels] → [batch, latent].
 func (d *Dense) Encode(p *Pass, x *Node) *Node {

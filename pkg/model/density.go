@@ -8,7 +8,8 @@ type Density interface {
 	Model
 
 	// Observed names what the likelihood is of, for the names of figures: dyn and static are black-and-white images that were
-	// drawn with the pixels as probabilities, for each batch anew or once for each image; grey are the pixels themselves. It
+	// drawn with the pixels as probabilities, for each batch anew or once for each image; grey are the pixels themselves, and byte
+	// the pixels as one of 256 values each. It
 	// is "" where there is no likelihood: the model's loss on these pixels is none.
 	Observed() string
 
@@ -29,7 +30,7 @@ type Density interface {
 type Evidence struct {
 	Mean       *Node // of q(z | x): [batch, latent]
 	Cost       *Node // −log p(x | z) at a draw z from q(z | x): [batch]
-	Divergence *Node // KL(q(z | x) ‖ p(z)) of each dimension: [batch, latent]
+	Divergence *Node // KL(q(z | x) ‖ p(z)) of each dimension, [batch, latent], or an estimate of the whole, [batch, 1]
 }
 
 // Variational is a model whose code is a normal distribution for each image.

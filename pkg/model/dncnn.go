@@ -38,7 +38,7 @@ type DnCNN struct {
 func (*DnCNN) OutputActivation() string { return "linear" }
 
 // Pictorial says that it is for pictures alone.
-func (*DnCNN) Pictorial() {}
+func (*DnCNN) Pictorial() string { return "kind" }
 
 // AcrossBatch names the key by which the model looks across a batch; see [Collective].
 func (m *DnCNN) AcrossBatch() string { return acrossBatch(m.Norm) }

@@ -53,22 +53,20 @@ const (
 )
 
 // velocity lists the layers of the network: from a point and its time to a velocity.
-func (f *Flow) velocity() []DenseLayer {
-	hidden, in := chain("velocity", f.Latent+timeValues, f.Hidden, "silu", f.Init)
-	return append(hidden, DenseLayer{"velocity.out", in, f.Latent, "linear", f.Init})
+func (f *Flow) velocity(latent int) []DenseLayer {
+	hidden, in := chain("velocity", latent+timeValues, f.Hidden, "silu", f.Init)
+	return append(hidden, DenseLayer{"velocity.out", in, latent, "linear", f.Init})
 }
 
 // Layers lists the layers for images of this size, the flow's after the autoencoder's.
 func (f *Flow) Layers(image Image) []Layer {
-	layers := f.RAE.Layers(image)
-	for _, l := range f.velocity() {
-		layers = append(layers, l.Layer())
-	}
+	layers, latent := f.RAE.Layers(image), f.CodeSize(image)
+	layers = append(layers, layersOf(denseBlocks(f.velocity(latent)))...)
 	return append(layers, Layer{
 		Name: "flow", Description: "mean and deviation of the codes",
 		Params: []Param{
-			{Name: flowMean, Dims: []int{f.Latent}, Statistic: true},
-			{Name: flowSquare, Dims: []int{f.Latent}, Init: Init{Constant: 1}, Statistic: true},
+			{Name: flowMean, Dims: []int{latent}, Statistic: true},
+			{Name: flowSquare, Dims: []int{latent}, Init: Init{Constant: 1}, Statistic: true},
 		},
 	})
 }
@@ -83,12 +81,12 @@ func (f *Flow) Objective(p *Pass, clean, damaged *Node) (Output, []Term) {
 	if p.Training {
 		f.follow(p, out.Latent)
 	}
-	batch := clean.Shape().Dim(0)
+	batch, latent := clean.Shape().Dim(0), out.Latent.Shape().Dim(1)
 	mean, deviation := f.moments(p)
 	z := Div(Sub(StopGradient(out.Latent), mean), deviation)
-	noise, t := p.Draw().Normal(batch, f.Draws, f.Latent), p.Draw().Uniform(batch, f.Draws)
-	z = Reshape(BroadcastToDims(ExpandAxes(z, 1), batch, f.Draws, f.Latent), -1, f.Latent)
-	distance := flowLoss(z, Reshape(noise, -1, f.Latent), Reshape(t, -1), func(z, t *Node) *Node { return f.Velocity(p, z, t, imageOf(clean)) })
+	noise, t := p.Draw().Normal(batch, f.Draws, latent), p.Draw().Uniform(batch, f.Draws)
+	z = Reshape(BroadcastToDims(ExpandAxes(z, 1), batch, f.Draws, latent), -1, latent)
+	distance := flowLoss(z, Reshape(noise, -1, latent), Reshape(t, -1), func(z, t *Node) *Node { return f.Velocity(p, z, t, imageOf(clean)) })
 	return out, append(terms, Term{Name: "flow", Value: ReduceMean(Reshape(distance, batch, f.Draws), 1)})
 }
 
@@ -129,7 +127,7 @@ func (f *Flow) moments(p *Pass) (mean, deviation *Node) {
 func (f *Flow) AcrossBatch() string { return "kind" }
 
 // FieldSize is the size of a code.
-func (f *Flow) FieldSize(Image) int { return f.Latent }
+func (f *Flow) FieldSize(image Image) int { return f.CodeSize(image) }
 
 // FieldSteps returns Steps.
 func (f *Flow) FieldSteps() int { return f.Steps }
@@ -137,7 +135,7 @@ func (f *Flow) FieldSteps() int { return f.Steps }
 // Velocity returns the velocity at scaled codes z: [batch, latent]; t: [batch].
 func (f *Flow) Velocity(p *Pass, z, t *Node, _ Image) *Node {
 	h := p.narrow(Concatenate([]*Node{z, timeFeatures(t)}, 1))
-	for _, l := range f.velocity() {
+	for _, l := range f.velocity(z.Shape().Dim(1)) {
 		h = l.Apply(p, h)
 	}
 	return ConvertDType(h, z.DType())
@@ -176,7 +174,7 @@ type PixelFlow struct {
 }
 
 // Pictorial says that it is for pictures alone.
-func (*PixelFlow) Pictorial() {}
+func (*PixelFlow) Pictorial() string { return "kind" }
 
 // Layers lists the layers for images of this size.
 func (f *PixelFlow) Layers(image Image) []Layer { return f.layers(image, timeValues, "linear") }

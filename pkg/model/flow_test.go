@@ -40,7 +40,7 @@ func TestFlowLoss(t *testing.T) {
 // The flow learns of the codes, and the autoencoder nothing of the flow: its gradients are those of kind rae.
 func TestFlowLeavesTheAutoencoder(t *testing.T) {
 	image := Image{Height: 2, Width: 2, Channels: 1}
-	coder := Coder{MLP: MLP{Encoder: []int{5}, Latent: 3, Decoder: []int{4}, Activation: "tanh", Init: "pytorch"}, Output: "linear"}
+	coder := Coder{Network: Network{Encoder: []int{5}, Latent: 3, Decoder: []int{4}, Activation: "tanh", Init: "pytorch"}, Output: "linear"}
 	rae := RAE{Coder: coder, Beta: 0.5, Lambda: 0.1}
 	x := []float32{-1, 0.5, 0, 1, 0.25, -0.5, 1, -1}
 	gradients := func(b *backend.Backend, m Objective) map[string][]float32 {

@@ -72,15 +72,19 @@ var Kinds = map[string]func() Model{
 	},
 	"vae": func() Model {
 		return &VAE{
-			MLP:        MLP{Encoder: []int{400, 400}, Latent: 50, Decoder: []int{400, 400}, Activation: "tanh", Init: "pytorch"},
-			Likelihood: "bernoulli", Binarise: "dynamic", Deviation: 0.1,
-			Beta: 1, Bound: "elbo", Samples: 1,
+			Network:    network(50, "tanh"),
+			Likelihood: "bernoulli", Binarise: "dynamic", Deviation: 0.1, Spread: "fixed",
+			Beta: 1, Bound: "elbo", Samples: 1, Groups: 1, Mix: 0.05,
+			Flow: &NoFlow{}, Prior: &NormalPrior{}, Penalty: &NoPenalty{},
 		}
 	},
 	"rae": func() Model { return &RAE{Coder: coder(16), Beta: 0.01, Lambda: 1e-5} },
 	"vqvae": func() Model {
-		return &VQVAE{Coder: coder(64), EntrySize: 4, Entries: 128, Commitment: 0.25, Decay: 0.99}
+		return &VQVAE{Coder: coder(64), EntrySize: 4, Entries: 128, Stages: 1, Commitment: 0.25, Decay: 0.99}
 	},
+	"fsq": func() Model { return &FSQ{Coder: coder(64), Levels: []int{8, 5, 5, 5}} },
+	"ae":  func() Model { return &AE{Coder: coder(64)} },
+	"aae": func() Model { return &AAE{Coder: coder(8), Lambda: 10, Discriminator: []int{256, 256}} },
 	"wae": func() Model { return &WAE{Coder: coder(8), Lambda: 40} },
 	"flow": func() Model {
 		return &Flow{RAE: RAE{Coder: coder(16), Beta: 0.01, Lambda: 1e-5}, Hidden: []int{512, 512, 512}, Draws: 4, Steps: 32}
@@ -97,13 +101,14 @@ func u(channels ...int) U {
 		Activation: "relu", Norm: "none", Init: "pytorch"}
 }
 
-// coder is the layers of the autoencoders with losses of their own.
-func coder(latent int) Coder {
-	return Coder{
-		MLP:    MLP{Encoder: []int{400, 400}, Latent: latent, Decoder: []int{400, 400}, Activation: "relu", Init: "pytorch"},
-		Output: "tanh",
-	}
+// network is the layers between images and codes of so many values.
+func network(latent int, activation string) Network {
+	return Network{Backbone: &DenseBackbone{}, Encoder: slices.Clone(hiddenSizes), Latent: latent, Decoder: slices.Clone(hiddenSizes),
+		Activation: activation, Init: "pytorch", Code: "vector"}
 }
+
+// coder is the layers of the autoencoders with losses of their own.
+func coder(latent int) Coder { return Coder{Network: network(latent, "relu"), Output: "tanh"} }
 
 // Output is what a model makes of a batch.
 type Output struct {

@@ -91,6 +91,9 @@ func write(text *strings.Builder, value reflect.Value) {
 		case field.Anonymous:
 			text.WriteByte(' ')
 			write(text, value.Field(i))
+		case field.Type.Kind() == reflect.Interface && !value.Field(i).IsNil():
+			fmt.Fprintf(text, " %s:", field.Name)
+			write(text, value.Field(i).Elem().Elem()) // a part: see Backbone
 		case field.Tag.Get("strength") == "":
 			fmt.Fprintf(text, " %s:%+v", field.Name, value.Field(i))
 		}

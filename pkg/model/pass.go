@@ -83,8 +83,19 @@ func Conditions(m Model) int {
 	return 0
 }
 
-// Pictorial is a model of pictures alone: it looks at values that lie beside each other.
-type Pictorial interface{ Pictorial() }
+// Pictorial is a model that may be of pictures alone: one that looks at values that lie beside each other.
+type Pictorial interface {
+	// Pictorial names the model's key that makes it so, or is "" where none does.
+	Pictorial() string
+}
+
+// PictorialBy names the key that makes a model one of pictures alone, or is "" where it is none; see [Pictorial].
+func PictorialBy(m Model) string {
+	if pictorial, may := m.(Pictorial); may {
+		return pictorial.Pictorial()
+	}
+	return ""
+}
 
 // Local is a model whose output at a pixel depends on those near it alone, so that a picture can be computed in parts. Its norms may
 // look across a batch in training, and not at use.
@@ -104,7 +115,7 @@ type Started interface {
 	// Start returns the first values of some parameters, by name, in the place of those that Layers says.
 	//
 	// mean: the training images' mean, [height · width · channels], pixels in [-1, 1]
-	Start(mean []float32) map[string][]float32
+	Start(image Image, mean []float32) map[string][]float32
 }
 
 // Drawn is a model that draws some first values together, in the place of those that Layers says.
@@ -147,6 +158,14 @@ func (p *Pass) wide(x *Node) *Node {
 		return x
 	}
 	return ConvertDType(x, dtypes.Float32)
+}
+
+// counts are Counts, or 1 for each of as many rows as x has: [batch].
+func (p *Pass) counts(x *Node) *Node {
+	if p.Counts != nil {
+		return p.Counts
+	}
+	return OnesLike(ReduceSum(x, 1))
 }
 
 // Draw returns a key of its own for the model's next draw. The order of the calls is a part of what a seed means.

@@ -12,7 +12,12 @@ type Quantiser interface {
 	Choices(p *Pass, x *Node) *Node
 }
 
-// Choices returns the entries that are nearest to the parts of the code of x.
+// Choices returns the entries that are nearest to the parts of the code of x; with several stages, those of each part after one another,
+// numbered on from stage to stage.
 func (v *VQVAE) Choices(p *Pass, x *Node) *Node {
-	return Reshape(v.quantise(p, v.code(p, x)).index, x.Shape().Dim(0), -1)
+	var all []*Node
+	for stage, c := range v.quantise(p, v.codes(p, x)).chosen {
+		all = append(all, ExpandAxes(AddScalar(c.index, float64(stage*v.Entries)), 1))
+	}
+	return Reshape(Concatenate(all, 1), x.Shape().Dim(0), -1)
 }

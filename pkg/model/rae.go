@@ -2,7 +2,7 @@ package model
 
 import . "github.com/gomlx/gomlx/core/graph"
 
-// RAE is a regularised autoencoder with dense layers (Ghosh et al. 2020): its codes are kept small and its decoder smooth, so
+// RAE is a regularised autoencoder (Ghosh et al. 2020): its codes are kept small and its decoder smooth, so
 // that a mixture fitted to the codes makes a sampler of it. Its loss is a sum over pixels, for each image, and train.loss is
 // not used.
 type RAE struct {
@@ -25,9 +25,11 @@ func (r *RAE) Objective(p *Pass, clean, damaged *Node) (Output, []Term) {
 	out := r.Apply(p, damaged)
 	batch := clean.Shape().Dim(0)
 	parameters := ScalarZero(clean.Graph(), clean.DType())
-	for _, layer := range r.decoder(0, clean.Shape().Size()/batch) {
-		for _, name := range []string{layer.Name + ".weight", layer.Name + ".bias"} {
-			parameters = Add(parameters, ReduceAllSum(Square(p.Weights[name])))
+	for _, layer := range layersOf(r.decoder(imageOf(clean), 0, 1)) {
+		for _, param := range layer.Params {
+			if !param.Statistic {
+				parameters = Add(parameters, ReduceAllSum(Square(p.Weights[param.Name])))
+			}
 		}
 	}
 	return out, []Term{

@@ -71,7 +71,7 @@ func TestDiscrepancy(t *testing.T) {
 // The terms of RAE are those of its definition, written here from the dense model's outputs and the parameters.
 func TestRAE(t *testing.T) {
 	image := Image{Height: 2, Width: 2, Channels: 1}
-	r := &RAE{Coder: Coder{MLP: MLP{Encoder: []int{5}, Latent: 3, Decoder: []int{4}, Activation: "tanh", Init: "pytorch"}, Output: "linear"}}
+	r := &RAE{Coder: Coder{Network: Network{Encoder: []int{5}, Latent: 3, Decoder: []int{4}, Activation: "tanh", Init: "pytorch"}, Output: "linear"}}
 	x := []float32{-1, 0.5, 0, 1, 0.25, -0.5, 1, -1}
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
 		args := []any{tensors.FromFlatDataAndDimensions(x, 2, 2, 2, 1)}

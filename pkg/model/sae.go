@@ -166,7 +166,7 @@ func (s *SAE) describe() string {
 func (s *SAE) OutputActivation() string { return "linear" }
 
 // Start puts the decoder's bias, which the encoder takes away first, at the training samples' mean.
-func (s *SAE) Start(mean []float32) map[string][]float32 {
+func (s *SAE) Start(_ Image, mean []float32) map[string][]float32 {
 	return map[string][]float32{saeCentre: mean}
 }
 
@@ -189,7 +189,7 @@ func (s *SAE) Draw(image Image, seed random.Seed) map[string][]float32 {
 }
 
 // CodeSize returns Width.
-func (s *SAE) CodeSize() int { return s.Width }
+func (s *SAE) CodeSize(Image) int { return s.Width }
 
 // Apply encodes and decodes x: [batch, height, width, channels].
 func (s *SAE) Apply(p *Pass, x *Node) Output {

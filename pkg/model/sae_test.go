@@ -430,7 +430,7 @@ func TestSAEStart(t *testing.T) {
 			t.Errorf("row %d has length² %g", i, square)
 		}
 	}
-	if got := s.Start([]float32{1, 2, 3, 4})[saeCentre]; !slices.Equal(got, []float32{1, 2, 3, 4}) {
+	if got := s.Start(Image{}, []float32{1, 2, 3, 4})[saeCentre]; !slices.Equal(got, []float32{1, 2, 3, 4}) {
 		t.Errorf("bias %v", got)
 	}
 }

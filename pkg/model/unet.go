@@ -24,7 +24,7 @@ type UNet struct {
 func (m *UNet) OutputActivation() string { return m.Output }
 
 // Pictorial says that it is for pictures alone.
-func (*UNet) Pictorial() {}
+func (*UNet) Pictorial() string { return "kind" }
 
 // Layers lists the layers for images of this size.
 func (m *UNet) Layers(image Image) []Layer { return m.layers(image, 0, m.Output) }

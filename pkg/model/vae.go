@@ -1,6 +1,7 @@
 package model
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/gomlx/compute/dtypes"
@@ -9,27 +10,32 @@ import (
 	"latent/pkg/random"
 )
 
-// VAE is a variational autoencoder with dense layers (Kingma & Welling 2014): a normal prior, a normal posterior with a mean
-// and a variance for each dimension, and a likelihood of the pixels. Its loss is −bound, in nats for each image, and
-// train.loss is not used.
+// VAE is a variational autoencoder (Kingma & Welling 2014): a normal posterior with a mean and a variance for each value of the code, a
+// prior, and a likelihood of the pixels. Its loss is −bound, in nats for each image, with a penalty where there is one, and train.loss is
+// not used.
 type VAE struct {
-	MLP `yaml:",inline"`
+	Network `yaml:",inline"`
 
 	// Classes makes a conditional VAE (Sohn et al. 2015): encoder and decoder are given the image's label, one of so many, and
 	// the likelihood is that of an image given its label. 0 is none.
 	Classes int `yaml:"classes" min:"0" max:"256"`
 
-	// Likelihood is that of a pixel, given the code: bernoulli, black or white; or gaussian, of a fixed deviation.
-	Likelihood string `yaml:"likelihood" enum:"bernoulli,gaussian"`
+	// Likelihood is that of a pixel, given the code: bernoulli, black or white; gaussian; or logistic, of the 256 values of bytes, which
+	// is of pictures of 8 bits on the scale of data.scale range.
+	Likelihood string `yaml:"likelihood" enum:"bernoulli,gaussian,logistic"`
 
 	// Binarise makes black and white of grey pixels for likelihood bernoulli, with the pixel in [0, 1] as the probability of
 	// white: dynamic draws for each batch anew; static once for each image; none leaves them grey, and then the loss is no
-	// likelihood. Held-out images are drawn once. Likelihood gaussian takes pixels as they are.
+	// likelihood. Held-out images are drawn once. Other likelihoods take pixels as they are.
 	Binarise string `yaml:"binarise" enum:"dynamic,static,none"`
 
-	// Deviation is the standard deviation of likelihood gaussian, of pixels in [-1, 1]. It is fixed: a learned one shrinks
-	// without bound on pixels that never change, such as the black border of digits (Mattei & Frellsen 2018).
+	// Deviation is the standard deviation of likelihood gaussian or logistic, of pixels in [-1, 1], or where a learned one starts.
 	Deviation float64 `yaml:"deviation" above:"0" max:"100" strength:"yes"`
+
+	// Spread says how the deviation is found: fixed, it is deviation; shared, one for all pixels is learned (Rybkin et al. 2021); pixel,
+	// the decoder gives one for each. A learned one stays above 1/255, half of a step between bytes: it would shrink without bound on
+	// pixels that never change, such as the black border of digits (Mattei & Frellsen 2018).
+	Spread string `yaml:"spread" enum:"fixed,shared,pixel"`
 
 	// Beta weighs the divergence of bound elbo (Higgins et al. 2017); 1 is the evidence bound, for pixels and dimensions
 	// are summed.
@@ -38,28 +44,103 @@ type VAE struct {
 	// BetaWarmup lets beta rise linearly from zero over so many epochs; parts of an epoch count.
 	BetaWarmup float64 `yaml:"beta_warmup" min:"0" strength:"yes"`
 
-	// Bound is what is maximised: elbo, the evidence bound, with the divergence in closed form; or iwae, the tighter bound by
-	// importance weights (Burda et al. 2016).
-	Bound string `yaml:"bound" enum:"elbo,iwae"`
+	// Bound is what is maximised: elbo, the evidence bound, with the divergence in closed form where there is one; iwae, the tighter bound by
+	// importance weights (Burda et al. 2016); miwae, the mean of the bounds of groups of codes; ciwae, elbo and iwae, mixed; or piwae,
+	// miwae for the encoder and iwae for the decoder (Rainforth et al. 2018).
+	Bound string `yaml:"bound" enum:"elbo,iwae,miwae,ciwae,piwae"`
 
 	// Samples is the number of codes that are drawn for each image: elbo takes the mean of their reconstructions, iwae's bound
 	// rises with it. The decoder's time grows with it.
 	Samples int `yaml:"samples" min:"1" max:"10000"`
+
+	// Groups is the number of groups that the samples of miwae and piwae are in, the paper's M; it divides samples, M K.
+	Groups int `yaml:"groups" min:"1" max:"10000"`
+
+	// Mix is the part of elbo in ciwae, the paper's β.
+	Mix float64 `yaml:"mix" min:"0" max:"1" strength:"yes"`
+
+	// Posterior is what the normal draws of a code go through: diagonal, nothing; or a flow that makes of them what a normal distribution
+	// cannot be, planar or iaf.
+	Flow CodeFlow `yaml:"posterior" kind:"kind"`
+
+	// Prior is the distribution that codes are to have: normal; mixture; or vamp.
+	Prior CodePrior `yaml:"prior" kind:"kind"`
+
+	// Penalty is a term beside bound elbo: none; tc; dip; mmd; or adversarial.
+	Penalty CodePenalty `yaml:"penalty" kind:"kind"`
 }
 
-// Check reports a weight on the divergence of the importance-weighted bound: it has none.
+// grouped says that the bound is one of groups of samples.
+func (v *VAE) grouped() bool { return v.Bound == "miwae" || v.Bound == "piwae" }
+
+// Check reports keys that contradict each other.
 func (v *VAE) Check(report func(key, problem string)) {
-	if v.Bound == "iwae" && v.Beta != 1 {
-		report("beta", "bound iwae has none; write 1, or model.bound: elbo")
+	v.Network.Check(report)
+	if v.Bound != "elbo" && v.Bound != "" {
+		if v.Beta != 1 {
+			report("beta", fmt.Sprintf("bound %s has none; write 1, or model.bound: elbo", v.Bound))
+		}
+		if v.BetaWarmup > 0 {
+			report("beta_warmup", fmt.Sprintf("bound %s has no beta to warm up; write 0, or model.bound: elbo", v.Bound))
+		}
+		if _, none := v.penalty().(*NoPenalty); !none {
+			report("penalty", fmt.Sprintf("it stands beside bound elbo, and bound is %s; leave it out, or take bound: elbo", v.Bound))
+		}
 	}
-	if v.Bound == "iwae" && v.BetaWarmup > 0 {
-		report("beta_warmup", "bound iwae has no beta to warm up; write 0, or model.bound: elbo")
+	switch {
+	case v.grouped() && v.Groups > 0 && v.Samples%v.Groups != 0:
+		report("groups", fmt.Sprintf("%d samples cannot be taken in %d groups; choose a divisor of samples", v.Samples, v.Groups))
+	case !v.grouped() && v.Groups > 1:
+		report("groups", fmt.Sprintf("bound %s has no groups; leave it out, or take bound: miwae or piwae", v.Bound))
+	}
+	if v.Likelihood == "bernoulli" && v.Spread != "fixed" && v.Spread != "" {
+		report("spread", "likelihood bernoulli has no deviation; leave it out, or take likelihood: gaussian or logistic")
+	}
+	if _, vamp := v.prior().(*VampPrior); vamp {
+		if v.Classes > 0 {
+			report("prior", "the images that vamp learns have no labels; take prior: {kind: mixture}, or leave classes out")
+		}
+		if v.Network.AcrossBatch() != "" {
+			report("prior", "the images that vamp learns are no batch to take a norm of; write norm: layer or none in backbone")
+		}
+		if _, plain := v.flow().(*NoFlow); !plain {
+			report("prior", "vamp is a mixture of normal posteriors; leave posterior out, or take prior: {kind: mixture}")
+		}
 	}
 }
 
-// Numbers returns beta, its warm-up and the deviation.
+// prior, penalty and flow are the parts; without one it is the first of its table.
+func (v *VAE) prior() CodePrior {
+	if v.Prior == nil {
+		return &NormalPrior{}
+	}
+	return v.Prior
+}
+
+func (v *VAE) penalty() CodePenalty {
+	if v.Penalty == nil {
+		return &NoPenalty{}
+	}
+	return v.Penalty
+}
+
+func (v *VAE) flow() CodeFlow {
+	if v.Flow == nil {
+		return &NoFlow{}
+	}
+	return v.Flow
+}
+
+// closed says that the divergence from the prior has a closed form.
+func (v *VAE) closed() bool {
+	_, normal := v.prior().(*NormalPrior)
+	_, plain := v.flow().(*NoFlow)
+	return normal && plain
+}
+
+// Numbers returns beta, its warm-up, the deviation, ciwae's mix and the penalty's weights.
 func (v *VAE) Numbers() []float32 {
-	return []float32{float32(v.Beta), float32(v.BetaWarmup), float32(v.Deviation)}
+	return append([]float32{float32(v.Beta), float32(v.BetaWarmup), float32(v.Deviation), float32(v.Mix)}, v.penalty().numbers()...)
 }
 
 // Places of the numbers.
@@ -67,6 +148,8 @@ const (
 	numberBeta = iota
 	numberBetaWarmup
 	numberDeviation
+	numberMix
+	numberPenalty // and after it
 )
 
 // Names of the layers that end the encoder.
@@ -75,26 +158,64 @@ const (
 	logVarianceLayer = "encoder.log_variance"
 )
 
+// spreadParam is what is added to the logarithm of the variance of all pixels, where that is learned: [1].
+const spreadParam = "decoder.log_variance"
+
+// outputs is how many values the decoder gives for each of the image's.
+func (v *VAE) outputs() int {
+	if v.Spread == "pixel" {
+		return 2
+	}
+	return 1
+}
+
 // Layers lists the layers for images of this size.
 func (v *VAE) Layers(image Image) []Layer {
-	return v.layers(image.Size(), v.Classes, meanLayer, logVarianceLayer)
+	layers := v.layers(image, v.Classes, v.outputs(), meanLayer, logVarianceLayer)
+	if v.Spread == "shared" {
+		layers = append(layers, Layer{Name: "spread", Description: "deviation of all pixels", Params: []Param{
+			{Name: spreadParam, Dims: []int{1}}}})
+	}
+	size := v.CodeSize(image)
+	layers = append(layers, v.flow().layers(size)...)
+	layers = append(layers, v.prior().layers(v, image)...)
+	return append(layers, v.penalty().layers(size)...)
 }
 
 // Start puts the mean of the training images into the bias of the last layer, so that training need not begin with learning it.
-func (v *VAE) Start(mean []float32) map[string][]float32 {
-	bias := make([]float32, len(mean))
+func (v *VAE) Start(image Image, mean []float32) map[string][]float32 {
+	decoder := v.decoder(image, v.Classes, v.outputs())
+	params := decoder[len(decoder)-1].layer().Params
+	last := params[len(params)-1]
+	bias := make([]float32, last.Size())
+	// A dense layer has a bias for each value of the image, a convolution for each channel; the deviations' are behind the channels.
+	channels := image.Channels
+	sums, counts := make([]float64, len(bias)), make([]float64, len(bias))
 	for i, pixel := range mean {
-		bias[i] = pixel
+		at := (i/channels*channels*v.outputs() + i%channels) % len(bias)
+		sums[at] += float64(pixel)
+		counts[at]++
+	}
+	for i, sum := range sums {
+		if counts[i] == 0 {
+			continue
+		}
+		value := sum / counts[i]
 		if v.Likelihood == "bernoulli" {
 			// Pixels that are never white would start, and stay, at −∞; cut as in the code of Burda et al. 2016.
-			p := min(max((float64(pixel)+1)/2, 0.001), 0.999)
-			bias[i] = float32(math.Log(p / (1 - p)))
+			p := min(max((value+1)/2, 0.001), 0.999)
+			value = math.Log(p / (1 - p))
 		}
+		bias[i] = float32(value)
 	}
-	return map[string][]float32{pixelLayer + ".bias": bias}
+	start := map[string][]float32{last.Name: bias}
+	if _, vamp := v.prior().(*VampPrior); vamp {
+		start[vampCentre] = mean
+	}
+	return start
 }
 
-// OutputActivation is what turns the last layer into pixels: sigmoid for bernoulli's probabilities, linear for gaussian's means.
+// OutputActivation is what turns the last layer into pixels: sigmoid for bernoulli's probabilities, linear for the others' means.
 func (v *VAE) OutputActivation() string {
 	if v.Likelihood == "bernoulli" {
 		return "sigmoid"
@@ -102,64 +223,173 @@ func (v *VAE) OutputActivation() string {
 	return "linear"
 }
 
-// Apply encodes x to the mean of its posterior, and decodes that. x: [batch, height, width, channels].
+// Apply encodes x to the mean of its posterior, or where that goes through the flow, and decodes that. x: [batch, height, width, channels].
 func (v *VAE) Apply(p *Pass, x *Node) Output {
 	mean, _ := v.Posterior(p, x)
-	logits := Reshape(v.Decode(p, mean), x.Shape().Dimensions...)
-	return Output{Latent: mean, Logits: logits, Image: ToPixels(v.OutputActivation(), logits)}
+	z, _ := v.flow().apply(p, mean)
+	logits := Reshape(v.means(v.raw(p, z, imageOf(x)), imageOf(x)), x.Shape().Dimensions...)
+	return Output{Latent: z, Logits: logits, Image: ToPixels(v.OutputActivation(), logits)}
 }
 
-// Posterior returns the mean and the log variance of q(z | x): [batch, latent] each.
+// Posterior returns the mean and the log variance of q(z | x), before the flow: [batch, latent] each.
 func (v *VAE) Posterior(p *Pass, x *Node) (mean, logVariance *Node) {
-	ends := v.encode(p, v.beside(p, flat(x)), meanLayer, logVarianceLayer)
+	ends := v.encode(p, x, v.labels(p, x.DType()), meanLayer, logVarianceLayer)
 	return ends[0], ends[1]
 }
 
 // Conditions returns Classes.
 func (v *VAE) Conditions() int { return v.Classes }
 
-// Decode returns the logits, or for gaussian the means, of the flattened image: [batch, latent] → [batch, values].
-func (v *VAE) Decode(p *Pass, z *Node) *Node { return v.MLP.Decode(p, v.beside(p, z)) }
-
-// beside puts the label beside rows of values, as a 1 among zeros: [batch · n, values] → [batch · n, values + classes], n rows for
-// each image, one after another.
-func (v *VAE) beside(p *Pass, x *Node) *Node {
+// labels are the images' classes, each as a 1 among zeros: [images, classes]; nil where the model is given none.
+func (v *VAE) labels(p *Pass, dtype dtypes.DType) *Node {
 	if v.Classes == 0 {
-		return x
+		return nil
 	}
-	label := OneHot(ConvertDType(p.Labels, dtypes.Int32), v.Classes, x.DType()) // [batch, classes]
-	batch, rows := label.Shape().Dim(0), x.Shape().Dim(0)
-	label = BroadcastToDims(ExpandAxes(label, 1), batch, rows/batch, v.Classes)
-	return Concatenate([]*Node{x, Reshape(label, rows, v.Classes)}, 1)
+	return OneHot(ConvertDType(p.Labels, dtypes.Int32), v.Classes, dtype)
 }
 
-// PriorSize returns the size of the code.
-func (v *VAE) PriorSize() int { return v.Latent }
+// raw is what the decoder gives: [batch · n, latent] → [batch · n, values · outputs], n codes for each image, one after another.
+func (v *VAE) raw(p *Pass, z *Node, image Image) *Node {
+	return v.decode(p, z, v.labels(p, z.DType()), image, v.outputs())
+}
+
+// means are those of what the decoder gives without the deviations: [n, values · outputs] → [n, values].
+func (v *VAE) means(raw *Node, image Image) *Node {
+	if v.outputs() == 1 {
+		return raw
+	}
+	return v.half(raw, image, 0)
+}
+
+// half is one of the two values of each of the image's, the first of which are means and the second deviations.
+func (v *VAE) half(raw *Node, image Image, which int) *Node {
+	n := raw.Shape().Dim(0)
+	split := Reshape(raw, n, image.Height*image.Width, 2, image.Channels)
+	return Reshape(SliceAxis(split, 2, AxisElem(which)), n, image.Size())
+}
+
+// Decode returns the logits, or the means, of the flattened image: [batch, latent] → [batch, values].
+func (v *VAE) Decode(p *Pass, z *Node) *Node { return v.means(v.raw(p, z, p.Image), p.Image) }
+
+// PriorSize returns the size of the code, and of one value more that chooses a component of the prior.
+func (v *VAE) PriorSize(image Image) int {
+	if v.PriorNormal() {
+		return v.CodeSize(image)
+	}
+	return 1 + v.CodeSize(image)
+}
+
+// PriorNormal says that the prior is the standard normal distribution.
+func (v *VAE) PriorNormal() bool {
+	_, normal := v.prior().(*NormalPrior)
+	return normal
+}
+
+// PriorCodes makes codes of standard normal draws.
+func (v *VAE) PriorCodes(p *Pass, noise *Node) *Node {
+	mean, logVariance := v.prior().components(v, p, p.Image)
+	if mean == nil {
+		return noise
+	}
+	return drawComponent(noise, mean, logVariance)
+}
 
 // Objective is −bound of each image, in nats, the sum over pixels and over the dimensions of the code:
 //
 //	elbo   −1/k Σ log p(x | zᵢ) + β KL(q(z | x) ‖ p(z))          (Kingma & Welling 2014, equation 7)
 //	iwae   −log 1/k Σ p(x, zᵢ) / q(zᵢ | x)                       (Burda et al. 2016, equation 8)
+//	miwae  the mean of iwae over groups of samples               (Rainforth et al. 2018, section 4)
+//	ciwae  β elbo + (1 − β) iwae, with the mix as β
+//	piwae  iwae, of which the encoder learns nothing, and miwae, of which the decoder learns nothing
 //
-// with k draws zᵢ from q(z | x). With damaged images q is given those, black and white by the same draw as the clean ones.
+// with k draws zᵢ from q(z | x). Without a closed form, the divergence is the mean of log q(zᵢ | x) − log p(zᵢ). With damaged images q is
+// given those, black and white by the same draw as the clean ones.
 func (v *VAE) Objective(p *Pass, clean, damaged *Node) (Output, []Term) {
 	key := p.Draw()
-	x, seen := v.observe(p, key, clean), v.observe(p, key, damaged)
-	noise := p.Draw().Normal(x.Shape().Dim(0), v.Samples, v.Latent)
+	x, seen := v.observe(p, key, clean), StopGradient(v.observe(p, key, damaged))
+	noise := p.Draw().Normal(x.Shape().Dim(0), v.Samples, v.CodeSize(imageOf(x)))
 	return v.Apply(p, seen), v.terms(p, x, seen, noise)
 }
 
 // terms returns the parts of the objective for standard normal noise: [batch, samples, latent].
 func (v *VAE) terms(p *Pass, x, seen, noise *Node) []Term {
 	mean, logVariance := v.Posterior(p, seen)
-	if v.Bound == "iwae" {
-		return []Term{{Name: "iwae", Value: Neg(logMeanExp(v.logWeights(p, x, mean, logVariance, noise)))}}
+	weigh := func(p *Pass, mean, logVariance *Node) *Node {
+		return v.logWeights(p, x, v.sample(p, mean, logVariance, noise))
 	}
-	cost := v.cost(p, x, reparameterise(mean, logVariance, noise)) // [batch, samples]
-	return []Term{
-		{Name: reconstruction, Value: ReduceMean(cost, 1)},
-		{Name: "kl", Value: ReduceSum(divergence(mean, logVariance), 1), Weight: v.beta(p)},
+	iwae := func(weights *Node) *Node { return Neg(logMeanExp(weights)) }
+	miwae := func(weights *Node) *Node {
+		batch := weights.Shape().Dim(0)
+		return ReduceMean(iwae(Reshape(weights, batch, v.Groups, -1)), 1)
 	}
+	switch v.Bound {
+	case "iwae":
+		return []Term{{Name: "iwae", Value: iwae(weigh(p, mean, logVariance))}}
+	case "miwae":
+		return []Term{{Name: "miwae", Value: miwae(weigh(p, mean, logVariance))}}
+	case "ciwae":
+		weights, mix := weigh(p, mean, logVariance), p.Numbers[numberMix]
+		return []Term{{Name: "elbo", Value: Neg(ReduceMean(weights, 1)), Weight: mix}, {Name: "iwae", Value: iwae(weights), Weight: OneMinus(mix)}}
+	case "piwae":
+		held := p.held(v.generative(imageOf(x)))
+		return []Term{
+			{Name: "iwae", Value: iwae(weigh(p, StopGradient(mean), StopGradient(logVariance)))},
+			{Name: "miwae", Value: miwae(weigh(held, mean, logVariance))},
+		}
+	}
+	drawn := v.sample(p, mean, logVariance, noise)
+	terms := []Term{
+		{Name: reconstruction, Value: ReduceMean(v.cost(p, x, drawn.z), 1)},
+		{Name: "kl", Value: v.divergence(p, drawn, imageOf(x)), Weight: v.beta(p)},
+	}
+	first := Squeeze(SliceAxis(drawn.z, 1, AxisRange(0, 1)), 1)
+	return append(terms, v.penalty().terms(p, posterior{mean, logVariance, first, p.counts(mean)}, p.Numbers[numberPenalty:])...)
+}
+
+// generative lists the parameters of decoder and prior.
+func (v *VAE) generative(image Image) []string {
+	layers := append(layersOf(v.decoder(image, v.Classes, v.outputs())), v.prior().layers(v, image)...)
+	names := layerParams(layers)
+	if v.Spread == "shared" {
+		names = append(names, spreadParam)
+	}
+	return names
+}
+
+// divergence is KL(q(z | x) ‖ p(z)), or its estimate by the draws: [batch].
+func (v *VAE) divergence(p *Pass, s sample, image Image) *Node {
+	if v.closed() {
+		return ReduceSum(divergence(s.mean, s.logVariance), 1)
+	}
+	return ReduceMean(Sub(s.logDensity(), v.prior().logDensity(v, p, s.z, image)), 1)
+}
+
+// sample is draws from q(z | x).
+type sample struct {
+	mean, logVariance *Node // of the normal distribution before the flow: [batch, latent]
+	noise             *Node // [batch, draws, latent]
+	z                 *Node // [batch, draws, latent]
+	stretch           *Node // log |∂z/∂z₀| of the flow: [batch, draws]; nil without one
+}
+
+// sample draws by noise: [batch, draws, latent].
+func (v *VAE) sample(p *Pass, mean, logVariance, noise *Node) sample {
+	s := sample{mean, logVariance, noise, reparameterise(mean, logVariance, noise), nil}
+	if _, plain := v.flow().(*NoFlow); !plain {
+		dims := s.z.Shape().Dimensions
+		z, stretch := v.flow().apply(p, Reshape(s.z, -1, dims[2]))
+		s.z, s.stretch = Reshape(z, dims...), Reshape(stretch, dims[0], dims[1])
+	}
+	return s
+}
+
+// logDensity is log q(z | x): [batch, draws].
+func (s sample) logDensity() *Node {
+	log := MulScalar(ReduceSum(AddScalar(Add(Square(s.noise), ExpandAxes(s.logVariance, 1)), math.Log(2*math.Pi)), 2), -0.5)
+	if s.stretch != nil {
+		log = Sub(log, s.stretch)
+	}
+	return log
 }
 
 // beta is the divergence's weight at this time: a scalar.
@@ -178,6 +408,8 @@ func (v *VAE) Observed() string {
 	switch {
 	case v.Likelihood == "gaussian":
 		return "grey"
+	case v.Likelihood == "logistic":
+		return "byte"
 	case v.Binarise == "dynamic":
 		return "dyn"
 	case v.Binarise == "static":
@@ -205,37 +437,69 @@ func (v *VAE) observe(p *Pass, key random.Key, x *Node) *Node {
 	return AddScalar(MulScalar(ConvertDType(white, x.DType()), 2), -1)
 }
 
+// leastDeviation is that of a learned one.
+const leastDeviation = 1.0 / 255
+
 // cost returns −log p(x | z), the sum over pixels. x: [batch, height, width, channels], pixels in [-1, 1]; z: [batch, draws,
 // latent]; returns [batch, draws].
 func (v *VAE) cost(p *Pass, x, z *Node) *Node {
-	batch, draws := z.Shape().Dim(0), z.Shape().Dim(1)
-	logits := Reshape(v.Decode(p, Reshape(z, batch*draws, v.Latent)), batch, draws, -1)
+	image, batch, draws := imageOf(x), z.Shape().Dim(0), z.Shape().Dim(1)
+	raw := v.raw(p, Reshape(z, batch*draws, -1), image)
+	mean := Reshape(v.means(raw, image), batch, draws, -1)
 	x = Reshape(x, batch, 1, -1)
 	if v.Likelihood == "bernoulli" {
 		// Σ softplus(ℓ) − t ℓ (Kingma & Welling 2014, appendix C.1).
-		return ReduceSum(crossEntropy(MulScalar(OnePlus(x), 0.5), logits), 2)
+		return ReduceSum(crossEntropy(MulScalar(OnePlus(x), 0.5), mean), 2)
 	}
-	return ReduceSum(normalCost(x, logits, MulScalar(Log(p.Numbers[numberDeviation]), 2)), 2)
+	logVariance := MulScalar(Log(p.Numbers[numberDeviation]), 2)
+	// A learned one is smoothly kept above the least.
+	learned := func(x *Node) *Node {
+		least := 2 * math.Log(leastDeviation)
+		return AddScalar(softplus(AddScalar(x, -least)), least)
+	}
+	switch v.Spread {
+	case "shared":
+		logVariance = learned(Add(Reshape(p.Weights[spreadParam]), logVariance))
+	case "pixel":
+		logVariance = learned(Add(Reshape(v.half(raw, image, 1), batch, draws, -1), logVariance))
+	}
+	if v.Likelihood == "logistic" {
+		return ReduceSum(logisticCost(x, mean, logVariance), 2)
+	}
+	return ReduceSum(normalCost(x, mean, logVariance), 2)
 }
 
-// logWeights returns log p(x | z) + log p(z) − log q(z | x) at z = μ + σ ε. mean, logVariance: [batch, latent]; noise:
-// [batch, draws, latent]; returns [batch, draws].
-func (v *VAE) logWeights(p *Pass, x, mean, logVariance, noise *Node) *Node {
-	z := reparameterise(mean, logVariance, noise)
-	// log p(z) − log q(z | x) is ½ Σ (ε² + log σ² − z²): the constants of the two cancel.
-	ratio := MulScalar(ReduceSum(Sub(Add(Square(noise), ExpandAxes(logVariance, 1)), Square(z)), 2), 0.5)
-	return Sub(ratio, v.cost(p, x, z))
+// logWeights returns log p(x | z) + log p(z) − log q(z | x) of draws: [batch, draws].
+func (v *VAE) logWeights(p *Pass, x *Node, s sample) *Node {
+	if v.closed() {
+		// log p(z) − log q(z | x) is ½ Σ (ε² + log σ² − z²): the constants of the two cancel.
+		ratio := MulScalar(ReduceSum(Sub(Add(Square(s.noise), ExpandAxes(s.logVariance, 1)), Square(s.z)), 2), 0.5)
+		return Sub(ratio, v.cost(p, x, s.z))
+	}
+	return Sub(Sub(v.prior().logDensity(v, p, s.z, imageOf(x)), s.logDensity()), v.cost(p, x, s.z))
 }
 
-// Evidence returns the parts of the evidence bound, with β = 1.
+// Evidence returns the parts of the evidence bound, with β = 1. Without a closed form, the divergence is one number for the whole code.
 func (v *VAE) Evidence(p *Pass, x *Node) Evidence {
 	mean, logVariance := v.Posterior(p, x)
-	z := reparameterise(mean, logVariance, p.Draw().Normal(x.Shape().Dim(0), 1, v.Latent))
-	return Evidence{Mean: mean, Cost: Squeeze(v.cost(p, x, z), 1), Divergence: divergence(mean, logVariance)}
+	s := v.sample(p, mean, logVariance, p.Draw().Normal(x.Shape().Dim(0), 1, v.CodeSize(imageOf(x))))
+	kl := divergence(mean, logVariance)
+	if !v.closed() {
+		kl = ExpandAxes(v.divergence(p, s, imageOf(x)), 1)
+	}
+	return Evidence{Mean: mean, Cost: Squeeze(v.cost(p, x, s.z), 1), Divergence: kl}
 }
 
 // LogWeights returns the log of the importance weights of draws from the posterior.
 func (v *VAE) LogWeights(p *Pass, x *Node, draws int) *Node {
 	mean, logVariance := v.Posterior(p, x)
-	return v.logWeights(p, x, mean, logVariance, p.Draw().Normal(x.Shape().Dim(0), draws, v.Latent))
+	return v.logWeights(p, x, v.sample(p, mean, logVariance, p.Draw().Normal(x.Shape().Dim(0), draws, v.CodeSize(imageOf(x)))))
+}
+
+// AcrossBatch names the key by which the model looks across a batch; see [Collective].
+func (v *VAE) AcrossBatch() string {
+	if _, none := v.penalty().(*NoPenalty); !none {
+		return "penalty"
+	}
+	return v.Network.AcrossBatch()
 }

@@ -39,7 +39,7 @@ func readVAE(t *testing.T) (vaeGolden, *VAE) {
 		t.Fatal(err)
 	}
 	return g, &VAE{
-		MLP:        MLP{Encoder: []int{g.Hidden}, Latent: g.Latent, Decoder: []int{g.Hidden}, Activation: "tanh", Init: "glorot"},
+		Network:    Network{Encoder: []int{g.Hidden}, Latent: g.Latent, Decoder: []int{g.Hidden}, Activation: "tanh", Init: "glorot"},
 		Likelihood: "bernoulli", Binarise: "none", Deviation: g.Deviation, Beta: g.Beta, Bound: "elbo", Samples: g.Samples,
 	}
 }
@@ -292,10 +292,10 @@ func TestBeta(t *testing.T) {
 }
 
 // Each row of an image has the image's label beside it.
-func TestBeside(t *testing.T) {
+func TestBesides(t *testing.T) {
 	v := &VAE{Classes: 3}
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
-		got, err := ExecOnce(b.Compute, func(x, labels *Node) *Node { return v.beside(&Pass{Labels: labels}, x) },
+		got, err := ExecOnce(b.Compute, func(x, labels *Node) *Node { return besides(x, v.labels(&Pass{Labels: labels}, x.DType())) },
 			[][]float32{{7}, {8}, {9}, {10}}, []uint8{2, 0})
 		if err != nil {
 			t.Fatal(err)
@@ -306,12 +306,12 @@ func TestBeside(t *testing.T) {
 
 // The last layer starts at the images' mean: its sigmoid is the mean of pixels in [0, 1], its linear output that in [-1, 1].
 func TestVAEStart(t *testing.T) {
-	v := &VAE{Likelihood: "bernoulli"}
-	bias := v.Start([]float32{0, -0.5, -1, 1})["decoder.pixels.bias"]
+	v := &VAE{Network: Network{Init: "pytorch"}, Likelihood: "bernoulli"}
+	bias := v.Start(Image{Height: 2, Width: 2, Channels: 1}, []float32{0, -0.5, -1, 1})["decoder.pixels.bias"]
 	// log(p / (1 − p)) of 0.5, 0.25, and the ends 0.001 and 0.999.
 	same(t, "bernoulli", bias, []float64{0, -math.Log(3), -math.Log(999), math.Log(999)})
 	v.Likelihood = "gaussian"
-	same(t, "gaussian", v.Start([]float32{0.5, -1})["decoder.pixels.bias"], []float64{0.5, -1})
+	same(t, "gaussian", v.Start(Image{Height: 1, Width: 2, Channels: 1}, []float32{0.5, -1})["decoder.pixels.bias"], []float64{0.5, -1})
 }
 
 // Weights that differ by more than float32's exponents hold: the mean of e¹⁰⁰⁰ and e^−1000 is e¹⁰⁰⁰/2, and no gradient is lost.

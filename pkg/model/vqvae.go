@@ -7,7 +7,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
-// VQVAE is an autoencoder whose code is a few entries of a codebook (van den Oord et al. 2017), with dense layers: the code's
+// VQVAE is an autoencoder whose code is a few entries of a codebook (van den Oord et al. 2017): the code's
 // values are taken in parts of entry_size, and each part is replaced by the nearest entry. The codebook follows the parts that
 // choose it by moving averages. Its loss is a sum over pixels, for each image, and train.loss is not used.
 type VQVAE struct {
@@ -19,6 +19,10 @@ type VQVAE struct {
 	// Entries is the number of entries. An image's code so is latent / entry_size numbers below it.
 	Entries int `yaml:"entries" min:"2" max:"65536"`
 
+	// Stages is the number of codebooks: the second has entries for what the first leaves of a part, and so on, so that a part is as many
+	// numbers (residual quantisation, Zeghidour et al. 2021). The entries that stand for it are added up.
+	Stages int `yaml:"stages" min:"1" max:"64"`
+
 	// Commitment weighs the squared distance of the code from the entries that stand for it, the paper's β.
 	Commitment float64 `yaml:"commitment" min:"0" max:"1000000" strength:"yes"`
 
@@ -28,6 +32,7 @@ type VQVAE struct {
 
 // Check reports a code that cannot be taken in whole parts.
 func (v *VQVAE) Check(report func(key, problem string)) {
+	v.Network.Check(report)
 	if v.EntrySize > 0 && v.Latent%v.EntrySize != 0 {
 		report("entry_size", fmt.Sprintf("a code of %d cannot be taken in parts of %d; choose a divisor of model.latent", v.Latent, v.EntrySize))
 	}
@@ -36,11 +41,11 @@ func (v *VQVAE) Check(report func(key, problem string)) {
 // Numbers returns commitment and decay.
 func (v *VQVAE) Numbers() []float32 { return []float32{float32(v.Commitment), float32(v.Decay)} }
 
-// Statistics of the codebook: the moving averages of how often each entry is chosen, as a part of all choices, [entries], and
+// Statistics of a codebook: the moving averages of how often each entry is chosen, as a part of all choices, [entries], and
 // of the sums of the parts that choose it, divided by the number of all choices, [entries, entry_size].
 const (
-	codebookShares = "codebook.shares"
-	codebookSums   = "codebook.sums"
+	codebookShares = ".shares"
+	codebookSums   = ".sums"
 )
 
 // Layers lists the layers for images of this size, and the codebook.
@@ -48,46 +53,79 @@ func (v *VQVAE) Layers(image Image) []Layer {
 	layers := v.Coder.Layers(image)
 	// Each entry starts with its share of the choices, at a place near 0, as far from it as the first codes are about.
 	share := 1 / float64(v.Entries)
-	return append(layers, Layer{
-		Name: "codebook", Description: fmt.Sprintf("%d entries of %d", v.Entries, v.EntrySize),
-		Products: v.Latent * v.Entries,
-		Params: []Param{
-			{Name: codebookShares, Dims: []int{v.Entries}, Init: Init{Constant: share}, Statistic: true},
-			{Name: codebookSums, Dims: []int{v.Entries, v.EntrySize}, Init: Init{Limit: 0.1 * share}, Statistic: true},
-		},
-	})
+	for stage := range v.stages() {
+		name := codebookName(stage)
+		layers = append(layers, Layer{
+			Name: name, Description: fmt.Sprintf("%d entries of %d", v.Entries, v.EntrySize),
+			Products: v.CodeSize(image) * v.Entries,
+			Params: []Param{
+				{Name: name + codebookShares, Dims: []int{v.Entries}, Init: Init{Constant: share}, Statistic: true},
+				{Name: name + codebookSums, Dims: []int{v.Entries, v.EntrySize}, Init: Init{Limit: 0.1 * share}, Statistic: true},
+			},
+		})
+	}
+	return layers
+}
+
+// stages is Stages, or one where it is not set.
+func (v *VQVAE) stages() int { return max(1, v.Stages) }
+
+// codebookName is that of a stage's codebook, from 0.
+func codebookName(stage int) string {
+	if stage == 0 {
+		return "codebook"
+	}
+	return fmt.Sprintf("codebook_%d", stage+1)
 }
 
 // shareFloor keeps the place of an entry that is never chosen a number.
 const shareFloor = 1e-7
 
-// codebook returns the entries: [entries, entry_size].
-func (v *VQVAE) codebook(p *Pass) *Node {
-	return Div(p.Weights[codebookSums], MaxScalar(ExpandAxes(p.Weights[codebookShares], -1), shareFloor))
+// codebook returns the entries of a stage: [entries, entry_size].
+func (v *VQVAE) codebook(p *Pass, stage int) *Node {
+	name := codebookName(stage)
+	return Div(p.Weights[name+codebookSums], MaxScalar(ExpandAxes(p.Weights[name+codebookShares], -1), shareFloor))
 }
 
 // quantised is a code and what stands for it.
 type quantised struct {
-	parts   *Node // z: [batch · parts, entry_size]
-	index   *Node // of the entry that is chosen: [batch · parts] int32
-	choice  *Node // 1 for that entry, else 0: [batch · parts, entries]
-	entries *Node // e: [batch · parts, entry_size]
+	parts   *Node    // z: [batch · parts, entry_size]
+	entries *Node    // e, the sum over the stages: [batch · parts, entry_size]
+	chosen  []chosen // by stage
 }
 
-// quantise finds the nearest entry for each part of codes z: [batch, latent].
+// chosen is what a stage makes of parts.
+type chosen struct {
+	left   *Node // of the parts by the stages before: [batch · parts, entry_size]
+	index  *Node // of the entry that is chosen: [batch · parts] int32
+	choice *Node // 1 for that entry, else 0: [batch · parts, entries]
+}
+
+// quantise finds the nearest entries for each part of codes z: [batch, latent].
 func (v *VQVAE) quantise(p *Pass, z *Node) quantised {
-	book := v.codebook(p)
-	parts := Reshape(z, -1, v.EntrySize)
-	// ‖z − e‖² without ‖z‖², which is the same for all entries.
-	distance := Sub(ExpandAxes(ReduceSum(Square(book), 1), 0), MulScalar(Einsum("pd,ed->pe", parts, book), 2))
-	index := ArgMin(distance, 1, dtypes.Int32)
-	choice := StopGradient(OneHot(index, v.Entries, z.DType()))
-	return quantised{parts, index, choice, StopGradient(Einsum("pe,ed->pd", choice, book))}
+	q := quantised{parts: Reshape(z, -1, v.EntrySize)}
+	left := q.parts
+	for stage := range v.stages() {
+		book := v.codebook(p, stage)
+		// ‖z − e‖² without ‖z‖², which is the same for all entries.
+		distance := Sub(ExpandAxes(ReduceSum(Square(book), 1), 0), MulScalar(Einsum("pd,ed->pe", left, book), 2))
+		index := ArgMin(distance, 1, dtypes.Int32)
+		choice := StopGradient(OneHot(index, v.Entries, z.DType()))
+		entries := StopGradient(Einsum("pe,ed->pd", choice, book))
+		q.chosen = append(q.chosen, chosen{left, index, choice})
+		if stage == 0 {
+			q.entries = entries
+		} else {
+			q.entries = Add(q.entries, entries)
+		}
+		left = StopGradient(Sub(q.parts, q.entries))
+	}
+	return q
 }
 
 // Apply encodes x to entries of the codebook, and decodes them. x: [batch, height, width, channels].
 func (v *VQVAE) Apply(p *Pass, x *Node) Output {
-	z := v.code(p, x)
+	z := v.codes(p, x)
 	return v.decoded(p, Reshape(v.quantise(p, z).entries, z.Shape().Dimensions...), x)
 }
 
@@ -96,14 +134,18 @@ func (v *VQVAE) Apply(p *Pass, x *Node) Output {
 // moving averages (appendix A.1, equations 6 to 8): with n of N parts that choose an entry,
 //
 //	share ← γ share + (1 − γ) n/N,   sum ← γ sum + (1 − γ) Σ z/N,   e = sum / share
+//
+// With several stages e is the sum of their entries, and the codebook of each follows what the stages before leave of z.
 func (v *VQVAE) Objective(p *Pass, clean, damaged *Node) (Output, []Term) {
-	z := v.code(p, damaged)
+	z := v.codes(p, damaged)
 	q := v.quantise(p, z)
 	through := Add(q.parts, StopGradient(Sub(q.entries, q.parts)))
 	out := v.decoded(p, Reshape(through, z.Shape().Dimensions...), clean)
 	commitment := ReduceSum(Reshape(Square(Sub(q.parts, q.entries)), z.Shape().Dimensions...), 1)
 	if p.Training {
-		v.follow(p, q)
+		for stage, c := range q.chosen {
+			v.follow(p, codebookName(stage), c)
+		}
 	}
 	return out, []Term{
 		{Name: reconstruction, Value: squaredDistance(clean, out.Image)},
@@ -111,11 +153,11 @@ func (v *VQVAE) Objective(p *Pass, clean, damaged *Node) (Output, []Term) {
 	}
 }
 
-// follow moves the codebook's averages.
-func (v *VQVAE) follow(p *Pass, q quantised) {
-	choice := q.choice
+// follow moves a codebook's averages.
+func (v *VQVAE) follow(p *Pass, name string, c chosen) {
+	choice := c.choice
 	if p.Counts != nil {
-		each := v.Latent / v.EntrySize
+		each := choice.Shape().Dim(0) / p.Counts.Shape().Dim(0)
 		counts := BroadcastToDims(ExpandAxes(p.Counts, 1), p.Counts.Shape().Dim(0), each)
 		choice = Mul(choice, Reshape(counts, -1, 1))
 	}
@@ -124,8 +166,8 @@ func (v *VQVAE) follow(p *Pass, q quantised) {
 	average := func(name string, now *Node) {
 		p.Update(name, Add(Mul(decay, p.Weights[name]), Mul(OneMinus(decay), Div(now, all))))
 	}
-	average(codebookShares, ReduceSum(choice, 0))
-	average(codebookSums, Einsum("pe,pd->ed", choice, q.parts))
+	average(name+codebookShares, ReduceSum(choice, 0))
+	average(name+codebookSums, Einsum("pe,pd->ed", choice, c.left))
 }
 
 // AcrossBatch says that all images of a batch move the codebook.

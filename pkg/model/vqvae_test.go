@@ -18,7 +18,7 @@ func TestVQVAE(t *testing.T) {
 	const batch, size, latent, entrySize, entries, counted = 4, 6, 4, 2, 3, 3
 	const beta, decay = 0.25, 0.9
 	image := Image{Height: 2, Width: 3, Channels: 1}
-	v := &VQVAE{Coder: Coder{MLP: MLP{Latent: latent, Activation: "linear", Init: "pytorch"}, Output: "linear"},
+	v := &VQVAE{Coder: Coder{Network: Network{Latent: latent, Activation: "linear", Init: "pytorch"}, Output: "linear"},
 		EntrySize: entrySize, Entries: entries, Commitment: beta, Decay: decay}
 	values := map[string][]float32{"x": random.NewSeed(1).Uniform(batch * size)}
 	params := Params(v, image)

@@ -2,7 +2,7 @@ package model
 
 import . "github.com/gomlx/gomlx/core/graph"
 
-// WAE is a Wasserstein autoencoder with dense layers and the penalty MMD (Tolstikhin et al. 2018): its codes, as a whole, are
+// WAE is a Wasserstein autoencoder with the penalty MMD (Tolstikhin et al. 2018): its codes, as a whole, are
 // drawn to a standard normal distribution. Its loss is a sum over pixels, for each image, and train.loss is not used.
 type WAE struct {
 	Coder `yaml:",inline"`
@@ -16,21 +16,23 @@ type WAE struct {
 func (w *WAE) Numbers() []float32 { return []float32{float32(w.Lambda)} }
 
 // PriorSize returns the size of the code.
-func (w *WAE) PriorSize() int { return w.Latent }
+func (w *WAE) PriorSize(image Image) int { return w.CodeSize(image) }
+
+// PriorNormal says that codes are drawn to the standard normal distribution.
+func (*WAE) PriorNormal() bool { return true }
+
+// PriorCodes returns the draws.
+func (*WAE) PriorCodes(_ *Pass, noise *Node) *Node { return noise }
 
 // Objective is ‖x − y‖² + λ MMD of each image, where the second part is one number for the whole batch (Tolstikhin et al.
 // 2018, algorithm 2): that between its codes and as many draws from the prior.
 func (w *WAE) Objective(p *Pass, clean, damaged *Node) (Output, []Term) {
 	out := w.Apply(p, damaged)
 	batch := clean.Shape().Dim(0)
-	drawn := ConvertDType(p.Draw().Normal(batch, w.Latent), clean.DType())
-	counts := p.Counts
-	if counts == nil {
-		counts = OnesLike(ReduceSum(out.Latent, 1))
-	}
+	drawn := ConvertDType(p.Draw().Normal(out.Latent.Shape().Dimensions...), clean.DType())
 	return out, []Term{
 		{Name: reconstruction, Value: squaredDistance(clean, out.Image)},
-		{Name: "mmd", Value: BroadcastToDims(discrepancy(out.Latent, drawn, counts), batch), Weight: p.Numbers[0]},
+		{Name: "mmd", Value: BroadcastToDims(discrepancy(out.Latent, drawn, p.counts(out.Latent)), batch), Weight: p.Numbers[0]},
 	}
 }
 

@@ -140,7 +140,7 @@ func Export(s Source) (Exported, error) {
 func (s Source) shapes(p part, images int) []shapes.Shape {
 	x := shapes.Make(dtypes.Float32, images, s.Image.Height, s.Image.Width, s.Image.Channels)
 	if p.input == codeName {
-		x = shapes.Make(dtypes.Float32, images, s.Model.(model.Coded).CodeSize())
+		x = shapes.Make(dtypes.Float32, images, s.Model.(model.Coded).CodeSize(s.Image))
 	}
 	list := []shapes.Shape{x}
 	if model.Conditions(s.Model) > 0 {

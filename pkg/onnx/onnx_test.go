@@ -433,6 +433,29 @@ func cases() []modelCase {
 	flow := model.Kinds["flow"]().(*model.Flow)
 	flow.Hidden = []int{32}
 	coder("flow", flow, &flow.Coder)
+	fsq := model.Kinds["fsq"]().(*model.FSQ)
+	coder("fsq", fsq, &fsq.Coder)
+	aae := model.Kinds["aae"]().(*model.AAE)
+	coder("aae", aae, &aae.Coder)
+	ae := model.Kinds["ae"]().(*model.AE)
+	ae.TopK = 5
+	coder("ae sparse", ae, &ae.Coder)
+
+	colour := model.Image{Height: 18, Width: 13, Channels: 3}
+	strided := &model.ConvBackbone{Channels: []int{4, 6}, Kernel: 4, Stride: 2, Decoder: "transposed", Norm: "batch", Attention: 2}
+	resNet := &model.ResNet{Channels: []int{12, 16}, Blocks: 1, Kernel: 3, Norm: "batch", Attention: 2}
+	parts := func(name string, backbone model.Backbone, code string, change func(m *model.VAE)) {
+		m := model.Kinds["vae"]().(*model.VAE)
+		m.Backbone, m.Latent, m.Code = backbone, 4, code
+		change(m)
+		list = append(list, modelCase{name, m, colour})
+	}
+	parts("vae conv", strided, "vector", func(m *model.VAE) { m.Likelihood, m.Spread = "gaussian", "pixel" })
+	parts("vae resnet map", resNet, "map", func(m *model.VAE) { m.Likelihood, m.Spread = "logistic", "shared" })
+	parts("vae planar", strided, "map", func(m *model.VAE) { m.Flow, m.Prior = &model.PlanarFlow{Steps: 2}, &model.MixturePrior{Components: 3} })
+	parts("vae iaf", strided, "vector", func(m *model.VAE) { m.Flow, m.Classes = &model.IAF{Steps: 2, Units: 8}, 4 })
+	list = append(list, modelCase{"vqvae residual map", &model.VQVAE{Coder: model.Coder{Network: model.Network{Backbone: strided, Latent: 4,
+		Activation: "relu", Init: "pytorch", Code: "map"}, Output: "tanh"}, EntrySize: 2, Entries: 7, Stages: 2}, colour})
 	for _, activation := range []string{"topk", "batchtopk", "jumprelu", "relu"} {
 		m := model.Kinds["sae"]().(*model.SAE)
 		m.Width, m.K, m.Activation = 48, 8, activation

@@ -217,16 +217,29 @@ func (w *writer) argMinMax(x operand, dtype dtypes.DType, dims []int, with trace
 	return operand{w.node("Cast", []string{place}, attribute{name: "to", value: elementTypes[dtype]}), dims}, nil
 }
 
-// product writes a product, which must be one of two matrices.
+// product writes a product, which must be one of two matrices, or of many pairs of them.
 func (w *writer) product(a, b operand, dims []int, with trace.DotGeneral) (operand, error) {
-	if len(a.dims) != 2 || len(b.dims) != 2 || len(with.LeftSum) != 1 || len(with.LeftBatch) > 0 {
+	pairs := len(with.LeftBatch)
+	if len(a.dims) != pairs+2 || len(b.dims) != pairs+2 || len(with.LeftSum) != 1 {
 		return operand{}, fmt.Errorf("a product of ranks %d and %d over axes %v and %v is none of two matrices", len(a.dims), len(b.dims), with.LeftSum, with.RightSum)
 	}
 	left, right := with.LeftSum[0], with.RightSum[0]
-	if ofBatch(a.dims[left]) || ofBatch(b.dims[1-right]) {
+	free := func(rank, sum int, batch []int) int {
+		for axis := range rank {
+			if axis != sum && !slices.Contains(batch, axis) {
+				return axis
+			}
+		}
+		panic("a matrix has an axis that is not summed over")
+	}
+	leftFree, rightFree := free(len(a.dims), left, with.LeftBatch), free(len(b.dims), right, with.RightBatch)
+	if ofBatch(a.dims[left]) || ofBatch(b.dims[rightFree]) {
 		return operand{}, errAcross
 	}
-	factors := []string{w.transpose(a.name, []int{1 - left, left}), w.transpose(b.name, []int{right, 1 - right})}
+	factors := []string{
+		w.transpose(a.name, append(slices.Clone(with.LeftBatch), leftFree, left)),
+		w.transpose(b.name, append(slices.Clone(with.RightBatch), right, rightFree)),
+	}
 	return operand{w.node("MatMul", factors), dims}, nil
 }
 

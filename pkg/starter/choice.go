@@ -86,7 +86,7 @@ func (c *choice) choose(kind string) error {
 	if kind == "" {
 		c.kind = c.fitting()
 	}
-	if _, pictorial := model.Kinds[c.kind]().(model.Pictorial); pictorial && c.vectors {
+	if c.vectors && model.PictorialBy(model.Kinds[c.kind]()) != "" {
 		return fmt.Errorf("--kind=%s: it looks at values beside each other, and the columns of a table have no neighbours; take dense, vae, rae, wae, vqvae or flow", c.kind)
 	}
 	rate, batch := 0.001, 128
@@ -112,7 +112,9 @@ func (c *choice) choose(kind string) error {
 	case "pixelflow":
 		batch, rate, restores = c.few(), 0.002, false
 		c.model = section{{name: "channels", value: numbers(c.levels())}}
-	case "vae", "rae", "wae", "vqvae", "flow":
+	case "ae":
+		c.coder(output)
+	case "vae", "rae", "wae", "aae", "vqvae", "fsq", "flow":
 		restores = false
 		c.coder(output)
 	default: // a kind of another program: its defaults
@@ -247,12 +249,18 @@ func parsed(keys section) (model.Model, error) {
 	return e.Model, nil
 }
 
-// conv chooses strided convolutions: as many as leave some places.
-func (c *choice) conv(output string) {
+// halvings are the channels of convolutions that halve height and width: of as many as leave some places.
+func (c *choice) halvings() []int {
 	channels := []int{16}
 	for side := min(c.image.Height, c.image.Width) / 2; side > 8 && len(channels) < 4; side /= 2 {
 		channels = append(channels, min(2*channels[len(channels)-1], 64))
 	}
+	return channels
+}
+
+// conv chooses strided convolutions.
+func (c *choice) conv(output string) {
+	channels := c.halvings()
 	latent := 64
 	if c.image.Size() > 32*32*3 {
 		latent = 128
@@ -265,27 +273,37 @@ func (c *choice) conv(output string) {
 	}
 }
 
-// coder chooses dense layers about a code of the kinds with losses of their own.
+// mostDense is how many values a picture has at most whose layers are dense: more than those of a digit.
+const mostDense = 1024
+
+// coder chooses the layers about a code of the kinds that take any backbone: convolutions for pictures larger than digits.
 func (c *choice) coder(output string) {
 	encoder, decoder := c.layers()
 	latent := encoder[len(encoder)-1]
 	encoder = encoder[:len(encoder)-1]
 	if !c.vectors {
 		encoder, decoder = []int{400, 400}, []int{400, 400}
-		latent = map[string]int{"vae": 20, "vqvae": 64}[c.kind]
+		latent = map[string]int{"vae": 20, "vqvae": 64, "fsq": 64, "ae": 64}[c.kind]
 		if latent == 0 {
 			latent = 16
 		}
 	}
 	c.why = fmt.Sprintf("A code of %d values of %s.", latent, c.inputs())
-	if c.kind == "vqvae" && c.vectors {
-		c.model = append(c.model, key{name: "entry_size", value: "1"})
+	if c.vectors {
+		switch c.kind {
+		case "vqvae":
+			c.model = append(c.model, key{name: "entry_size", value: "1"})
+		case "fsq":
+			c.model = append(c.model, key{name: "levels", value: "[8]"})
+		}
 	}
-	c.model = append(section{
-		{name: "encoder", value: numbers(encoder)},
-		{name: "latent", value: fmt.Sprint(latent), comment: "the size of the code"},
-		{name: "decoder", value: numbers(decoder)},
-	}, c.model...)
+	code := key{name: "latent", value: fmt.Sprint(latent), comment: "the size of the code"}
+	if !c.vectors && c.image.Size() > mostDense {
+		c.why += " Convolutions that halve height and width lie between."
+		c.model = append(section{{name: "backbone", value: fmt.Sprintf("{kind: conv, channels: %s}", numbers(c.halvings()))}, code}, c.model...)
+	} else {
+		c.model = append(section{{name: "encoder", value: numbers(encoder)}, code, {name: "decoder", value: numbers(decoder)}}, c.model...)
+	}
 	switch {
 	case c.kind != "vae":
 		c.model = append(c.model, key{name: "output", value: output})
@@ -340,7 +358,7 @@ func (c *choice) shown(epochs int) {
 		c.output = append(c.output, key{name: "grid", value: fmt.Sprintf("{every: %d}", epochs/5), comment: "a sample picture every so many epochs"})
 	}
 	const least = 50 // of pictures of codes, whose mixture has ten components
-	generates := slices.Contains([]string{"vae", "rae", "wae", "vqvae", "flow", "pixelflow"}, c.kind)
+	generates := slices.Contains([]string{"vae", "rae", "wae", "aae", "vqvae", "fsq", "flow", "pixelflow"}, c.kind)
 	if generates && !c.vectors && c.testing >= least && c.training >= least {
 		c.output = append(c.output, key{name: "show", value: "[samples]", comment: "new pictures, at the run's end"})
 	}

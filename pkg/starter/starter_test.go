@@ -101,7 +101,7 @@ func works(t testing.TB, text []byte) (*config.Experiment, *dataset.Split) {
 		t.Errorf("%d samples to train on in batches of %d, %d held out, %d for the test:\n%s",
 			train.Len(), e.Train.BatchSize, split.Validation.Len(), split.Test.Len(), text)
 	}
-	if _, pictorial := e.Model.(model.Pictorial); pictorial && train.Vectors() {
+	if model.PictorialBy(e.Model) != "" && train.Vectors() {
 		t.Errorf("a model of pictures for vectors:\n%s", text)
 	}
 	if len(e.Model.Layers(model.Image{Height: train.Height, Width: train.Width, Channels: train.Channels})) == 0 {
@@ -449,7 +449,7 @@ func TestKinds(t *testing.T) {
 	for kind, make := range model.Kinds {
 		for _, data := range []string{dir + "/grey", dir + "/colour", dir + "/t.csv"} {
 			t.Run(kind+" "+filepath.Base(data), func(t *testing.T) {
-				if _, pictorial := make().(model.Pictorial); pictorial && strings.HasSuffix(data, ".csv") {
+				if model.PictorialBy(make()) != "" && strings.HasSuffix(data, ".csv") {
 					refused(t, starter.Options{Kind: kind}, data, "--kind="+kind, "take dense")
 					return
 				}

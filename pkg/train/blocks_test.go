@@ -26,7 +26,7 @@ func blockSpecs() map[string]Spec {
 		"unet": &model.UNet{U: model.U{Channels: []int{3, 5}, Convolutions: 1, Kernel: 3, Pooling: "max", Upsampling: "transposed",
 			Activation: "relu", Norm: "layer", Init: "pytorch"}, Output: "tanh"},
 		"dncnn": &model.DnCNN{Depth: 3, Channels: 4, Kernel: 3, Activation: "relu", Norm: "batch", Init: "he"},
-		"flow": &model.Flow{RAE: model.RAE{Coder: model.Coder{MLP: model.MLP{Encoder: []int{24}, Latent: 3, Decoder: []int{24},
+		"flow": &model.Flow{RAE: model.RAE{Coder: model.Coder{Network: model.Network{Encoder: []int{24}, Latent: 3, Decoder: []int{24},
 			Activation: "relu", Init: "pytorch"}, Output: "tanh"}, Beta: 0.01}, Hidden: []int{12}, Draws: 2},
 		"pixelflow": &model.PixelFlow{U: model.U{Channels: []int{3, 5}, Convolutions: 1, Kernel: 3, Pooling: "max",
 			Upsampling: "transposed", Activation: "relu", Init: "pytorch"}},

@@ -27,19 +27,19 @@ var optimizers = map[string]optimizer{
 
 // hyper are the optimizer's numbers as inputs of the program, scalars each.
 type hyper struct {
-	beta1, beta2, epsilon, momentum, weightDecay, clipNorm *Node
+	beta1, beta2, epsilon, momentum, weightDecay, clipNorm, ema *Node
 }
 
 // hyperValues lists the numbers in the order of newHyper.
 func hyperValues(o Options) []float32 {
 	return []float32{float32(o.Beta1), float32(o.Beta2), float32(o.Epsilon), float32(o.Momentum),
-		float32(o.WeightDecay), float32(o.ClipNorm)}
+		float32(o.WeightDecay), float32(o.ClipNorm), float32(o.EMA)}
 }
 
-const hyperCount = 6
+const hyperCount = 7
 
 func newHyper(scalars []*Node) hyper {
-	return hyper{scalars[0], scalars[1], scalars[2], scalars[3], scalars[4], scalars[5]}
+	return hyper{scalars[0], scalars[1], scalars[2], scalars[3], scalars[4], scalars[5], scalars[6]}
 }
 
 // adam is Kingma & Ba 2015, algorithm 1:
@@ -74,6 +74,13 @@ func sgd(h hyper, _ model.Param, value, gradient *Node, slots []*Node, rate, _ *
 func rmsprop(h hyper, _ model.Param, value, gradient *Node, slots []*Node, rate, _ *Node) (*Node, []*Node) {
 	v := Add(Mul(h.beta2, slots[0]), Mul(OneMinus(h.beta2), Square(gradient)))
 	return Sub(value, Div(Mul(rate, gradient), Add(Sqrt(v), h.epsilon))), []*Node{v}
+}
+
+// movingAverage moves an average of a parameter's values, of decay h.ema, or less in the first steps (as TensorFlow's ExponentialMovingAverage
+// does with its number of updates).
+func movingAverage(h hyper, average, value, step *Node) *Node {
+	decay := Min(h.ema, Div(OnePlus(step), AddScalar(step, 10)))
+	return Add(Mul(decay, average), Mul(OneMinus(decay), value))
 }
 
 // clip scales the gradients so that their global L2 norm is at most limit (Pascanu et al. 2013).

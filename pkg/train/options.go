@@ -20,6 +20,10 @@ type Options struct {
 	// BatchSize is the number of images in a step; an epoch's last, shorter batch counts with its true size.
 	BatchSize int `yaml:"batch_size" min:"1" max:"1048576"`
 
+	// Accumulate computes a batch in so many parts, one after another, and adds up their gradients: the activations of one part are in memory
+	// at a time. It divides batch_size. Nothing else changes but the last bits, and a model that looks across a batch is not taken in parts.
+	Accumulate int `yaml:"accumulate" min:"1" max:"64"`
+
 	// Epochs is how often every training image is seen.
 	Epochs int `yaml:"epochs" min:"1" max:"1000000"`
 
@@ -58,6 +62,11 @@ type Options struct {
 	// optimizers do not take it.
 	WeightDecay float64 `yaml:"weight_decay" min:"0" max:"1000"`
 
+	// EMA is the decay of a moving average of the parameters, which is what is measured, saved and exported in their place; 0 keeps none.
+	// Training goes on with the parameters themselves. In step t from 1 the decay is at most (1 + t) / (10 + t), so that the first steps are
+	// soon forgotten.
+	EMA float64 `yaml:"ema" min:"0" below:"1"`
+
 	// Precision is what the model computes in: float32; tf32, whose products keep about three digits on NVIDIA GPUs, which are
 	// faster at that, and is float32 elsewhere; or bfloat16, whose values keep as few, on GPUs and CPUs that have it. Parameters,
 	// moments and losses are float32 always. With tf32 the model is measured in tf32 too, with bfloat16 in float32.
@@ -84,7 +93,7 @@ type Options struct {
 func Defaults() Options {
 	return Options{
 		Optimizer: "adam", LearningRate: 0.001, Schedule: "constant",
-		BatchSize: 128, Epochs: 10,
+		BatchSize: 128, Accumulate: 1, Epochs: 10,
 		Loss: "mse", LossOn: "all", HuberDelta: 1,
 		Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8,
 		Precision: "float32", Group: "auto", Devices: 1,

@@ -87,7 +87,7 @@ func Compile(b *backend.Backend, spec Spec, images *dataset.Samples, runs int) (
 		devices: spec.Devices, window: 1, loops: b.Loops, compiled: map[int]bool{},
 	}
 	if started, ok := spec.Model.(model.Started); ok {
-		p.start = started.Start(mean(images))
+		p.start = started.Start(p.image, mean(images))
 	}
 	if p.loops {
 		p.window = min(p.stepsPerEpoch(), longestWindow)
@@ -222,7 +222,8 @@ func bugOrError(err error) error {
 type Structure struct {
 	Model, Corrupt, Loss, LossOn, Optimizer, Precision, Group string
 	BatchSize, Devices                                        int
-	ClipsNorm                                                 bool
+	Accumulate                                                int
+	ClipsNorm, Averages                                       bool
 }
 
 // Structure returns that of a run with this spec: runs with equal ones can share a program.
@@ -231,6 +232,7 @@ func (s Spec) Structure() Structure {
 		Model:   model.Structure(s.Model),
 		Corrupt: s.Corrupt.Structure(), Loss: s.Loss, LossOn: s.LossOn, Optimizer: s.Optimizer,
 		Precision: s.Precision, Group: s.Group, BatchSize: s.BatchSize, Devices: s.Devices, ClipsNorm: s.ClipNorm > 0,
+		Accumulate: s.Accumulate, Averages: s.EMA > 0,
 	}
 }
 
@@ -330,12 +332,24 @@ func (p *Program) stateShapes() []shapes.Shape {
 	for _, param := range p.params {
 		list = append(list, shapes.Make(dtypes.Float32, param.Dims...))
 	}
-	for range p.optimizer.slots {
+	slots := p.optimizer.slots
+	if p.averages() {
+		slots++
+	}
+	for range slots {
 		for _, j := range p.learned() {
 			list = append(list, list[j])
 		}
 	}
 	return list
+}
+
+// averages says that the state's parameters are moving averages, and that those which training goes on with come last.
+func (p *Program) averages() bool { return p.spec.EMA > 0 }
+
+// trained is the place in the state of the i-th learned parameter as training goes on with it, where there are averages.
+func (p *Program) trained(i int) int {
+	return len(p.params) + p.optimizer.slots*len(p.learned()) + i
 }
 
 // learned lists the places of the parameters that have gradients.
@@ -479,36 +493,81 @@ func setLast(x, values, place *Node) *Node {
 // On several devices, each computes its rows of the batch; the sums over the batch are then the sums over the devices.
 func (p *Program) step(shared, run []*Node, step *Node) (loss *Node, state []*Node) {
 	g := step.Graph()
+	rate := Reshape(Gather(run[inputRates], Reshape(Sub(step, element(shared[inputCursor], cursorFirst)), 1)))
+	numbers := p.spec.numbers(elements(run[inputScalars]))
+	count := ConvertDType(AddScalar(step, 1), dtypes.Float32)
+
+	var gradients []*Node
+	var updated func(name string) *Node
+	for part := range max(1, p.spec.Accumulate) {
+		partLoss, partGradients, pass := p.part(shared, run, step, numbers, part, gradients)
+		if part == 0 {
+			loss, gradients, updated = partLoss, partGradients, pass.Updated
+			continue
+		}
+		loss = Add(loss, partLoss)
+		for i := range gradients {
+			gradients[i] = Add(gradients[i], partGradients[i])
+		}
+	}
+	if p.devices > 1 {
+		sums := g.Distributed().AllReduce(append(gradients, loss), compute.ReduceOpSum)
+		gradients, loss = sums[:len(gradients)], sums[len(gradients)]
+	}
+	if p.spec.ClipNorm > 0 {
+		gradients = clip(gradients, numbers.hyper.clipNorm)
+	}
+	state = p.update(numbers.hyper, run[inputState:], gradients, after(gradients, rate), count)
+	for j, param := range p.params {
+		if next := updated(param.Name); next != nil {
+			state[j] = next
+		}
+	}
+	return loss, state
+}
+
+// part is a step's loss on a part of the batch, as much of the batch's as comes of it, and its gradients. before are those of the parts
+// before, which are computed first.
+func (p *Program) part(shared, run []*Node, step *Node, numbers numbers, part int, before []*Node) (loss *Node, gradients []*Node, pass *model.Pass) {
+	g := step.Graph()
+	rows := p.local() / max(1, p.spec.Accumulate)
 	stepInEpoch := Sub(step, element(shared[inputCursor], cursorEpoch))
 	stepInWindow := Sub(step, element(shared[inputCursor], cursorFirst))
 	firstRow := element(shared[inputCursor], cursorRow)
-	rate := Reshape(Gather(run[inputRates], Reshape(stepInWindow, 1)))
-	numbers := p.spec.numbers(elements(run[inputScalars]))
+	if part > 0 {
+		firstRow = AddScalar(firstRow, part*rows)
+	}
 	key := func(stream int) random.Key {
 		at := random.KeyFromNode(run[inputSeed]).Child(stream).At(ConvertDType(step, dtypes.Uint32))
 		return at.From(ConvertDType(firstRow, dtypes.Uint32))
 	}
-	values := run[inputState:][:len(p.params)]
+	values := p.trainedOf(run[inputState:])
 
 	// The batch: its places in this device's order, the images there, and 1 for each that is an image, 0 for padding.
-	row := Iota(g, shapes.Make(dtypes.Int32, p.local()), 0)                                       // [local batch]
-	index := Gather(run[inputOrder], ExpandAxes(Add(MulScalar(stepInEpoch, p.local()), row), -1)) // the same
+	row := Iota(g, shapes.Make(dtypes.Int32, rows), 0) // [rows]
+	inBatch := row
+	if part > 0 {
+		// The places wait for the gradients before, so that the parts are not in memory at once.
+		inBatch = Add(row, ConvertDType(after(before, ScalarZero(g, dtypes.Float32)), dtypes.Int32))
+		inBatch = AddScalar(inBatch, part*rows)
+	}
+	index := Gather(run[inputOrder], ExpandAxes(Add(MulScalar(stepInEpoch, p.local()), inBatch), -1)) // [rows]
 	place := index
 	if p.stream != nil {
-		place = Add(MulScalar(stepInWindow, p.local()), row)
+		place = Add(MulScalar(stepInWindow, p.local()), inBatch)
 	}
-	rows := Gather(shared[inputImages], ExpandAxes(place, -1))                                  // [local batch, values]
+	samples := Gather(shared[inputImages], ExpandAxes(place, -1))                               // [rows, values]
 	left := Sub(Scalar(g, dtypes.Int32, p.count), MulScalar(stepInEpoch, p.spec.BatchSize))     // images of the epoch
-	counts := ConvertDType(LessThan(Add(firstRow, row), left), dtypes.Float32)                  // [local batch]
+	counts := ConvertDType(LessThan(Add(firstRow, row), left), dtypes.Float32)                  // [rows]
 	whole := ConvertDType(Min(left, Scalar(g, dtypes.Int32, p.spec.BatchSize)), dtypes.Float32) // images of the batch
 
-	input, x := p.pair(rows, key(streamAugment))                             // [local batch, height, width, channels]; the same where there are no targets
+	input, x := p.pair(samples, key(streamAugment))                          // [rows, height, width, channels]; the same where there are no targets
 	damaged := p.corrupt().Apply(input, numbers.corrupt, key(streamCorrupt)) // the same
-	var mask *Node                                                           // [local batch, height, width, 1], where the loss needs it
+	var mask *Node                                                           // [rows, height, width, 1], where the loss needs it
 	if p.spec.LossFunction().Damaged {
 		mask = p.corrupt().Mask(input, numbers.corrupt, key(streamCorrupt))
 	}
-	pass := &model.Pass{
+	pass = &model.Pass{
 		Weights: p.weights(values), Numbers: numbers.model, Precision: p.precision(), Training: true,
 		Key: key(streamModel), Places: ConvertDType(index, dtypes.Uint32), Counts: counts,
 		Epoch: DivScalar(ConvertDType(step, dtypes.Float32), p.stepsPerEpoch()),
@@ -518,26 +577,22 @@ func (p *Program) step(shared, run []*Node, step *Node) (loss *Node, state []*No
 	}
 	_, terms := model.Learn(p.spec.Model, pass, p.spec.LossFunction(), numbers.loss, x, damaged, mask)
 	loss = Div(ReduceAllSum(Mul(model.Sum(terms), counts)), whole)
-
 	var learned []*Node
 	for _, j := range p.learned() {
 		learned = append(learned, values[j])
 	}
-	gradients := Gradient(loss, learned...)
-	if p.devices > 1 {
-		sums := g.Distributed().AllReduce(append(gradients, loss), compute.ReduceOpSum)
-		gradients, loss = sums[:len(learned)], sums[len(learned)]
-	}
-	if p.spec.ClipNorm > 0 {
-		gradients = clip(gradients, numbers.hyper.clipNorm)
-	}
-	state = p.update(numbers.hyper, run[inputState:], gradients, after(gradients, rate), ConvertDType(AddScalar(step, 1), dtypes.Float32))
-	for j, param := range p.params {
-		if next := pass.Updated(param.Name); next != nil {
-			state[j] = next
+	return loss, Gradient(loss, learned...), pass
+}
+
+// trainedOf are the parameters of a state that training goes on with.
+func (p *Program) trainedOf(state []*Node) []*Node {
+	values := slices.Clone(state[:len(p.params)])
+	if p.averages() {
+		for i, j := range p.learned() {
+			values[j] = state[p.trained(i)]
 		}
 	}
-	return loss, state
+	return values
 }
 
 // corrupt is the damage, on the images' scale.
@@ -576,13 +631,19 @@ func after(gradients []*Node, rate *Node) *Node {
 // update returns the state after the optimizer's step number count (from 1). Statistics stay as they are.
 func (p *Program) update(h hyper, state, gradients []*Node, rate, count *Node) []*Node {
 	learned := p.learned()
-	next := slices.Clone(state)
+	next, values := slices.Clone(state), p.trainedOf(state)
 	for i, j := range learned {
 		slots := make([]*Node, p.optimizer.slots)
 		for k := range slots {
 			slots[k] = state[len(p.params)+k*len(learned)+i]
 		}
-		next[j], slots = p.optimizer.update(h, p.params[j], state[j], gradients[i], slots, rate, count)
+		var value *Node
+		value, slots = p.optimizer.update(h, p.params[j], values[j], gradients[i], slots, rate, count)
+		if p.averages() {
+			next[j], next[p.trained(i)] = movingAverage(h, state[j], value, count), value
+		} else {
+			next[j] = value
+		}
 		for k := range slots {
 			next[len(p.params)+k*len(learned)+i] = slots[k]
 		}

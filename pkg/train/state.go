@@ -23,13 +23,14 @@ type State struct {
 	Step int
 	// LossSum is the sum of the losses of the current epoch's steps, each times its number of images.
 	LossSum float64
-	// Tensors are the parameters, then the optimizer's slots of each.
+	// Tensors are the parameters, or their moving averages, then the optimizer's slots of each and, with averages, the parameters that
+	// training goes on with.
 	Tensors []Tensor
 }
 
 // Tensor is a named float32 array.
 type Tensor struct {
-	Name   string // "encoder.layer_1.weight"; a slot's is "encoder.layer_1.weight/slot_1"
+	Name   string // "encoder.layer_1.weight"; a slot's is "encoder.layer_1.weight/slot_1", that of the parameter behind an average "…/trained"
 	Dims   []int
 	Values []float32
 }
@@ -73,6 +74,11 @@ func (p *Program) names() []string {
 	for slot := range p.optimizer.slots {
 		for _, j := range p.learned() {
 			names = append(names, fmt.Sprintf("%s/slot_%d", p.params[j].Name, slot+1))
+		}
+	}
+	if p.averages() {
+		for _, j := range p.learned() {
+			names = append(names, p.params[j].Name+"/trained")
 		}
 	}
 	return names
@@ -130,7 +136,7 @@ func (t *Trainer) setState(state []Tensor) {
 	}
 }
 
-// Weights are the parameters' tensors, in the order of [model.Params]. They are valid until the next window.
+// Weights are the parameters' tensors, or those of their moving averages, in the order of [model.Params]. They are valid until the next window.
 func (t *Trainer) Weights() []*tensors.Tensor { return t.state[0][:len(t.program.params)] }
 
 // drawn is the first state of a seed. The trials of a sweep share theirs.
@@ -159,6 +165,11 @@ func (p *Program) firstState(seed random.Seed) []Tensor {
 		draws.Go(func() { state[i].Values = param.Init.Values(seed.Child(i), param.Size()) })
 	}
 	draws.Wait()
+	if p.averages() {
+		for i, j := range p.learned() {
+			state[p.trained(i)].Values = state[j].Values
+		}
+	}
 	p.drawn = drawn{seed, state}
 	return state
 }

@@ -322,7 +322,7 @@ func TestVAE(t *testing.T) {
 	vae := func(binarise string) Spec {
 		s := spec()
 		s.Corrupt, s.Epochs = nil, 2
-		s.Model = &model.VAE{MLP: model.MLP{Encoder: []int{16}, Latent: 4, Decoder: []int{16}, Activation: "tanh", Init: "glorot"},
+		s.Model = &model.VAE{Network: model.Network{Encoder: []int{16}, Latent: 4, Decoder: []int{16}, Activation: "tanh", Init: "glorot"},
 			Likelihood: "bernoulli", Binarise: binarise, Deviation: 1, Beta: 1, BetaWarmup: 0.5, Bound: "elbo", Samples: 2}
 		return s
 	}

@@ -204,8 +204,8 @@ func (o outcome) check(t *testing.T, m model.Model, image model.Image) {
 			t.Errorf("%s is a statistic, and a pass in training does not update it", name)
 		}
 	}
-	if coded, ok := m.(model.Coded); ok && (len(o.latentDims) != 2 || o.latentDims[1] != coded.CodeSize()) {
-		t.Errorf("codes %v, and CodeSize is %d", o.latentDims, coded.CodeSize())
+	if coded, ok := m.(model.Coded); ok && (len(o.latentDims) != 2 || o.latentDims[1] != coded.CodeSize(image)) {
+		t.Errorf("codes %v, and CodeSize is %d", o.latentDims, coded.CodeSize(image))
 	}
 	if o.generated != nil && furthest(o.generated, o.image) > 1e-5 {
 		t.Error("the image of a code is not the reconstruction")
@@ -221,16 +221,8 @@ func checkStrengths(t *testing.T, m model.Model) {
 	}
 	defer b.Close()
 	image := model.Image{Height: 8, Width: 8, Channels: 1}
-	fields := reflect.TypeOf(m).Elem()
-	for _, f := range reflect.VisibleFields(fields) {
-		if f.Tag.Get("strength") == "" {
-			continue
-		}
-		other := reflect.New(fields)
-		other.Elem().Set(reflect.ValueOf(m).Elem())
-		move(other.Elem().FieldByIndex(f.Index), f.Tag)
-		moved := other.Interface().(model.Model)
-		name := fmt.Sprintf("%v.%s", fields, f.Name)
+	for name, moved := range moved(reflect.ValueOf(m).Elem()) {
+		moved := moved.Addr().Interface().(model.Model)
 		if before, after := model.Numbers(m), model.Numbers(moved); len(before) != len(after) {
 			t.Errorf("%s: %d numbers became %d with another value; it cannot have the tag strength", name, len(before), len(after))
 			continue
@@ -240,6 +232,29 @@ func checkStrengths(t *testing.T, m model.Model) {
 			t.Errorf("%s: it has the tag strength, and is read from the field; return it from Numbers, and read it from Pass.Numbers", name)
 		}
 	}
+}
+
+// moved are copies of a struct, each with another value of one field that is an input, by the field's name. A part, in a field of an
+// interface type, has such fields of its own.
+func moved(of reflect.Value) map[string]reflect.Value {
+	all := map[string]reflect.Value{}
+	for _, f := range reflect.VisibleFields(of.Type()) {
+		with := func(change func(field reflect.Value)) reflect.Value {
+			other := reflect.New(of.Type()).Elem()
+			other.Set(of)
+			change(other.FieldByIndex(f.Index))
+			return other
+		}
+		switch value := of.FieldByIndex(f.Index); {
+		case f.Tag.Get("strength") != "":
+			all[fmt.Sprintf("%v.%s", of.Type(), f.Name)] = with(func(field reflect.Value) { move(field, f.Tag) })
+		case f.Type.Kind() == reflect.Interface && !value.IsNil():
+			for name, part := range moved(value.Elem().Elem()) {
+				all[name] = with(func(field reflect.Value) { field.Set(part.Addr()) })
+			}
+		}
+	}
+	return all
 }
 
 // move gives a number another value that its tags allow.

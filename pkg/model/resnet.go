@@ -1,0 +1,152 @@
+package model
+
+import (
+	"fmt"
+	"slices"
+
+	. "github.com/gomlx/gomlx/core/graph"
+)
+
+// ResNet is residual blocks (He et al. 2016, with the activation before each convolution) at some sizes, each half the one before,
+// rounded up: the encoder goes from the image to the smallest by strided convolutions, the decoder back by repeating values, each
+// followed by a convolution.
+type ResNet struct {
+	// Channels lists the channels at each size, from the image's to the smallest.
+	Channels []int `yaml:"channels,flow" min:"1" max:"4096" minitems:"1" maxitems:"10"`
+
+	// Blocks is the number of residual blocks at each size, of two convolutions each.
+	Blocks int `yaml:"blocks" min:"1" max:"64"`
+
+	// Kernel is the height and width of the kernels.
+	Kernel int `yaml:"kernel" min:"1" max:"31"`
+
+	// Norm stands before each activation: layer, over the channels of each place; batch, for each channel over the batch; or none.
+	Norm string `yaml:"norm" enum:"none,layer,batch"`
+
+	// Dropout is the part of a block's values, before its second convolution, that a step of training sets to zero.
+	Dropout float64 `yaml:"dropout" min:"0" below:"1"`
+
+	// Attention is the number of heads of an attention layer over the places of the smallest size, at the end of the encoder and at the
+	// beginning of the decoder; it divides the last of channels. 0 is no such layer.
+	Attention int `yaml:"attention" min:"0" max:"64"`
+}
+
+// Check reports heads that the channels cannot be shared among.
+func (r *ResNet) Check(report func(key, problem string)) { checkHeads(r.Attention, r.Channels, report) }
+
+func (*ResNet) pictorial() bool       { return true }
+func (r *ResNet) acrossBatch() string { return acrossBatch(r.Norm) }
+
+// sizes lists that at each level.
+func (r *ResNet) sizes(image Image) []size {
+	sizes := []size{{image.Height, image.Width}}
+	for range r.Channels[1:] {
+		sizes = append(sizes, sizes[len(sizes)-1].down(2))
+	}
+	return sizes
+}
+
+// conv is a convolution between the places of a size, or to or from half of it.
+func (r *ResNet) conv(p plan, name, kind string, stride, in, out int, large size) convLayer {
+	return convLayer{name: name, kind: kind, kernel: r.Kernel, stride: stride, in: in, out: out, large: large, activation: "linear", init: p.init}
+}
+
+// level is the residual blocks of one size, the first of which may have another number of channels before.
+func (r *ResNet) level(p plan, name string, at size, in, out int) []block {
+	var blocks []block
+	for i := range r.Blocks {
+		part := fmt.Sprintf("%s.block_%d", name, i+1)
+		b := residual{name: part}
+		b.inner = append(b.inner, activated(part+".first", r.Norm, in, p.activation)...)
+		b.inner = append(b.inner, r.conv(p, part+".conv_1", "down", 1, in, out, at))
+		b.inner = append(b.inner, activated(part+".second", r.Norm, out, p.activation)...)
+		if r.Dropout > 0 {
+			b.inner = append(b.inner, dropoutLayer{part + ".dropout", r.Dropout})
+		}
+		b.inner = append(b.inner, r.conv(p, part+".conv_2", "down", 1, out, out, at))
+		if in != out {
+			skip := r.conv(p, part+".skip", "down", 1, in, out, at)
+			skip.kernel = 1
+			b.skip = []block{skip}
+		}
+		blocks, in = append(blocks, b), out
+	}
+	return blocks
+}
+
+func (r *ResNet) encoder(p plan) ([]block, shape) {
+	sizes := r.sizes(p.image)
+	in := r.Channels[0]
+	blocks := []block{r.conv(p, "encoder.conv_1", "down", 1, p.in().channels, in, sizes[0])}
+	for i, channels := range r.Channels {
+		if i > 0 {
+			blocks = append(blocks, r.conv(p, fmt.Sprintf("encoder.down_%d", i), "down", 2, in, in, sizes[i-1]))
+		}
+		blocks, in = append(blocks, r.level(p, fmt.Sprintf("encoder.level_%d", i+1), sizes[i], in, channels)...), channels
+	}
+	last := shape{sizes[len(sizes)-1], in}
+	blocks = append(blocks, attend("encoder.attention", last, r.Attention, p.init)...)
+	return append(blocks, activated("encoder.last", r.Norm, in, p.activation)...), last
+}
+
+func (r *ResNet) decoder(p plan, code shape) []block {
+	sizes := r.sizes(p.image)
+	in := r.Channels[len(r.Channels)-1]
+	last := shape{sizes[len(sizes)-1], in}
+	blocks := append([]block{fromCode(code, last, "linear", p.init)}, attend("decoder.attention", last, r.Attention, p.init)...)
+	for i, channels := range slices.Backward(r.Channels) {
+		if i < len(r.Channels)-1 {
+			blocks = append(blocks, r.conv(p, fmt.Sprintf("decoder.up_%d", i+1), "resize", 2, in, in, sizes[i]))
+		}
+		blocks, in = append(blocks, r.level(p, fmt.Sprintf("decoder.level_%d", i+1), sizes[i], in, channels)...), channels
+	}
+	blocks = append(blocks, activated("decoder.last", r.Norm, in, p.activation)...)
+	return append(blocks, r.conv(p, "decoder.image", "down", 1, in, p.outputs*p.image.Channels, sizes[0]))
+}
+
+// activated is what stands before a convolution of a residual block: a norm, where there is one, and the activation.
+func activated(name, norm string, channels int, activation string) []block {
+	if normalizes(norm) {
+		return []block{normLayer{name + "." + norm + "_norm", norm, channels, activation}}
+	}
+	return []block{activationLayer{name + ".activation", activation}}
+}
+
+// activationLayer is an activation by itself.
+type activationLayer struct{ name, activation string }
+
+func (l activationLayer) layer() Layer { return Layer{Name: l.name, Description: l.activation} }
+
+func (l activationLayer) apply(p *Pass, x *Node) *Node {
+	return p.Show(l.name, Activate(l.activation, x))
+}
+
+// residual adds to x, or what skip makes of it, what inner makes of it. It stands in lists of layers as one.
+type residual struct {
+	name        string
+	inner, skip []block
+}
+
+func (r residual) layer() Layer {
+	merged := Layer{Name: r.name}
+	parts := layersOf(r.inner, r.skip)
+	convolutions := 0
+	for _, l := range parts {
+		merged.Products += l.Products
+		merged.Params = append(merged.Params, l.Params...)
+		if l.Products > 0 {
+			convolutions++
+			merged.Description = l.Description
+		}
+	}
+	if len(r.skip) > 0 {
+		convolutions--
+		merged.Description = r.inner[len(r.inner)-1].layer().Description
+	}
+	merged.Description = fmt.Sprintf("residual, %d × %s", convolutions, merged.Description)
+	return merged
+}
+
+func (r residual) apply(p *Pass, x *Node) *Node {
+	return p.Show(r.name, Add(through(r.skip, p, x), through(r.inner, p, x)))
+}
