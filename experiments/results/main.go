@@ -8,6 +8,8 @@
 //	                                                 # features in $LATENT_DATA_DIR
 //	go run ./experiments/results --anomaly --only tiles # a part of it, printed: tables by name, digits, tiles, features
 //	go run ./experiments/results --sae               # sparse dictionaries beside SAELens, into docs/results-sae.md
+//	go run ./experiments/results --only papers       # rows of published tables, an hour, into docs/results-papers.md
+//	go run ./experiments/results --papers --only iwae-5 # one of those that take hours
 //
 // Each run is one that `latent run` would make, and leaves the same folder. A run that is already there, done, with the same
 // seed and the same sections data, corrupt, model and train, is not trained again; where its section evaluate differs, or figures
@@ -59,6 +61,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	ofPhotos := flags.Bool("photos", false, "the experiments on photographs, with one seed, and BM3D and PyTorch beside them; figures of others than --only stay")
 	ofTables := flags.Bool("anomaly", false, "the experiments on tables with anomalies, with the seeds 0, 1 and 2, and PyOD beside them; writes "+anomalyPath+"; --only takes names of tables, digits, tiles and features")
 	ofDictionaries := flags.Bool("sae", false, "the experiments on sparse dictionaries, and SAELens beside them; writes "+saePath)
+	ofPapers := flags.Bool("papers", false, "rows of published tables, into "+papersPath+"; so does --only papers. What takes hours is trained only where --only names it")
 	found := flags.Bool("found", false, "train nothing: write what the runs that are there say, however many")
 	list := flags.Bool("list", false, "print the experiments' names and configs, and end")
 	if err := flags.Parse(args); err != nil {
@@ -82,6 +85,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	if *ofDictionaries {
 		return runDictionaries(ctx, *runs, *only, *list, *seeds, !*found, options, *out, stdout)
+	}
+	if *only == "papers" {
+		*ofPapers, *only = true, ""
+	}
+	if *ofPapers {
+		return runPapers(ctx, *only, *runs, *list, !*found, *seeds, options, *out, stdout)
 	}
 	chosen, err := choose(trials, *only)
 	if err != nil {

@@ -35,7 +35,7 @@ func newEncode(c *console) *cobra.Command {
 a folder of pictures; without it, the samples are those of the run's test. Files are written some rows at a time, as the name of -o
 ends: .npy, .npz, .csv, .tsv or .parquet, whose columns are z_1, z_2 and so on. Of models whose codes are distributions, these are the
 means; --log-variance puts log_variance_1 and so on behind them. The names of pictures and the labels, where there are any, are written
-beside, into a file that ends in .samples.csv; latent map reads both. There may be any number of rows.`,
+beside, into a file whose name has .samples.csv behind that of the codes; latent map reads both. There may be any number of rows.`,
 		Example: "  latent encode runs/mnist-vae/2026-11-24T10-15-30-7f3a rows.parquet -o codes.parquet --log-variance",
 		Args:    cobra.RangeArgs(1, 2),
 	}
@@ -50,8 +50,8 @@ beside, into a file that ends in .samples.csv; latent map reads both. There may 
 		if err := checkFree(samplesBeside(out), force); err != nil {
 			return experiment.InputError{Err: fmt.Errorf("what is known of the samples goes beside their codes: %w", err)}
 		}
-		if len(args) > 1 && (sameFile(args[1], out) || sameFile(args[1], samplesBeside(out))) {
-			return experiment.InputError{Err: fmt.Errorf("%s would be overwritten by its own codes or their names; choose another name with --output", args[1])}
+		if err := checkApart(args[1:], out, samplesBeside(out)); err != nil {
+			return err
 		}
 		options := experiment.Options{Log: c.stderr, Terminal: c.terminal()}
 		trained, err := openRun(cmd.Context(), args[0], nil, options)
@@ -110,9 +110,17 @@ func encode(ctx context.Context, c *console, trained *experiment.Trained, data, 
 	return rows.done, nil
 }
 
-// samplesBeside is the file of what is known of the samples whose codes are in another.
-func samplesBeside(codes string) string {
-	return strings.TrimSuffix(codes, filepath.Ext(codes)) + ".samples.csv"
+// samplesBeside is the file of what is known of the samples that the rows of another are of.
+func samplesBeside(rows string) string { return rows + ".samples.csv" }
+
+// checkApart says that files which are to be written are the one that is read.
+func checkApart(data []string, outs ...string) error {
+	for _, out := range outs {
+		if len(data) > 0 && sameFile(data[0], out) {
+			return experiment.InputError{Err: fmt.Errorf("%s would be overwritten by what is made of it; choose another name with --output", data[0])}
+		}
+	}
+	return nil
 }
 
 // Columns of a file of samples.
@@ -183,6 +191,9 @@ are the code's values. Files are written some rows at a time, as the name of -o 
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print what was written as JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := checkTable(out, force); err != nil {
+			return err
+		}
+		if err := checkApart(args[1:], out); err != nil {
 			return err
 		}
 		options := experiment.Options{Log: c.stderr, Terminal: c.terminal()}
@@ -269,6 +280,9 @@ func decode(ctx context.Context, c *console, trained *experiment.Trained, file *
 
 // checkTable says, before anything is computed, that a file of rows could not be written.
 func checkTable(out string, force bool) error {
+	if out == "" {
+		return usageError{fmt.Errorf("-o is missing; name a file that ends in %s", strings.Join(table.Writes(), ", "))}
+	}
 	if !slices.Contains(table.Writes(), strings.ToLower(filepath.Ext(out))) {
 		return usageError{fmt.Errorf("--output=%s: want a name that ends in %s", out, strings.Join(table.Writes(), ", "))}
 	}

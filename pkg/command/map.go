@@ -36,8 +36,8 @@ func newMap(c *console) *cobra.Command {
 		Use:   "map CODES",
 		Short: "Draw a file of codes on a plane",
 		Long: fmt.Sprintf(`Map draws codes as points on planes, by principal components and by t-SNE: at most %d of them, evenly spaced over the file.
-CODES is a file of one row for a code, such as latent encode writes it; columns of log variances are left out. Where a file that ends in
-.samples.csv stands beside it, points are marked by its column label.`, experiment.MapCodes),
+CODES is a file of one row for a code, such as latent encode writes it; columns of log variances are left out. Where a file of its name with
+.samples.csv behind it stands beside it, points are marked by that file's column label.`, experiment.MapCodes),
 		Example: "  latent encode runs/mnist-vae/2026-11-24T10-15-30-7f3a -o codes.parquet && latent map codes.parquet -o map.png",
 		Args:    cobra.ExactArgs(1),
 	}

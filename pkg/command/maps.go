@@ -58,6 +58,12 @@ func (w *mapWriter) add(one experiment.Scored, names []string) error {
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return err
 	}
+	// With --force, maps of before are written over, which are pairs, and no other pictures.
+	if _, err := os.Stat(to + ".png"); err == nil {
+		if _, err := os.Stat(to + ".tiff"); err != nil {
+			return experiment.InputError{Err: fmt.Errorf("%s.png is there and no heat map of before, which would have a .tiff beside it; name another folder with --maps", to)}
+		}
+	}
 	heat := one.Shown(w.like)
 	err := writeFile(to+".tiff", func(file *os.File) error {
 		writer, err := picture.NewWriter(file, "tiff", int64(4*len(heat.Map)))

@@ -44,7 +44,9 @@ An alarm is a score above a threshold that at most --alarm-rate of new normal sa
 on: its calibration part (data.calibration), or those held out for validation. What this rests on is kept in the run's folder, so that the
 next call needs none of the run's data. docs/anomaly.md has the formulas, and when the rate holds.
 
-Files are .csv, .tsv, .npy, .npz or .parquet, as the name of -o ends. Of pictures, --maps writes where the error is: NAME.tiff with the
+Files are .csv, .tsv, .npy, .npz or .parquet, as the name of -o ends. The last three hold numbers alone: the sample's number from 0, the
+alarm as 0 or 1, and features and pixels by their place from 0, row by row; names of pictures are written beside, into a file whose name
+has .samples.csv behind that of the scores. Of pictures, --maps writes where the error is: NAME.tiff with the
 squared error of each pixel, smoothed (evaluate.anomaly.smooth), and NAME.png with its colours over the picture, on one scale for all, in
 the middle of which is what one normal picture in a hundred reaches. --compare measures all kinds of scores instead, where labels say which
 samples are normal (evaluate.anomaly.normal, or data.normal).`,
@@ -63,6 +65,9 @@ samples are normal (evaluate.anomaly.normal, or data.normal).`,
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print what was found as JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := f.check(cmd.Flags().Changed("alarm-rate")); err != nil {
+			return err
+		}
+		if err := checkApart(args[1:], f.out); err != nil {
 			return err
 		}
 		options := experiment.Options{Log: c.stderr, Terminal: c.terminal()}
@@ -100,7 +105,16 @@ func (f scoreFlags) check(rateGiven bool) error {
 	case f.compare:
 		return nil
 	}
-	return checkTable(f.out, f.force)
+	if err := checkTable(f.out, f.force); err != nil {
+		return err
+	}
+	if extension := strings.ToLower(filepath.Ext(f.out)); extension == ".csv" || extension == ".tsv" {
+		return nil
+	}
+	if err := checkFree(samplesBeside(f.out), f.force); err != nil {
+		return experiment.InputError{Err: fmt.Errorf("the names of samples go beside their scores: %w", err)}
+	}
+	return nil
 }
 
 // scoresJSON is a file of scores that was written, for programs.
@@ -159,6 +173,12 @@ func writeScores(ctx context.Context, c *console, trained *experiment.Trained, d
 	if err := w.close(); err != nil {
 		return err
 	}
+	if w.numbers != nil {
+		if err := writeBeside(samplesBeside(f.out), w.names, experiment.Marked{}); err != nil {
+			return err
+		}
+	}
+	tellFilled(c, trained, scorer)
 	bar.end(fmt.Sprintf("scores %s in %s", scorer.Kind, f.out))
 	if maps != nil {
 		fmt.Fprintf(c.stderr, "heat maps of %d pictures in %s\n", maps.count, f.maps)
@@ -168,8 +188,8 @@ func writeScores(ctx context.Context, c *console, trained *experiment.Trained, d
 		low, high := t.Realised()
 		above := rundir.Number(t.Score)
 		out.Above, out.Rate, out.Samples = &above, t.Rate, t.Size
-		fmt.Fprintf(c.stderr, "%d alarms: scores above %.6g, which %.3g %% of normal rows pass (%.2g to %.2g %%, by %d of the %s)\n", alarms, t.Score, 100*t.Rate,
-			100*low, 100*high, t.Size, scorer.By)
+		fmt.Fprintf(c.stderr, "%d alarms: scores above %.6g, which %.3g %% of normal rows pass (%s to %s %%, by %d of the %s)\n", alarms, t.Score, 100*t.Rate,
+			percent(low), percent(high), t.Size, scorer.By)
 	} else {
 		out.Reason = scorer.Missing.Error()
 		fmt.Fprintf(c.stderr, "no alarms: %v\n", scorer.Missing)
@@ -178,6 +198,31 @@ func writeScores(ctx context.Context, c *console, trained *experiment.Trained, d
 		return nil
 	}
 	return printJSON(c, out)
+}
+
+// tellFilled says which features were missing in the rows that were scored.
+func tellFilled(c *console, trained *experiment.Trained, scorer *experiment.Scorer) {
+	var told []string
+	for j, part := range scorer.Filled() {
+		if part > 0 {
+			told = append(told, fmt.Sprintf("%s (%s %%)", trained.ValueName(j, trained.Image.Width), percent(part)))
+		}
+	}
+	const most = 8
+	if n := len(told); n > most {
+		told = append(told[:most], fmt.Sprintf("and %d more", n-most))
+	}
+	if told != nil {
+		fmt.Fprintf(c.stderr, "missing values, for which medians of the training rows stand and which raise no score: %s\n", strings.Join(told, ", "))
+	}
+}
+
+// percent is a part in percent, with two digits or, where it has more, without a power of ten.
+func percent(part float64) string {
+	if 100*part >= 10 {
+		return strconv.FormatFloat(100*part, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(100*part, 'g', 2, 64)
 }
 
 // compareScores prints how well each kind of score tells anomalies.

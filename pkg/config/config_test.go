@@ -332,7 +332,7 @@ func settle(e *Experiment) {
 	}
 	switch m := e.Model.(type) {
 	case *model.VAE:
-		m.Beta, m.BetaWarmup, m.Groups, m.Spread = 1, 0, 1, "fixed"
+		m.Beta, m.BetaWarmup, m.Groups, m.Spread, m.FreeBits, m.Levels = 1, 0, 1, "fixed", 0, nil
 		m.Prior, m.Penalty = &model.NormalPrior{}, &model.NoPenalty{}
 	case *model.AE:
 		m.TopK = 0

@@ -1,5 +1,5 @@
-// Package dataset holds samples, pictures or vectors: the MNIST family, generated glyphs and sums of known features, and the user's
-// own folders and tables.
+// Package dataset holds samples, pictures or vectors: the MNIST family, generated glyphs, shapes and sums of known features, and the
+// user's own folders and tables.
 //
 // A [Source] is a value with a few documented fields, the same fields that a config names under `data:`.
 //
@@ -59,6 +59,9 @@ var Kinds = map[string]func() Source{
 	"kmnist":        func() Source { return newIDX(kmnist) },
 	"glyphs": func() Source {
 		return &Glyphs{Holdout: holdout(familyValidation), Train: 60000, Test: 10000, Colour: "grey"}
+	},
+	"shapes": func() Source {
+		return &Shapes{Holdout: holdout(2000), Train: 40000, Test: 10000, Side: 32, Colour: "grey"}
 	},
 	"synthsae": func() Source {
 		return &SynthSAE{Holdout: holdout(5000), Train: 200_000, Test: 10_000, Features: 1024, Dims: 128, Orthogonal: 100,
@@ -463,6 +466,8 @@ type Split struct {
 	Masks []*Mask
 	// Known is the dictionary that the samples are sums of, of generated ones; nil of others.
 	Known *Known
+	// Factors are those of the test samples, of generated shapes; nil of others.
+	Factors *Factors
 	// Network is what made the samples of pictures; nil where no network did.
 	Network *Network
 	// Checksums holds SHA-256 sums in hexadecimal digits: of every file that was read, by its base name; of glyphs, those of

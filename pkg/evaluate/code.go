@@ -12,14 +12,20 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"latent/pkg/dataset"
+	"latent/pkg/disentangle"
 	"latent/pkg/model"
 	"latent/pkg/probe"
 )
 
-// CodeMetrics tells of the figures of codes, in the order of tables; see [Evaluator.Probe], [Evaluator.Codebook] and
-// [Evaluator.Latents].
+// CodeMetrics tells of the figures of codes, in the order of tables; see [Evaluator.Probe], [Evaluator.Disentangled],
+// [Evaluator.Codebook] and [Evaluator.Latents].
 var CodeMetrics = []Metric{
 	{Name: "probe_accuracy", Title: "probe accuracy", Higher: true},
+	{Name: "mig", Title: "MIG", Higher: true},
+	{Name: "factor_vae", Title: "FactorVAE score", Higher: true},
+	{Name: "dci_disentanglement", Title: "disentanglement", Higher: true},
+	{Name: "dci_completeness", Title: "completeness", Higher: true},
+	{Name: "dci_informativeness", Title: "informativeness", Higher: true},
 	{Name: "perplexity", Title: "perplexity", Higher: true},
 	{Name: "entries_used", Title: "entries used", Higher: true},
 	{Name: "l0", Title: "L0"},
@@ -64,6 +70,22 @@ func (e *Evaluator) Probe(ctx context.Context, weights []*tensors.Tensor, split 
 		}
 	}
 	return Probed{Accuracy: figure(right), Strength: fitted.Strength, ValidationAccuracy: fitted.ValidationAccuracy}, nil
+}
+
+// Disentangled measures how the codes of undamaged images tell the factors apart that these were made of; see pkg/disentangle.
+func (e *Evaluator) Disentangled(ctx context.Context, weights []*tensors.Tensor, images *dataset.Samples, factors *dataset.Factors) (map[string]Figure, error) {
+	found, err := e.Encode(ctx, weights, images)
+	if err != nil {
+		return nil, err
+	}
+	codes := found.Matrix()
+	const seed = 0 // figures of one run's codes are the same again
+	dci := disentangle.DCI(codes, factors, seed)
+	return map[string]Figure{
+		"mig": {Mean: disentangle.MIG(codes, factors)}, "factor_vae": {Mean: disentangle.FactorVAE(codes, factors, seed)},
+		"dci_disentanglement": {Mean: dci.Disentanglement}, "dci_completeness": {Mean: dci.Completeness},
+		"dci_informativeness": {Mean: dci.Informativeness},
+	}, nil
 }
 
 // Matrix returns the codes in float64: [codes, values].

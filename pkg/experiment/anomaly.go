@@ -54,6 +54,9 @@ type Scorer struct {
 	detector    *detector
 	calibration map[string][]float64 // scores by kind
 	calibrated  *conformal.Calibration
+
+	filled []int // values that were missing, by feature, of the rows that were scored last
+	rows   int
 }
 
 // Scored is what is found of a sample.

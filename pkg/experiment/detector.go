@@ -452,7 +452,7 @@ func (d *detector) each(ctx context.Context, samples *dataset.Samples, kinds []s
 	first := 0
 	return m.evaluator.ReconstructEach(ctx, m.weights, samples, func(r evaluate.Reconstructed) error {
 		b := scoredBlock{Reconstructed: r, first: first, scores: map[string][]float64{}, mapped: maps}
-		lost := clean(r)
+		lost, broken := clean(r)
 		if maps != noHeat {
 			if b.heats, err = d.heats(ctx, r, maps); err != nil {
 				return err
@@ -472,7 +472,7 @@ func (d *detector) each(ctx context.Context, samples *dataset.Samples, kinds []s
 		}
 		for i := range r.Count {
 			if top > 0 {
-				b.top = append(b.top, d.top(r, i, kinds[0], top))
+				b.top = append(b.top, d.top(r, i, kinds[0], top, broken[i]))
 			}
 		}
 		return do(b)
@@ -583,7 +583,14 @@ func (d *detector) whitenedErrors(ctx context.Context, r evaluate.Reconstructed)
 }
 
 // top are the values that add most to the error of sample i of a block.
-func (d *detector) top(r evaluate.Reconstructed, i int, kind string, count int) []Contribution {
+func (d *detector) top(r evaluate.Reconstructed, i int, kind string, count int, broken []int) []Contribution {
+	if len(broken) > 0 {
+		all := make([]Contribution, min(count, len(broken)))
+		for k := range all {
+			all[k] = Contribution{Value: broken[k], Share: 1 / float64(len(broken))}
+		}
+		return all
+	}
 	size := len(r.Samples) / max(1, r.Count)
 	if len(d.squares) == 0 && kind != scoreMAE {
 		kind = scoreMSE
@@ -614,16 +621,19 @@ func (d *detector) top(r evaluate.Reconstructed, i int, kind string, count int) 
 	return most
 }
 
-// clean says which samples have an output or a code that is not a number, and puts 0 there.
-func clean(r evaluate.Reconstructed) []bool {
-	lost := make([]bool, r.Count)
-	for _, values := range [][]float32{r.Samples, r.Outputs, r.Codes} {
+// clean says which samples have a value, an output or a code that is not a number, and puts 0 there; and which values of the samples
+// themselves are none, by sample: such as are too large for the model's scale.
+func clean(r evaluate.Reconstructed) (lost []bool, broken map[int][]int) {
+	lost, broken = make([]bool, r.Count), map[int][]int{}
+	for part, values := range [][]float32{r.Samples, r.Outputs, r.Codes} {
 		each := len(values) / max(1, r.Count) // none of codes that are not there
 		for i, value := range values {
 			if value-value != 0 {
-				lost[i/each], values[i] = true, 0
+				if lost[i/each], values[i] = true, 0; part == 0 {
+					broken[i/each] = append(broken[i/each], i%each)
+				}
 			}
 		}
 	}
-	return lost
+	return lost, broken
 }

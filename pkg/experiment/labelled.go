@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gomlx/compute/dtypes"
+
 	"latent/pkg/anomaly"
 	"latent/pkg/config"
 	"latent/pkg/dataset"
@@ -263,6 +265,10 @@ func (t *Trained) Compare(ctx context.Context, whole *dataset.Whole, kinds []str
 	if marks == nil {
 		return nil, InputError{errors.New("compare scores: the samples have no labels")}
 	}
+	if names, key := t.Experiment.Normal(); count(marks) == len(marks) {
+		return nil, InputError{fmt.Errorf("compare scores: no sample has a label that %s says is normal, %s; the labels are %s", key,
+			strings.Join(names, ", "), strings.Join(whole.Classes, ", "))}
+	}
 	m, err := t.scored(ctx, options)
 	if err != nil {
 		return nil, err
@@ -318,8 +324,43 @@ func (t *Trained) HeldWhole(ctx context.Context, path string, options Options) (
 // ScoreFile calls do with what is found of the samples of a file or folder, some at a time in their order. total is told what
 // [Trained.EachHeld] tells it.
 func (t *Trained) ScoreFile(ctx context.Context, s *Scorer, path string, top int, options Options, total func(n int, names []string), do func([]Scored) error) error {
-	_, err := t.EachHeld(ctx, path, options, total, func(some *dataset.Samples) error { return s.Each(ctx, some, top, do) })
+	s.filled, s.rows = nil, 0
+	_, err := t.EachHeld(ctx, path, options, total, func(some *dataset.Samples) error {
+		s.count(some)
+		return s.Each(ctx, some, top, do)
+	})
 	return err
+}
+
+// count counts the values that are missing, for which medians stand.
+func (s *Scorer) count(some *dataset.Samples) {
+	s.rows += some.Len()
+	if some.Scale.Missing == nil {
+		return
+	}
+	if s.filled == nil {
+		s.filled = make([]int, some.Size())
+	}
+	for i := range some.Len() {
+		for j, value := range some.At(i).As(dtypes.Float32).Float32 {
+			if value != value {
+				s.filled[j]++
+			}
+		}
+	}
+}
+
+// Filled returns of which part of the rows that were scored last each feature was missing, and stands for its median; nil where nothing
+// may be missing.
+func (s *Scorer) Filled() []float64 {
+	if s.filled == nil {
+		return nil
+	}
+	parts := make([]float64, len(s.filled))
+	for j, n := range s.filled {
+		parts[j] = float64(n) / float64(max(1, s.rows))
+	}
+	return parts
 }
 
 // Marked are the labels of samples, and the classes that they number; nil where there are none.

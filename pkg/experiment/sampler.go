@@ -31,6 +31,23 @@ var samplers = []struct {
 	{"prior", priorSampler{}},
 	{"flow", flowSampler{}},
 	{"mixture", mixtureSampler{}},
+	{"normal", normalSampler{}},
+}
+
+// normalSampler draws from the normal distribution that is fitted to the codes of training images: a mixture of one. It is for models that
+// have no prior to compare a mixture with.
+type normalSampler struct{ mixtureSampler }
+
+func (s normalSampler) of(m model.Decoder) bool {
+	_, prior := m.(model.Prior)
+	return !prior && s.mixtureSampler.of(m)
+}
+
+func (normalSampler) caption(Generation) string { return "codes from a normal distribution" }
+
+func (s normalSampler) draw(ctx context.Context, from source, g Generation) (evaluate.Codes, error) {
+	g.Components = 1
+	return s.mixtureSampler.draw(ctx, from, g)
 }
 
 // Samplers lists the names of the samplers, and auto.

@@ -69,6 +69,13 @@ func (s subject) measure(ctx context.Context, into *rundir.Result) (evaluate.Res
 	if s.split == nil {
 		return result, nil
 	}
+	if _, coded := s.experiment.Model.(model.Coded); coded && s.split.Factors != nil && s.evaluator.CodeSize() <= mostProbed {
+		found, err := s.evaluator.Disentangled(ctx, s.weights, s.images, s.split.Factors)
+		if err != nil {
+			return result, err
+		}
+		addFigures(into, found)
+	}
 	if options.Probe {
 		found, err := s.evaluator.Probe(ctx, s.weights, s.split)
 		if err != nil {

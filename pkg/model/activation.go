@@ -39,8 +39,11 @@ func Activate(name string, x *Node) *Node {
 }
 
 // ToPixels maps the values of a last layer to pixels in [-1, 1], by the name that OutputActivation returns: tanh; sigmoid, whose
-// (0, 1) is stretched; or linear.
+// (0, 1) is stretched; linear; or clip, linear between the ends.
 func ToPixels(output string, logits *Node) *Node {
+	if output == "clip" {
+		return MinScalar(MaxScalar(logits, -1), 1)
+	}
 	y := Activate(output, logits)
 	if output == "sigmoid" {
 		y = AddScalar(MulScalar(y, 2), -1)

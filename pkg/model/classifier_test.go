@@ -67,7 +67,7 @@ func TestChoices(t *testing.T) {
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
 		outputs, err := ExecOnceN(b.Compute, func(nodes []*Node) []*Node {
 			pass := &Pass{Weights: Weights{
-				codeLayer + ".weight": nodes[1], codeLayer + ".bias": nodes[2], codebookShares: nodes[3], codebookSums: nodes[4],
+				codeLayer + ".weight": nodes[1], codeLayer + ".bias": nodes[2], "codebook" + codebookShares: nodes[3], "codebook" + codebookSums: nodes[4],
 			}}
 			return []*Node{v.Choices(pass, nodes[0])}
 		},

@@ -72,6 +72,21 @@ func (f *FSQ) quantise(z *Node) (rounded, whole *Node) {
 	return Reshape(Div(through, half), z.Shape().Dimensions...), whole
 }
 
+// Start puts the mean of the training images into the bias of the last layer. Without it, the first steps move all codes together towards
+// what brings it about, as far as tanh's ends, from where no gradient brings them back.
+func (f *FSQ) Start(image Image, mean []float32) map[string][]float32 {
+	return startAt(f.decoder(image, 0, 1), image, 1, mean, func(mean float64) float64 {
+		within := min(max(mean, -0.99), 0.99)
+		switch f.Output {
+		case "tanh":
+			return math.Atanh(within)
+		case "sigmoid":
+			return math.Log((1 + within) / (1 - within))
+		}
+		return mean
+	})
+}
+
 // Apply encodes x, rounds its code, and decodes that. x: [batch, height, width, channels].
 func (f *FSQ) Apply(p *Pass, x *Node) Output {
 	z, _ := f.quantise(f.codes(p, x))

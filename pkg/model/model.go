@@ -45,7 +45,7 @@ type Model interface {
 	//   - x: [batch, height, width, channels], float, pixels in [-1, 1]
 	Apply(p *Pass, x *Node) Output
 
-	// OutputActivation names what turns logits into pixels: tanh, sigmoid or linear.
+	// OutputActivation names what turns logits into pixels: tanh, sigmoid, linear or clip; see [ToPixels].
 	OutputActivation() string
 }
 

@@ -150,6 +150,27 @@ func (n *Network) decode(p *Pass, z, labels *Node, image Image, outputs int) *No
 // Decode returns what the flattened image is before its activation: [batch, values of the code] → [batch, height · width · channels].
 func (n *Network) Decode(p *Pass, z *Node) *Node { return n.decode(p, z, nil, p.Image, 1) }
 
+// startAt is the bias of a decoder's last layer that gives the mean image, whose values before the activation inverse tells, where all
+// else is 0. A dense layer has a bias for each value of the image, a convolution for each channel; with several outputs, those of the first
+// come before those of the next.
+func startAt(decoder []block, image Image, outputs int, mean []float32, inverse func(float64) float64) map[string][]float32 {
+	params := decoder[len(decoder)-1].layer().Params
+	last := params[len(params)-1]
+	bias := make([]float32, last.Size())
+	sums, counts := make([]float64, len(bias)), make([]float64, len(bias))
+	for i, pixel := range mean {
+		at := (i/image.Channels*image.Channels*outputs + i%image.Channels) % len(bias)
+		sums[at] += float64(pixel)
+		counts[at]++
+	}
+	for i, sum := range sums {
+		if counts[i] > 0 {
+			bias[i] = float32(inverse(sum / counts[i]))
+		}
+	}
+	return map[string][]float32{last.Name: bias}
+}
+
 // narrow converts x to the precision that the pass computes in.
 func (p *Pass) narrow(x *Node) *Node {
 	if p.Precision == dtypes.InvalidDType {

@@ -8,8 +8,8 @@ import (
 )
 
 // ResNet is residual blocks (He et al. 2016, with the activation before each convolution) at some sizes, each half the one before,
-// rounded up: the encoder goes from the image to the smallest by strided convolutions, the decoder back by repeating values, each
-// followed by a convolution.
+// rounded up: the encoder goes from the image to the smallest by strided convolutions, the decoder back by convolutions of 1×1 whose values
+// are repeated.
 type ResNet struct {
 	// Channels lists the channels at each size, from the image's to the smallest.
 	Channels []int `yaml:"channels,flow" min:"1" max:"4096" minitems:"1" maxitems:"10"`
@@ -51,38 +51,35 @@ func (r *ResNet) conv(p plan, name, kind string, stride, in, out int, large size
 	return convLayer{name: name, kind: kind, kernel: r.Kernel, stride: stride, in: in, out: out, large: large, activation: "linear", init: p.init}
 }
 
-// level is the residual blocks of one size, the first of which may have another number of channels before.
-func (r *ResNet) level(p plan, name string, at size, in, out int) []block {
+// level is the residual blocks of one size.
+func (r *ResNet) level(p plan, name string, at size, channels int) []block {
 	var blocks []block
 	for i := range r.Blocks {
-		part := fmt.Sprintf("%s.block_%d", name, i+1)
-		b := residual{name: part}
-		b.inner = append(b.inner, activated(part+".first", r.Norm, in, p.activation)...)
-		b.inner = append(b.inner, r.conv(p, part+".conv_1", "down", 1, in, out, at))
-		b.inner = append(b.inner, activated(part+".second", r.Norm, out, p.activation)...)
-		if r.Dropout > 0 {
-			b.inner = append(b.inner, dropoutLayer{part + ".dropout", r.Dropout})
+		b := residual{name: fmt.Sprintf("%s.block_%d", name, i+1)}
+		for j := range 2 {
+			conv := r.conv(p, fmt.Sprintf("%s.conv_%d", b.name, j+1), "down", 1, channels, channels, at)
+			b.inner = append(b.inner, activated(conv.name, r.Norm, channels, p.activation)...)
+			if j == 1 && r.Dropout > 0 {
+				b.inner = append(b.inner, dropoutLayer{b.name + ".dropout", r.Dropout})
+			}
+			b.inner = append(b.inner, conv)
 		}
-		b.inner = append(b.inner, r.conv(p, part+".conv_2", "down", 1, out, out, at))
-		if in != out {
-			skip := r.conv(p, part+".skip", "down", 1, in, out, at)
-			skip.kernel = 1
-			b.skip = []block{skip}
-		}
-		blocks, in = append(blocks, b), out
+		blocks = append(blocks, b)
 	}
 	return blocks
 }
 
 func (r *ResNet) encoder(p plan) ([]block, shape) {
 	sizes := r.sizes(p.image)
-	in := r.Channels[0]
-	blocks := []block{r.conv(p, "encoder.conv_1", "down", 1, p.in().channels, in, sizes[0])}
+	in := p.in().channels
+	var blocks []block
 	for i, channels := range r.Channels {
+		into := r.conv(p, "encoder.conv_1", "down", 1, in, channels, sizes[0])
 		if i > 0 {
-			blocks = append(blocks, r.conv(p, fmt.Sprintf("encoder.down_%d", i), "down", 2, in, in, sizes[i-1]))
+			into = r.conv(p, fmt.Sprintf("encoder.down_%d", i), "down", 2, in, channels, sizes[i-1])
 		}
-		blocks, in = append(blocks, r.level(p, fmt.Sprintf("encoder.level_%d", i+1), sizes[i], in, channels)...), channels
+		blocks = append(append(blocks, into), r.level(p, fmt.Sprintf("encoder.level_%d", i+1), sizes[i], channels)...)
+		in = channels
 	}
 	last := shape{sizes[len(sizes)-1], in}
 	blocks = append(blocks, attend("encoder.attention", last, r.Attention, p.init)...)
@@ -96,9 +93,11 @@ func (r *ResNet) decoder(p plan, code shape) []block {
 	blocks := append([]block{fromCode(code, last, "linear", p.init)}, attend("decoder.attention", last, r.Attention, p.init)...)
 	for i, channels := range slices.Backward(r.Channels) {
 		if i < len(r.Channels)-1 {
-			blocks = append(blocks, r.conv(p, fmt.Sprintf("decoder.up_%d", i+1), "resize", 2, in, in, sizes[i]))
+			up := r.conv(p, fmt.Sprintf("decoder.up_%d", i+1), "resize", 2, in, channels, sizes[i])
+			up.kernel = 1
+			blocks = append(blocks, up)
 		}
-		blocks, in = append(blocks, r.level(p, fmt.Sprintf("decoder.level_%d", i+1), sizes[i], in, channels)...), channels
+		blocks, in = append(blocks, r.level(p, fmt.Sprintf("decoder.level_%d", i+1), sizes[i], channels)...), channels
 	}
 	blocks = append(blocks, activated("decoder.last", r.Norm, in, p.activation)...)
 	return append(blocks, r.conv(p, "decoder.image", "down", 1, in, p.outputs*p.image.Channels, sizes[0]))
@@ -121,32 +120,22 @@ func (l activationLayer) apply(p *Pass, x *Node) *Node {
 	return p.Show(l.name, Activate(l.activation, x))
 }
 
-// residual adds to x, or what skip makes of it, what inner makes of it. It stands in lists of layers as one.
+// residual adds to x what inner makes of it. It stands in lists of layers as one.
 type residual struct {
-	name        string
-	inner, skip []block
+	name  string
+	inner []block
 }
 
 func (r residual) layer() Layer {
 	merged := Layer{Name: r.name}
-	parts := layersOf(r.inner, r.skip)
-	convolutions := 0
-	for _, l := range parts {
+	for _, l := range layersOf(r.inner) {
 		merged.Products += l.Products
 		merged.Params = append(merged.Params, l.Params...)
-		if l.Products > 0 {
-			convolutions++
-			merged.Description = l.Description
-		}
+		merged.Description = "residual, 2 × " + l.Description // of the last, which is a convolution
 	}
-	if len(r.skip) > 0 {
-		convolutions--
-		merged.Description = r.inner[len(r.inner)-1].layer().Description
-	}
-	merged.Description = fmt.Sprintf("residual, %d × %s", convolutions, merged.Description)
 	return merged
 }
 
 func (r residual) apply(p *Pass, x *Node) *Node {
-	return p.Show(r.name, Add(through(r.skip, p, x), through(r.inner, p, x)))
+	return p.Show(r.name, Add(x, through(r.inner, p, x)))
 }

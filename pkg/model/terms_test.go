@@ -381,3 +381,74 @@ func TestBounds(t *testing.T) {
 		}
 	})
 }
+
+// Of two stages, the second chooses for what the first leaves, and the entries of both are added up.
+func TestResidual(t *testing.T) {
+	v := &VQVAE{Coder: Coder{Network: Network{Latent: 2}}, EntrySize: 2, Entries: 2, Stages: 2}
+	books := [2][][]float32{{{1, 0}, {0, 2}}, {{0.3, 0.1}, {-0.2, 0.4}}}
+	codes := [][]float32{{1.2, 0.2}, {-0.3, 2.3}, {0.9, 0.3}}
+	var entries, choices []float64
+	for _, z := range codes {
+		left := slices.Clone(z)
+		for stage, book := range books {
+			nearest, chosen := math.Inf(1), 0
+			for k, entry := range book {
+				if d := math.Hypot(float64(left[0]-entry[0]), float64(left[1]-entry[1])); d < nearest {
+					nearest, chosen = d, k
+				}
+			}
+			left[0], left[1] = left[0]-book[chosen][0], left[1]-book[chosen][1]
+			choices = append(choices, float64(2*stage+chosen))
+		}
+		entries = append(entries, float64(z[0]-left[0]), float64(z[1]-left[1]))
+	}
+	computed(t, "residual", [][]float64{entries, choices}, func(in []*Node) []*Node {
+		p := &Pass{Weights: Weights{}}
+		for stage := range books {
+			p.Weights[codebookName(stage)+codebookShares] = OnesLike(Slice(in[1+stage], AxisRange(), AxisElem(0)))
+			p.Weights[codebookName(stage)+codebookShares] = Reshape(p.Weights[codebookName(stage)+codebookShares], -1)
+			p.Weights[codebookName(stage)+codebookSums] = in[1+stage]
+		}
+		q := v.quantise(p, in[0])
+		var numbers []*Node
+		for stage, c := range q.chosen {
+			numbers = append(numbers, ExpandAxes(AddScalar(ConvertDType(c.index, in[0].DType()), float64(2*stage)), 1))
+		}
+		return []*Node{q.entries, Concatenate(numbers, 1)}
+	}, codes, books[0], books[1])
+}
+
+// The posterior of a ladder's lower level is the product of what the encoder says and of what the level above says, and the divergence is
+// that of two normal distributions.
+func TestLadder(t *testing.T) {
+	v := Kinds["vae"]().(*VAE)
+	v.Latent, v.Levels, v.Activation = 2, []int{1, 1}, "linear"
+	mean, logVariance, noise := []float64{0.4, -0.7}, []float64{-0.5, 0.3}, []float64{0.2, 1.1}
+	gauss := func(m, l, pm, pl float64) (mean, log float64) {
+		precision := math.Exp(-l) + math.Exp(-pl)
+		return (m*math.Exp(-l) + pm*math.Exp(-pl)) / precision, -math.Log(precision)
+	}
+	kl := func(m, l, pm, pl float64) float64 {
+		return 0.5 * (math.Exp(l-pl) + (m-pm)*(m-pm)/math.Exp(pl) - 1 + pl - l)
+	}
+	topMean, topLog := gauss(mean[1], logVariance[1], 0, 0)
+	top := topMean + math.Exp(topLog/2)*noise[1]
+	priorMean, priorLog := 0.5*(3*top)+0.1, -0.2*(3*top)+0.3 // by the weights below, of which one of four hidden values counts
+	lowMean, lowLog := gauss(mean[0], logVariance[0], priorMean, priorLog)
+	low := lowMean + math.Exp(lowLog/2)*noise[0]
+	want := [][]float64{{low, top}, {kl(lowMean, lowLog, priorMean, priorLog), kl(topMean, topLog, 0, 0)}}
+	weights := map[string]any{
+		"prior.level_1.hidden.weight": [][]float32{{3, 0, 0, 0}}, "prior.level_1.hidden.bias": []float32{0, 0, 0, 0},
+		"prior.level_1.mean.weight": [][]float32{{0.5}, {1}, {1}, {1}}, "prior.level_1.mean.bias": []float32{0.1},
+		"prior.level_1.log_variance.weight": [][]float32{{-0.2}, {1}, {1}, {1}}, "prior.level_1.log_variance.bias": []float32{0.3},
+	}
+	narrow := func(values []float64) [][]float32 { return [][]float32{{float32(values[0]), float32(values[1])}} }
+	computed(t, "ladder", want, func(in []*Node) []*Node {
+		p := &Pass{Weights: Weights{}}
+		for name, values := range weights {
+			p.Weights[name] = Const(in[0].Graph(), values)
+		}
+		s := v.sample(p, in[0], in[1], ExpandAxes(in[2], 1))
+		return []*Node{s.z, v.divergence(p, s, Image{})}
+	}, narrow(mean), narrow(logVariance), narrow(noise))
+}

@@ -44,6 +44,10 @@ type VAE struct {
 	// BetaWarmup lets beta rise linearly from zero over so many epochs; parts of an epoch count.
 	BetaWarmup float64 `yaml:"beta_warmup" min:"0" strength:"yes"`
 
+	// FreeBits is how much divergence, in nats, each value of the code may have on the mean of a batch before it counts (Kingma et al. 2016,
+	// appendix C.8), of bound elbo: so that values are not switched off early.
+	FreeBits float64 `yaml:"free_bits" min:"0" max:"1000"`
+
 	// Bound is what is maximised: elbo, the evidence bound, with the divergence in closed form where there is one; iwae, the tighter bound by
 	// importance weights (Burda et al. 2016); miwae, the mean of the bounds of groups of codes; ciwae, elbo and iwae, mixed; or piwae,
 	// miwae for the encoder and iwae for the decoder (Rainforth et al. 2018).
@@ -58,6 +62,10 @@ type VAE struct {
 
 	// Mix is the part of elbo in ciwae, the paper's β.
 	Mix float64 `yaml:"mix" min:"0" max:"1" strength:"yes"`
+
+	// Levels makes the VAE hierarchical: they are the sizes of the code's levels, from the lowest to the top, and add up to latent. The prior
+	// of a level depends on those above it (Sønderby et al. 2016). Empty for one level.
+	Levels []int `yaml:"levels,flow" min:"1" max:"65536" maxitems:"16"`
 
 	// Posterior is what the normal draws of a code go through: diagonal, nothing; or a flow that makes of them what a normal distribution
 	// cannot be, planar or iaf.
@@ -92,6 +100,12 @@ func (v *VAE) Check(report func(key, problem string)) {
 		report("groups", fmt.Sprintf("%d samples cannot be taken in %d groups; choose a divisor of samples", v.Samples, v.Groups))
 	case !v.grouped() && v.Groups > 1:
 		report("groups", fmt.Sprintf("bound %s has no groups; leave it out, or take bound: miwae or piwae", v.Bound))
+	}
+	v.checkLevels(report)
+	if v.FreeBits > 0 && v.Bound != "elbo" && v.Bound != "" {
+		report("free_bits", fmt.Sprintf("bound %s has no divergence of its own; leave it out, or take bound: elbo", v.Bound))
+	} else if v.FreeBits > 0 && !v.divided() {
+		report("free_bits", "are of each value of the code, and this prior or posterior has a divergence of the whole code alone; leave it out")
 	}
 	if v.Likelihood == "bernoulli" && v.Spread != "fixed" && v.Spread != "" {
 		report("spread", "likelihood bernoulli has no deviation; leave it out, or take likelihood: gaussian or logistic")
@@ -135,12 +149,16 @@ func (v *VAE) flow() CodeFlow {
 func (v *VAE) closed() bool {
 	_, normal := v.prior().(*NormalPrior)
 	_, plain := v.flow().(*NoFlow)
-	return normal && plain
+	return normal && plain && !v.hierarchical()
 }
+
+// divided says that each value of the code has a divergence from the prior of its own, in closed form.
+func (v *VAE) divided() bool { return v.closed() || v.hierarchical() }
 
 // Numbers returns beta, its warm-up, the deviation, ciwae's mix and the penalty's weights.
 func (v *VAE) Numbers() []float32 {
-	return append([]float32{float32(v.Beta), float32(v.BetaWarmup), float32(v.Deviation), float32(v.Mix)}, v.penalty().numbers()...)
+	own := []float32{float32(v.Beta), float32(v.BetaWarmup), float32(v.Deviation), float32(v.Mix)}
+	return append(own, v.penalty().numbers()...)
 }
 
 // Places of the numbers.
@@ -179,59 +197,48 @@ func (v *VAE) Layers(image Image) []Layer {
 	size := v.CodeSize(image)
 	layers = append(layers, v.flow().layers(size)...)
 	layers = append(layers, v.prior().layers(v, image)...)
+	layers = append(layers, v.ladderLayers()...)
 	return append(layers, v.penalty().layers(size)...)
 }
 
 // Start puts the mean of the training images into the bias of the last layer, so that training need not begin with learning it.
 func (v *VAE) Start(image Image, mean []float32) map[string][]float32 {
-	decoder := v.decoder(image, v.Classes, v.outputs())
-	params := decoder[len(decoder)-1].layer().Params
-	last := params[len(params)-1]
-	bias := make([]float32, last.Size())
-	// A dense layer has a bias for each value of the image, a convolution for each channel; the deviations' are behind the channels.
-	channels := image.Channels
-	sums, counts := make([]float64, len(bias)), make([]float64, len(bias))
-	for i, pixel := range mean {
-		at := (i/channels*channels*v.outputs() + i%channels) % len(bias)
-		sums[at] += float64(pixel)
-		counts[at]++
-	}
-	for i, sum := range sums {
-		if counts[i] == 0 {
-			continue
+	logit := func(mean float64) float64 {
+		if v.Likelihood != "bernoulli" {
+			return mean
 		}
-		value := sum / counts[i]
-		if v.Likelihood == "bernoulli" {
-			// Pixels that are never white would start, and stay, at −∞; cut as in the code of Burda et al. 2016.
-			p := min(max((value+1)/2, 0.001), 0.999)
-			value = math.Log(p / (1 - p))
-		}
-		bias[i] = float32(value)
+		// Pixels that are never white would start, and stay, at −∞; cut as in the code of Burda et al. 2016.
+		p := min(max((mean+1)/2, 0.001), 0.999)
+		return math.Log(p / (1 - p))
 	}
-	start := map[string][]float32{last.Name: bias}
+	start := startAt(v.decoder(image, v.Classes, v.outputs()), image, v.outputs(), mean, logit)
 	if _, vamp := v.prior().(*VampPrior); vamp {
 		start[vampCentre] = mean
 	}
 	return start
 }
 
-// OutputActivation is what turns the last layer into pixels: sigmoid for bernoulli's probabilities, linear for the others' means.
+// OutputActivation is what turns the last layer into pixels: sigmoid for bernoulli's probabilities, linear for gaussian's means, and clip for
+// logistic's, which may lie beyond the ends where all pixels are at one.
 func (v *VAE) OutputActivation() string {
-	if v.Likelihood == "bernoulli" {
+	switch v.Likelihood {
+	case "bernoulli":
 		return "sigmoid"
+	case "logistic":
+		return "clip"
 	}
 	return "linear"
 }
 
-// Apply encodes x to the mean of its posterior, or where that goes through the flow, and decodes that. x: [batch, height, width, channels].
+// Apply encodes x to the mean of its posterior, or where that goes through the flow or down the levels, and decodes that. x: [batch, height, width, channels].
 func (v *VAE) Apply(p *Pass, x *Node) Output {
-	mean, _ := v.Posterior(p, x)
-	z, _ := v.flow().apply(p, mean)
+	mean, logVariance := v.Posterior(p, x)
+	z := Squeeze(v.sample(p, mean, logVariance, ZerosLike(ExpandAxes(mean, 1))).z, 1)
 	logits := Reshape(v.means(v.raw(p, z, imageOf(x)), imageOf(x)), x.Shape().Dimensions...)
 	return Output{Latent: z, Logits: logits, Image: ToPixels(v.OutputActivation(), logits)}
 }
 
-// Posterior returns the mean and the log variance of q(z | x), before the flow: [batch, latent] each.
+// Posterior returns the mean and the log variance of q(z | x), before the flow; of a code in levels, what the encoder says of them: [batch, latent] each.
 func (v *VAE) Posterior(p *Pass, x *Node) (mean, logVariance *Node) {
 	ends := v.encode(p, x, v.labels(p, x.DType()), meanLayer, logVarianceLayer)
 	return ends[0], ends[1]
@@ -273,7 +280,7 @@ func (v *VAE) Decode(p *Pass, z *Node) *Node { return v.means(v.raw(p, z, p.Imag
 
 // PriorSize returns the size of the code, and of one value more that chooses a component of the prior.
 func (v *VAE) PriorSize(image Image) int {
-	if v.PriorNormal() {
+	if _, normal := v.prior().(*NormalPrior); normal {
 		return v.CodeSize(image)
 	}
 	return 1 + v.CodeSize(image)
@@ -282,11 +289,15 @@ func (v *VAE) PriorSize(image Image) int {
 // PriorNormal says that the prior is the standard normal distribution.
 func (v *VAE) PriorNormal() bool {
 	_, normal := v.prior().(*NormalPrior)
-	return normal
+	return normal && !v.hierarchical()
 }
 
 // PriorCodes makes codes of standard normal draws.
 func (v *VAE) PriorCodes(p *Pass, noise *Node) *Node {
+	if v.hierarchical() {
+		z, _, _ := v.descend(p, noise, func(_, _ int, mean, logVariance *Node) (m, l *Node) { return mean, logVariance })
+		return z
+	}
 	mean, logVariance := v.prior().components(v, p, p.Image)
 	if mean == nil {
 		return noise
@@ -340,7 +351,7 @@ func (v *VAE) terms(p *Pass, x, seen, noise *Node) []Term {
 	drawn := v.sample(p, mean, logVariance, noise)
 	terms := []Term{
 		{Name: reconstruction, Value: ReduceMean(v.cost(p, x, drawn.z), 1)},
-		{Name: "kl", Value: v.divergence(p, drawn, imageOf(x)), Weight: v.beta(p)},
+		{Name: "kl", Value: v.freed(p, v.divergence(p, drawn, imageOf(x))), Weight: v.beta(p)},
 	}
 	first := Squeeze(SliceAxis(drawn.z, 1, AxisRange(0, 1)), 1)
 	return append(terms, v.penalty().terms(p, posterior{mean, logVariance, first, p.counts(mean)}, p.Numbers[numberPenalty:])...)
@@ -349,6 +360,7 @@ func (v *VAE) terms(p *Pass, x, seen, noise *Node) []Term {
 // generative lists the parameters of decoder and prior.
 func (v *VAE) generative(image Image) []string {
 	layers := append(layersOf(v.decoder(image, v.Classes, v.outputs())), v.prior().layers(v, image)...)
+	layers = append(layers, v.ladderLayers()...)
 	names := layerParams(layers)
 	if v.Spread == "shared" {
 		names = append(names, spreadParam)
@@ -356,12 +368,26 @@ func (v *VAE) generative(image Image) []string {
 	return names
 }
 
-// divergence is KL(q(z | x) ‖ p(z)), or its estimate by the draws: [batch].
+// divergence is KL(q(z | x) ‖ p(z)) of each value of the code, [batch, latent], or where it is not divided an estimate of the whole by the
+// draws, [batch, 1].
 func (v *VAE) divergence(p *Pass, s sample, image Image) *Node {
-	if v.closed() {
-		return ReduceSum(divergence(s.mean, s.logVariance), 1)
+	switch {
+	case v.hierarchical():
+		return ReduceMean(between(s.posterior[0], s.posterior[1], s.prior[0], s.prior[1]), 1)
+	case v.closed():
+		return divergence(s.mean, s.logVariance)
 	}
-	return ReduceMean(Sub(s.logDensity(), v.prior().logDensity(v, p, s.z, image)), 1)
+	return ReduceAndKeep(Sub(s.logDensity(), v.prior().logDensity(v, p, s.z, image)), ReduceMean, 1)
+}
+
+// freed adds up the divergence of each value, [batch, latent], as far as it is not free: [batch].
+func (v *VAE) freed(p *Pass, each *Node) *Node {
+	if v.FreeBits == 0 {
+		return ReduceSum(each, 1)
+	}
+	counts := p.counts(each)
+	mean := Div(ReduceSum(Mul(each, ExpandAxes(counts, 1)), 0), ReduceAllSum(counts)) // [latent]
+	return BroadcastToDims(ReduceAllSum(MaxScalar(mean, v.FreeBits)), each.Shape().Dim(0))
 }
 
 // sample is draws from q(z | x).
@@ -370,11 +396,16 @@ type sample struct {
 	noise             *Node // [batch, draws, latent]
 	z                 *Node // [batch, draws, latent]
 	stretch           *Node // log |∂z/∂z₀| of the flow: [batch, draws]; nil without one
+	// Of a code in levels, mean and log variance of its posterior and its prior, as the levels above were drawn: [batch, draws, latent].
+	posterior, prior [2]*Node
 }
 
 // sample draws by noise: [batch, draws, latent].
 func (v *VAE) sample(p *Pass, mean, logVariance, noise *Node) sample {
-	s := sample{mean, logVariance, noise, reparameterise(mean, logVariance, noise), nil}
+	if v.hierarchical() {
+		return v.sampleLevels(p, mean, logVariance, noise)
+	}
+	s := sample{mean: mean, logVariance: logVariance, noise: noise, z: reparameterise(mean, logVariance, noise)}
 	if _, plain := v.flow().(*NoFlow); !plain {
 		dims := s.z.Shape().Dimensions
 		z, stretch := v.flow().apply(p, Reshape(s.z, -1, dims[2]))
@@ -471,6 +502,10 @@ func (v *VAE) cost(p *Pass, x, z *Node) *Node {
 
 // logWeights returns log p(x | z) + log p(z) − log q(z | x) of draws: [batch, draws].
 func (v *VAE) logWeights(p *Pass, x *Node, s sample) *Node {
+	if v.hierarchical() {
+		log := func(of [2]*Node) *Node { return Neg(ReduceSum(normalCost(s.z, of[0], of[1]), 2)) }
+		return Sub(Sub(log(s.prior), log(s.posterior)), v.cost(p, x, s.z))
+	}
 	if v.closed() {
 		// log p(z) − log q(z | x) is ½ Σ (ε² + log σ² − z²): the constants of the two cancel.
 		ratio := MulScalar(ReduceSum(Sub(Add(Square(s.noise), ExpandAxes(s.logVariance, 1)), Square(s.z)), 2), 0.5)
@@ -483,11 +518,7 @@ func (v *VAE) logWeights(p *Pass, x *Node, s sample) *Node {
 func (v *VAE) Evidence(p *Pass, x *Node) Evidence {
 	mean, logVariance := v.Posterior(p, x)
 	s := v.sample(p, mean, logVariance, p.Draw().Normal(x.Shape().Dim(0), 1, v.CodeSize(imageOf(x))))
-	kl := divergence(mean, logVariance)
-	if !v.closed() {
-		kl = ExpandAxes(v.divergence(p, s, imageOf(x)), 1)
-	}
-	return Evidence{Mean: mean, Cost: Squeeze(v.cost(p, x, s.z), 1), Divergence: kl}
+	return Evidence{Mean: mean, Cost: Squeeze(v.cost(p, x, s.z), 1), Divergence: v.divergence(p, s, imageOf(x))}
 }
 
 // LogWeights returns the log of the importance weights of draws from the posterior.
@@ -500,6 +531,9 @@ func (v *VAE) LogWeights(p *Pass, x *Node, draws int) *Node {
 func (v *VAE) AcrossBatch() string {
 	if _, none := v.penalty().(*NoPenalty); !none {
 		return "penalty"
+	}
+	if v.FreeBits > 0 {
+		return "free_bits"
 	}
 	return v.Network.AcrossBatch()
 }

@@ -25,7 +25,7 @@ func TestVQVAE(t *testing.T) {
 	for i, param := range params {
 		values[param.Name] = random.NewSeed(2).Child(i).Uniform(param.Size())
 	}
-	values[codebookShares] = []float32{0.5, 0.2, 0.3}
+	values["codebook"+codebookShares] = []float32{0.5, 0.2, 0.3}
 
 	at := func(name string, i int) float64 { return float64(values[name][i]) }
 	var costs, commitments []float64
@@ -45,7 +45,7 @@ func TestVQVAE(t *testing.T) {
 			for k := range entries {
 				distance := 0.0
 				for d := range entrySize {
-					distance += math.Pow(z[part*entrySize+d]-at(codebookSums, k*entrySize+d)/at(codebookShares, k), 2)
+					distance += math.Pow(z[part*entrySize+d]-at("codebook"+codebookSums, k*entrySize+d)/at("codebook"+codebookShares, k), 2)
 				}
 				if distance < nearest {
 					nearest, chosen[part] = distance, k
@@ -54,7 +54,7 @@ func TestVQVAE(t *testing.T) {
 			commitment += nearest
 			k := chosen[part]
 			for d := range entrySize {
-				e[part*entrySize+d] = at(codebookSums, k*entrySize+d) / at(codebookShares, k)
+				e[part*entrySize+d] = at("codebook"+codebookSums, k*entrySize+d) / at("codebook"+codebookShares, k)
 				if i < counted {
 					sums[k*entrySize+d] += z[part*entrySize+d] / (counted * latent / entrySize)
 				}
@@ -81,9 +81,9 @@ func TestVQVAE(t *testing.T) {
 		costs, commitments = append(costs, cost), append(commitments, commitment)
 	}
 	for k := range entries {
-		shares[k] = decay*at(codebookShares, k) + (1-decay)*shares[k]
+		shares[k] = decay*at("codebook"+codebookShares, k) + (1-decay)*shares[k]
 		for d := range entrySize {
-			sums[k*entrySize+d] = decay*at(codebookSums, k*entrySize+d) + (1-decay)*sums[k*entrySize+d]
+			sums[k*entrySize+d] = decay*at("codebook"+codebookSums, k*entrySize+d) + (1-decay)*sums[k*entrySize+d]
 		}
 	}
 
@@ -102,7 +102,7 @@ func TestVQVAE(t *testing.T) {
 			}
 			out, terms := v.Objective(p, nodes[0], nodes[0])
 			gradient := Gradient(ReduceAllSum(Sum(terms)), p.Weights["encoder.code.bias"])[0]
-			return []*Node{terms[0].Value, terms[1].Value, gradient, p.Updated(codebookShares), p.Updated(codebookSums),
+			return []*Node{terms[0].Value, terms[1].Value, gradient, p.Updated("codebook" + codebookShares), p.Updated("codebook" + codebookSums),
 				ReduceAllMax(Abs(Sub(out.Image, v.Apply(p, nodes[0]).Image)))}
 		}, args...)
 		if err != nil {

@@ -1,0 +1,286 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"slices"
+	"strings"
+
+	"latent/pkg/evaluate"
+	"latent/pkg/experiment"
+	"latent/pkg/rundir"
+)
+
+// papersPath is where the document of published tables goes.
+const papersPath = "docs/results-papers.md"
+
+// paperTrials are the experiments that make rows of published tables again, by their part of the document. Long ones are left out unless
+// they are named.
+var paperTrials = []paperTrial{
+	{trial{"vae", "configs/papers/vae.yaml", nil}, "samplers", false},
+	{trial{"wae", "configs/papers/wae.yaml", nil}, "samplers", false},
+	{trial{"rae", "configs/papers/rae.yaml", nil}, "samplers", false},
+	{trial{"ae", "configs/papers/ae.yaml", nil}, "samplers", false},
+	{trial{"beta-vae", "configs/papers/beta-vae.yaml", nil}, "factors", false},
+	{trial{"tc-vae", "configs/papers/tc-vae.yaml", nil}, "factors", false},
+	{trial{"fsq", "configs/mnist/fsq.yaml", nil}, "entries", false},
+	{trial{"elbo", "configs/papers/iwae.yaml", []string{"model.bound=elbo", "model.samples=1"}}, "bounds", true},
+	{trial{"iwae-5", "configs/papers/iwae.yaml", nil}, "bounds", true},
+	{trial{"iwae-50", "configs/papers/iwae.yaml", []string{"model.samples=50"}}, "bounds", true},
+	{trial{"miwae", "configs/papers/iwae.yaml", []string{"model.bound=miwae", "model.samples=64", "model.groups=8"}}, "bounds", true},
+	{trial{"piwae", "configs/papers/iwae.yaml", []string{"model.bound=piwae", "model.samples=64", "model.groups=8"}}, "bounds", true},
+	{trial{"ciwae", "configs/papers/iwae.yaml", []string{"model.bound=ciwae", "model.samples=64"}}, "bounds", true},
+}
+
+// paperTrial is an experiment of a part of the document.
+type paperTrial struct {
+	trial
+	part string
+	long bool // hours
+}
+
+// command says what runs it by hand, and that it takes hours.
+func (t paperTrial) command() string {
+	if t.long {
+		return t.trial.command() + "  # hours"
+	}
+	return t.trial.command()
+}
+
+// printedFigures are those of the papers, by trial and then by sampler or figure: of the samplers FID, of the bounds nats.
+var printedFigures = map[string]map[string]float64{
+	"vae":     {"prior": 19.21, "mixture": 17.66},
+	"wae":     {"prior": 20.42, "mixture": 9.39},
+	"rae":     {"normal": 22.22, "mixture": 8.69},
+	"ae":      {"normal": 58.73, "mixture": 10.66},
+	"elbo":    {"nll": 86.76},
+	"iwae-5":  {"nll": 85.54},
+	"iwae-50": {"nll": 84.78},
+	"miwae":   {"nll": 85.09},
+	"piwae":   {"nll": 84.58},
+	"ciwae":   {"nll": 84.74},
+}
+
+// runPapers trains the chosen experiments, or finds them, and writes the document of all that are there.
+func runPapers(ctx context.Context, only, runs string, list, train bool, seeds int, options experiment.Options, out string, stdout io.Writer) error {
+	chosen, err := choose(paperTrials, only)
+	if err != nil {
+		return err
+	}
+	if only == "" {
+		chosen = slices.DeleteFunc(slices.Clone(chosen), func(t paperTrial) bool { return t.long && !list })
+	}
+	if list {
+		return printTrials(stdout, chosen)
+	}
+	if err := os.MkdirAll(runs, 0o755); err != nil {
+		return err
+	}
+	all := measured{}
+	for _, t := range paperTrials {
+		now := train && slices.ContainsFunc(chosen, func(c paperTrial) bool { return c.name == t.name })
+		for n := range seeds {
+			seed := int64(firstSeed + n)
+			if now {
+				fmt.Fprintf(options.Log, "\n%s, seed %d\n", t.name, seed)
+			}
+			o, err := obtain(ctx, t.trial, seed, runs, now, options)
+			if err != nil {
+				return fmt.Errorf("%s, seed %d: %w", t.name, seed, err)
+			}
+			if o != nil {
+				all[t.name] = append(all[t.name], *o)
+			}
+		}
+	}
+	if len(all) == 0 {
+		return fmt.Errorf("%s: none of the runs is there; leave out --found to train them", runs)
+	}
+	if out == "" {
+		out = papersPath
+	}
+	var text bytes.Buffer
+	writePapers(&text, all)
+	return deliver(text.Bytes(), out, stdout, options.Log)
+}
+
+// over returns the mean of a figure over a trial's runs, with its interval; NaN where there is none.
+func (m measured) over(name string, figure func(rundir.Result) rundir.Number) evaluate.Figure {
+	var values []float64
+	for _, o := range m[name] {
+		values = append(values, float64(figure(o.result)))
+	}
+	if len(values) == 0 {
+		return evaluate.Figure{Mean: math.NaN()}
+	}
+	return evaluate.OverRuns(values)
+}
+
+// frechet is the distance of images of a sampler.
+func frechet(sampler string) func(rundir.Result) rundir.Number {
+	return func(r rundir.Result) rundir.Number {
+		if r.Generated == nil || r.Generated.Samplers[sampler] == nil {
+			return rundir.Number(math.NaN())
+		}
+		return r.Generated.Samplers[sampler]["frechet"]
+	}
+}
+
+// tested is a figure of the test images.
+func tested(name string) func(rundir.Result) rundir.Number {
+	return func(r rundir.Result) rundir.Number {
+		if value, found := r.Test[name]; found {
+			return value
+		}
+		return rundir.Number(math.NaN())
+	}
+}
+
+// numeral writes a figure with so many decimals and its interval, "–" where there is none.
+func numeral(f evaluate.Figure, decimals int) string {
+	switch {
+	case math.IsNaN(f.Mean):
+		return "–"
+	case f.Interval > 0 && !math.IsInf(f.Interval, 0):
+		return fmt.Sprintf("%.*f ± %.*f", decimals, f.Mean, decimals, f.Interval)
+	}
+	return fmt.Sprintf("%.*f", decimals, f.Mean)
+}
+
+// minutes is how long a trial's runs took to train, on the mean.
+func (m measured) minutes(name string) string {
+	sum := 0.0
+	for _, o := range m[name] {
+		sum += o.manifest.Timings["train"] / 60
+	}
+	if len(m[name]) == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.1f", sum/float64(len(m[name])))
+}
+
+// writePapers writes the document.
+func writePapers(out *bytes.Buffer, m measured) {
+	var any *rundir.Manifest
+	for _, outcomes := range m {
+		any = outcomes[0].manifest
+	}
+	fmt.Fprintf(out, `# Published tables, made again
+
+Made by `+"`go run ./experiments/results --papers`"+`; every figure here is of that command. Each row says what was obtained, what the paper has, and
+under which protocol; minutes are those of training a run. What takes hours is trained only where it is named, such as
+`+"`--papers --only iwae-5`"+`, and a row without a figure was not trained.
+
+- processor: %s, %d cores
+- backend: %s
+- gomlx %s, go-xla %s, %s
+
+`, any.Host.CPU, any.Host.Cores, any.Backend.Name, any.Versions["gomlx"], any.Versions["go-xla"], any.Versions["go"])
+	writeSamplers(out, m)
+	writeFactors(out, m)
+	writeEntries(out, m)
+	writeBounds(out, m)
+}
+
+// tableRow writes cells of a table.
+func tableRow(out *bytes.Buffer, cells ...string) {
+	fmt.Fprintf(out, "| %s |\n", strings.Join(cells, " | "))
+}
+
+// barOfRatio writes a bar on a ratio of two figures.
+func barOfRatio(out *bytes.Buffer, title string, above, below, bar, paper float64) {
+	tableRow(out, title, numeral(evaluate.Figure{Mean: above / below}, 2), fmt.Sprintf("%.2f", paper), fmt.Sprintf("≤ %g", bar), verdict(above/below <= bar))
+}
+
+func writeSamplers(out *bytes.Buffer, m measured) {
+	fmt.Fprint(out, `## Samplers of autoencoders (Ghosh et al. 2020, table 1)
+
+MNIST, a convolutional code of 16, 10,000 drawn images beside the 10,000 test images. The paper's figures are FID by Inception, of larger
+networks; Latent's are Fréchet distances in the features of its own classifier of digits, which have other units: the order and the ratios
+are what compares. `+"`normal`"+` is one normal distribution fitted to the codes, `+"`mixture`"+` ten.
+
+`)
+	tableRow(out, "model", "seeds", "minutes", "prior or normal", "paper", "mixture", "paper", "PSNR of reconstructions, dB")
+	tableRow(out, "---", "---:", "---:", "---:", "---:", "---:", "---:", "---:")
+	first := func(name string) string {
+		if name == "vae" || name == "wae" {
+			return "prior"
+		}
+		return "normal"
+	}
+	of := func(name, sampler string) float64 { return m.over(name, frechet(sampler)).Mean }
+	for _, name := range []string{"vae", "wae", "rae", "ae"} {
+		tableRow(out, name, fmt.Sprint(len(m[name])), m.minutes(name),
+			first(name)+" "+numeral(m.over(name, frechet(first(name))), 2), fmt.Sprint(printedFigures[name][first(name)]),
+			numeral(m.over(name, frechet("mixture")), 2), fmt.Sprint(printedFigures[name]["mixture"]), numeral(m.over(name, tested("psnr")), 2))
+	}
+	fmt.Fprint(out, "\n")
+	tableRow(out, "ratio", "obtained", "paper", "bar", "")
+	tableRow(out, "---", "---:", "---:", "---:", "---")
+	barOfRatio(out, "RAE with a mixture ÷ VAE with its prior", of("rae", "mixture"), of("vae", "prior"), 0.6, 8.69/19.21)
+	barOfRatio(out, "AE with a mixture ÷ AE with a normal", of("ae", "mixture"), of("ae", "normal"), 0.4, 10.66/58.73)
+	fmt.Fprint(out, "\n")
+}
+
+func writeFactors(out *bytes.Buffer, m measured) {
+	fmt.Fprint(out, `## Disentanglement (Chen et al. 2018)
+
+Shapes of known factors (`+"`data.dataset: shapes`"+`: shape, size, turn and place), a code of 8. The β-VAE weighs the whole divergence by 6, the β-TCVAE
+the total correlation alone. The paper has no such figures for these shapes; it says that the gap (MIG) of the second is larger.
+
+`)
+	tableRow(out, "model", "seeds", "minutes", "MIG", "FactorVAE score", "disentanglement (DCI)", "PSNR, dB")
+	tableRow(out, "---", "---:", "---:", "---:", "---:", "---:", "---:")
+	for _, name := range []string{"beta-vae", "tc-vae"} {
+		cells := []string{name, fmt.Sprint(len(m[name])), m.minutes(name)}
+		for _, figure := range []string{"mig", "factor_vae", "dci_disentanglement"} {
+			cells = append(cells, numeral(m.over(name, tested(figure)), 3))
+		}
+		tableRow(out, append(cells, numeral(m.over(name, tested("psnr")), 2))...)
+	}
+	better := m.over("tc-vae", tested("mig")).Mean > m.over("beta-vae", tested("mig")).Mean
+	fmt.Fprintf(out, "\nMIG of the β-TCVAE above that of the β-VAE: %s.\n\n", verdict(better))
+}
+
+// entriesOfFSQ is how many entries the levels of configs/mnist/fsq.yaml have.
+const entriesOfFSQ = 8 * 6 * 5
+
+func writeEntries(out *bytes.Buffer, m measured) {
+	fmt.Fprint(out, "## Finite scalar quantisation (Mentzer et al. 2024)\n\nMNIST, 16 entries of 240 for each digit; of the test images.\n\n")
+	tableRow(out, "model", "seeds", "minutes", "entries used", "part of all", "bar", "", "perplexity", "PSNR, dB")
+	tableRow(out, "---", "---:", "---:", "---:", "---:", "---:", "---", "---:", "---:")
+	used := m.over("fsq", tested("entries_used"))
+	part := used.Mean / entriesOfFSQ
+	tableRow(out, "fsq", fmt.Sprint(len(m["fsq"])), m.minutes("fsq"), numeral(used, 1), fmt.Sprintf("%.1f %%", 100*part), "≥ 99 %", verdict(part >= 0.99),
+		numeral(m.over("fsq", tested("perplexity")), 1), numeral(m.over("fsq", tested("psnr")), 2))
+	fmt.Fprint(out, "\n")
+}
+
+func writeBounds(out *bytes.Buffer, m measured) {
+	fmt.Fprint(out, `## Bounds (Burda et al. 2016, table 1; Rainforth et al. 2018 as pythae has them)
+
+MNIST, black-and-white images drawn for each batch anew, one stochastic layer of 50. −log p(x) in nats, by 5,000 importance samples of each of the
+first 1,000 test images. The papers train for 3,280 epochs, these for 328.
+
+`)
+	tableRow(out, "bound", "seeds", "minutes", "−log p(x)", "paper, ten times the epochs", "reached")
+	tableRow(out, "---", "---:", "---:", "---:", "---:", "---")
+	for _, t := range paperTrials {
+		if t.part != "bounds" {
+			continue
+		}
+		nll := m.over(t.name, tested("nll_dyn"))
+		reached := "not trained"
+		if !math.IsNaN(nll.Mean) {
+			reached = "no"
+			if nll.Mean <= printedFigures[t.name]["nll"] {
+				reached = "yes"
+			}
+		}
+		tableRow(out, t.name, fmt.Sprint(len(m[t.name])), m.minutes(t.name), numeral(nll, 2), fmt.Sprint(printedFigures[t.name]["nll"]), reached)
+	}
+}
