@@ -314,7 +314,7 @@ func settle(e *Experiment) {
 	if e.Train.Loss == "bce" {
 		e.Train.Loss = "mse"
 	}
-	e.Train.LossOn = "all"
+	e.Train.LossOn, e.Train.Perceptual = "all", 0
 	e.Corrupt = slices.DeleteFunc(e.Corrupt, func(c corrupt.Corruption) bool { return corrupt.Chain{c}.TrainingOnly() })
 	for _, corruption := range slices.Concat(e.Corrupt, e.Evaluate.Corrupt) {
 		if mark, ok := corruption.(*corrupt.Watermark); ok {
@@ -369,6 +369,9 @@ func settle(e *Experiment) {
 		data.Normal, data.Calibration = nil, 0
 	case *dataset.Glyphs:
 		data.Features = settleFeatures(e, data.Features)
+		data.Validation %= data.Train
+		data.Normal, data.Calibration = nil, 0
+	case *dataset.Shapes:
 		data.Validation %= data.Train
 		data.Normal, data.Calibration = nil, 0
 	case *dataset.SynthSAE:

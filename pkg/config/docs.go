@@ -397,6 +397,7 @@ var docs = map[string]string{
 	"train.Options.MaxSteps":           "MaxSteps ends training after so many steps, in the middle of an epoch if need be; 0 means no such limit.",
 	"train.Options.Momentum":           "Momentum is sgd's: 0 is plain gradient descent.",
 	"train.Options.Optimizer":          "Optimizer turns gradients into updates: adam (Kingma & Ba 2015), adamw (decoupled weight decay, Loshchilov & Hutter 2019), sgd (with momentum) or rmsprop (Tieleman & Hinton 2012).",
+	"train.Options.Perceptual":         "Perceptual adds to the loss how differently a classifier of the dataset's images sees a reconstruction and its target (Johnson et al. 2016), times this; 0 leaves it out. The classifier is that of evaluate.generated, trained once for a dataset, which needs labels.",
 	"train.Options.Precision":          "Precision is what the model computes in: float32; tf32, whose products keep about three digits on NVIDIA GPUs, which are faster at that, and is float32 elsewhere; or bfloat16, whose values keep as few, on GPUs and CPUs that have it. Parameters, moments and losses are float32 always. With tf32 the model is measured in tf32 too, with bfloat16 in float32.",
 	"train.Options.Schedule":           "Schedule changes the learning rate over the run: constant, or cosine, which falls to zero at the last step.",
 	"train.Options.WarmupEpochs":       "WarmupEpochs lets the learning rate rise linearly from zero over so many epochs; parts of an epoch count.",

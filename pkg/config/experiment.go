@@ -179,6 +179,11 @@ func (e *Experiment) check(report func(problem string, keys ...string)) {
 			report(fmt.Sprintf("no %s: %s", picture, problem), fmt.Sprintf("output.show.%d", i), "model")
 		}
 	}
+	if scaled, ok := e.Data.(dataset.Scaled); t.Perceptual > 0 && ok && scaled.ScaleOptions().Open {
+		report("compares pictures between black and white, and open leaves values beyond; write 0, or leave open out", "train.perceptual", "data.scale.open")
+	} else if t.Perceptual > 0 && t.LossOn == "damaged" {
+		report("compares whole pictures, and loss_on: damaged some pixels; write 0, or loss_on: all", "train.perceptual", "train.loss_on")
+	}
 	if e.Evaluate.Recover {
 		e.checkRecovery(report)
 	}

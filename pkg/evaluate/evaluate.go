@@ -159,14 +159,14 @@ type later struct {
 
 // Structure is what an evaluator is compiled for, beside the images' size.
 type Structure struct {
-	Model, Corrupt, Loss string
+	Model, Corrupt, Loss, Features string
 	Damaged              bool
 	Memory               int64
 }
 
 // Structure returns that of an evaluation with this spec: those with equal ones can share an evaluator.
 func (s Spec) Structure() Structure {
-	return Structure{Model: model.Structure(s.Model), Corrupt: s.Corrupt.Structure(), Loss: s.Loss.Kind, Damaged: s.Loss.Damaged, Memory: s.Memory}
+	return Structure{Model: model.Structure(s.Model), Corrupt: s.Corrupt.Structure(), Loss: s.Loss.Kind, Features: s.Loss.Features(), Damaged: s.Loss.Damaged, Memory: s.Memory}
 }
 
 // Result is what Measure found.

@@ -47,7 +47,7 @@ func Dry(ctx context.Context, e *config.Experiment, runs int, options Options) (
 	if err := s.open(ctx); err != nil {
 		return nil, err
 	}
-	if err := s.compile(); err != nil {
+	if err := s.compile(ctx); err != nil {
 		return nil, err
 	}
 	image, trainer, memory := imageOf(s.split.Train), s.runs[0].trainer, s.group.Memory()
@@ -111,7 +111,7 @@ func Time(ctx context.Context, e *config.Experiment, options Options) (Pace, err
 		return Pace{}, err
 	}
 	start := time.Now()
-	if err := s.compile(); err != nil {
+	if err := s.compile(ctx); err != nil {
 		return Pace{}, err
 	}
 	pace := Pace{Compile: time.Since(start)}

@@ -57,7 +57,7 @@ func (r *run) adopt(ctx context.Context, state []train.Tensor, from rundir.Impor
 		return err
 	}
 	r.manifest.Imported = &from
-	if err := s.compile(); err != nil {
+	if err := s.compile(ctx); err != nil {
 		return err
 	}
 	if err := r.trainer.Restore(train.State{Step: r.trainer.Steps(), Tensors: state}); err != nil {

@@ -242,9 +242,8 @@ func (l *Lab) training(b *backend.Backend, specs []train.Spec, split *dataset.Sp
 	return compiled, nil
 }
 
-// evaluation returns the evaluation of an experiment.
-func (l *Lab) evaluation(b *backend.Backend, e *config.Experiment, split *dataset.Split) (*evaluate.Evaluator, error) {
-	spec := evaluationOf(e)
+// evaluation returns an evaluator by a spec.
+func (l *Lab) evaluation(b *backend.Backend, spec evaluate.Spec, split *dataset.Split) (*evaluate.Evaluator, error) {
 	structure := spec.Structure()
 	if i := slices.IndexFunc(l.evaluators, func(e evaluator) bool { return e.structure == structure && e.split == split }); i >= 0 {
 		found := l.evaluators[i]

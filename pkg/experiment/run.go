@@ -16,6 +16,7 @@ import (
 	"latent/pkg/corrupt"
 	"latent/pkg/dataset"
 	"latent/pkg/evaluate"
+	"latent/pkg/feature"
 	"latent/pkg/host"
 	"latent/pkg/model"
 	"latent/pkg/rundir"
@@ -118,8 +119,9 @@ type Session struct {
 	backend   *backend.Backend
 	split     *dataset.Split
 	group     *train.Group
-	judge     *judge        // nil without evaluate.generated
-	epochTime time.Duration // of training in the current epoch
+	judge     *judge              // nil without evaluate.generated
+	features  *feature.Classifier // what train.perceptual compares by; nil without it
+	epochTime time.Duration       // of training in the current epoch
 }
 
 // Ended is an epoch that a run of a session has just ended.
@@ -283,7 +285,7 @@ func (s *Session) start(ctx context.Context, tell func([]Ended)) error {
 			return err
 		}
 	}
-	if err := s.compile(); err != nil {
+	if err := s.compile(ctx); err != nil {
 		return err
 	}
 	if err := s.restore(); err != nil {
@@ -333,8 +335,43 @@ func (s *Session) openJudge(ctx context.Context) (err error) {
 	return err
 }
 
+// openFeatures makes ready what train.perceptual compares by.
+func (s *Session) openFeatures(ctx context.Context) (err error) {
+	if !slices.ContainsFunc(s.runs, func(r *run) bool { return r.experiment.Train.Perceptual > 0 }) || s.features != nil {
+		return nil
+	}
+	e := s.runs[0].experiment
+	if s.split.Train.Labels == nil || len(s.split.Classes) < 2 {
+		return InputError{e.Problem("train.perceptual", "compares by a classifier of the images, which needs labels; write 0, or sort the folder's files into a subfolder for each class")}
+	}
+	defer s.spend("features", time.Now())
+	if s.features, err = feature.Open(ctx, s.backend, s.split, feature.Options{Dir: s.options.Classifiers, Log: s.options.Log}); err != nil {
+		return err
+	}
+	for _, r := range s.runs {
+		if m := r.manifest; m != nil && m.Perceptual != "" && m.Perceptual != s.features.SHA256 {
+			return InputError{e.Problem("train.perceptual", "the run was begun with a classifier of SHA-256 %.12s…, and this machine has %.12s…: it would not go on as it began; run it anew", m.Perceptual, s.features.SHA256)}
+		}
+		if r.manifest != nil {
+			r.manifest.Perceptual = s.features.SHA256
+		}
+	}
+	return nil
+}
+
+// perceptual is the loss by features of an experiment; nil without one.
+func (s *Session) perceptual(e *config.Experiment) (*model.Perceptual, error) {
+	if e.Train.Perceptual == 0 {
+		return nil, nil
+	}
+	return s.features.Perceptual(e.Train.Perceptual)
+}
+
 // compile builds the programs for training and evaluation, both at once, and begins the runs.
-func (s *Session) compile() error {
+func (s *Session) compile(ctx context.Context) error {
+	if err := s.openFeatures(ctx); err != nil {
+		return err
+	}
 	defer s.spend("compile", time.Now())
 	var programs errgroup.Group
 	programs.Go(s.compileTraining)
@@ -346,7 +383,11 @@ func (s *Session) compileTraining() error {
 	var specs []train.Spec
 	for _, r := range s.runs {
 		e := r.experiment
-		specs = append(specs, train.Spec{Model: e.Model, Corrupt: e.Corrupt, Options: e.Train, Seed: e.Seed})
+		perceptual, err := s.perceptual(e)
+		if err != nil {
+			return err
+		}
+		specs = append(specs, train.Spec{Model: e.Model, Corrupt: e.Corrupt, Options: e.Train, Seed: e.Seed, Features: perceptual})
 	}
 	program, err := s.lab.training(s.backend, specs, s.split)
 	if err != nil {
@@ -388,7 +429,11 @@ func memoryProblem(m train.Memory, where string, have int64, batchSize int) erro
 
 func (s *Session) compileEvaluation() (err error) {
 	for _, r := range s.runs {
-		if r.evaluator, err = s.lab.evaluation(s.backend, r.experiment, s.split); err != nil {
+		spec := evaluationOf(r.experiment)
+		if spec.Loss.Perceptual, err = s.perceptual(r.experiment); err != nil {
+			return err
+		}
+		if r.evaluator, err = s.lab.evaluation(s.backend, spec, s.split); err != nil {
 			return err
 		}
 		if err := checkProbe(r.experiment, r.evaluator); err != nil {

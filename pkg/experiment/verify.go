@@ -70,7 +70,7 @@ func Verify(ctx context.Context, path string, epochs int, options Options) ([]*V
 	if err := s.open(ctx); err != nil {
 		return nil, err
 	}
-	if err := s.compile(); err != nil {
+	if err := s.compile(ctx); err != nil {
 		return nil, err
 	}
 	if err := s.openJudge(ctx); err != nil {

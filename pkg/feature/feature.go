@@ -47,6 +47,7 @@ type Classifier struct {
 	// SHA256 is the checksum of its weights, see [train.State.Checksum].
 	SHA256 string
 
+	model   *model.Classifier
 	image   model.Image
 	weights []*tensors.Tensor
 	exec    *Exec
@@ -127,8 +128,21 @@ func Open(ctx context.Context, b *backend.Backend, split *dataset.Split, options
 			options.logf("%v; the classifier is not kept, and will be trained again the next time", err)
 		}
 	}
-	c := &Classifier{SHA256: state.Checksum(), image: imageOf(images), weights: weights}
+	c := &Classifier{SHA256: state.Checksum(), model: m, image: imageOf(images), weights: weights}
 	return c, c.compile(b, m, params)
+}
+
+// Perceptual is a loss by the classifier's layers, of this weight. It has copies of the classifier's weights, for those belong to its backend.
+func (c *Classifier) Perceptual(weight float64) (*model.Perceptual, error) {
+	loss := &model.Perceptual{Weight: weight, Classifier: c.model, SHA256: c.SHA256}
+	for _, tensor := range c.weights {
+		clone, err := tensor.LocalClone()
+		if err != nil {
+			return nil, err
+		}
+		loss.Weights = append(loss.Weights, clone)
+	}
+	return loss, nil
 }
 
 func imageOf(images *dataset.Samples) model.Image {
@@ -213,7 +227,7 @@ func learn(ctx context.Context, b *backend.Backend, m *model.Classifier, images 
 		switch {
 		case errors.Is(err, train.ErrDiverged):
 			// Not wrapped: it is not the run that diverged.
-			return train.State{}, fmt.Errorf("train the classifier: %v; write evaluate.generated: 0 to do without it", err)
+			return train.State{}, fmt.Errorf("train the classifier: %v; write evaluate.generated: 0 and train.perceptual: 0 to do without it", err)
 		case err != nil:
 			return train.State{}, fmt.Errorf("train the classifier: %w", err)
 		}

@@ -2,6 +2,7 @@ package model
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	. "github.com/gomlx/gomlx/core/graph"
@@ -86,6 +87,57 @@ func TestChoices(t *testing.T) {
 				t.Errorf("choices %v, want [0 2 1 0]", got)
 				break
 			}
+		}
+	})
+}
+
+// The perceptual term is the sum over the classifier's layers of the mean squared difference, has a gradient in the reconstruction alone, and
+// is none of an image with itself.
+func TestPerceptual(t *testing.T) {
+	c := &Classifier{Channels: []int{3, 4}, Features: 5, Classes: 2}
+	image := Image{Height: 8, Width: 8, Channels: 1}
+	x, y := random.NewSeed(1).Uniform(2*64), random.NewSeed(2).Uniform(2*64)
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		p := &Perceptual{Weight: 2, Classifier: c, Weights: FirstWeights(c, image, random.NewSeed(3))}
+		args := []any{tensors.FromFlatDataAndDimensions(x, 2, 8, 8, 1), tensors.FromFlatDataAndDimensions(y, 2, 8, 8, 1)}
+		outputs, err := ExecOnceN(b.Compute, func(in []*Node) []*Node {
+			weight := Scalar(in[0].Graph(), in[0].DType(), p.Weight)
+			term := p.term(in[0], in[1], weight)
+			outputs := []*Node{term.Value, p.term(in[1], in[1], weight).Value}
+			outputs = append(outputs, Gradient(ReduceAllSum(Sum([]Term{term})), in...)...)
+			pass := &Pass{Weights: Weights{}}
+			for i, param := range Params(c, image) {
+				pass.Weights[param.Name] = ConstTensor(in[0].Graph(), p.Weights[i])
+			}
+			for _, image := range in {
+				for _, layer := range c.hidden(pass, image) {
+					outputs = append(outputs, flat(layer))
+				}
+			}
+			return outputs
+		}, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values := make([][]float32, len(outputs))
+		for i, output := range outputs {
+			values[i] = tensors.MustCopyFlatData[float32](output)
+		}
+		layers := values[4:]
+		want := make([]float64, 2)
+		for l := range 3 {
+			seen, made := layers[l], layers[3+l]
+			n := len(seen) / 2
+			for i := range seen {
+				d := float64(made[i]) - float64(seen[i])
+				want[i/n] += d * d / float64(n)
+			}
+		}
+		same(t, "perceptual", values[0], want)
+		same(t, "of an image with itself", values[1], []float64{0, 0})
+		same(t, "gradient in the target", values[2], make([]float64, 128))
+		if slices.Max(values[3]) == 0 {
+			t.Error("the reconstruction has no gradient")
 		}
 	})
 }

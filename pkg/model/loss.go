@@ -14,14 +14,28 @@ type Loss struct {
 	HuberDelta float64
 	// Damaged takes the mean over the pixels that were damaged, not over all.
 	Damaged bool
+	// Perceptual is compared beside it, also beside a loss that a model has of its own; nil for none.
+	Perceptual *Perceptual
 }
 
 // Strengths lists the numbers that enter the compiled program as inputs, so that another value compiles nothing anew.
 func (l Loss) Strengths() []float32 {
+	var strengths []float32
 	if l.Kind == "huber" {
-		return []float32{float32(l.HuberDelta)}
+		strengths = append(strengths, float32(l.HuberDelta))
 	}
-	return nil
+	if l.Perceptual != nil { // the last
+		strengths = append(strengths, float32(l.Perceptual.Weight))
+	}
+	return strengths
+}
+
+// Features tells which classifier the loss compares by, "" without one: what is compiled for one is not for another.
+func (l Loss) Features() string {
+	if l.Perceptual == nil {
+		return ""
+	}
+	return l.Perceptual.SHA256
 }
 
 // PerImage returns the loss of each image: the mean over its pixels or, with Damaged, over those where mask is 1, on all

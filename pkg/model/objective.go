@@ -33,11 +33,19 @@ type Objective interface {
 // reconstruction is the term that every model has.
 const reconstruction = "reconstruction"
 
-// Learn applies a model to a damaged batch, and returns the terms of its own objective or, where it has none, the loss; and
-// its penalties.
+// Learn applies a model to a damaged batch, and returns the terms of its own objective or, where it has none, the loss; its penalties;
+// and what the loss compares beside.
 //
 // clean, damaged: [batch, height, width, channels]; mask: see [Loss.PerImage]; strengths: the loss's, scalars
 func Learn(m Model, p *Pass, loss Loss, strengths []*Node, clean, damaged, mask *Node) (Output, []Term) {
+	out, terms := learn(m, p, loss, strengths, clean, damaged, mask)
+	if loss.Perceptual != nil {
+		terms = append(terms, loss.Perceptual.term(clean, ConvertDType(out.Image, clean.DType()), strengths[len(strengths)-1]))
+	}
+	return out, terms
+}
+
+func learn(m Model, p *Pass, loss Loss, strengths []*Node, clean, damaged, mask *Node) (Output, []Term) {
 	if objective, ok := m.(Objective); ok {
 		out, terms := objective.Objective(p, clean, damaged)
 		return out, append(terms, out.Penalties...)

@@ -60,6 +60,8 @@ type Manifest struct {
 	Imported *Imported `json:"imported,omitempty"`
 
 	Progress Progress `json:"progress"`
+	// Perceptual is the checksum of the classifier that train.perceptual compares by, "" without it.
+	Perceptual string `json:"perceptual_sha256,omitempty"`
 	// Timings are seconds of wall time, summed over all processes that worked on the run: start, data, compile, train,
 	// evaluate, write.
 	Timings map[string]float64 `json:"timings"`

@@ -43,6 +43,10 @@ type Options struct {
 	// HuberDelta is the error at which loss huber turns from squared to linear, on pixels in [-1, 1].
 	HuberDelta float64 `yaml:"huber_delta" above:"0" max:"2"`
 
+	// Perceptual adds to the loss how differently a classifier of the dataset's images sees a reconstruction and its target (Johnson et al.
+	// 2016), times this; 0 leaves it out. The classifier is that of evaluate.generated, trained once for a dataset, which needs labels.
+	Perceptual float64 `yaml:"perceptual" min:"0" max:"1000000"`
+
 	// ClipNorm scales the gradient down to this global L2 norm where it is longer; 0 never does.
 	ClipNorm float64 `yaml:"clip_norm" min:"0"`
 

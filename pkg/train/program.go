@@ -220,17 +220,17 @@ func bugOrError(err error) error {
 
 // Structure is what a program is compiled for, beside its images and the number of runs.
 type Structure struct {
-	Model, Corrupt, Loss, LossOn, Optimizer, Precision, Group string
-	BatchSize, Devices                                        int
-	Accumulate                                                int
-	ClipsNorm, Averages                                       bool
+	Model, Corrupt, Loss, LossOn, Features, Optimizer, Precision, Group string
+	BatchSize, Devices                                                  int
+	Accumulate                                                          int
+	ClipsNorm, Averages                                                 bool
 }
 
 // Structure returns that of a run with this spec: runs with equal ones can share a program.
 func (s Spec) Structure() Structure {
 	return Structure{
 		Model:   model.Structure(s.Model),
-		Corrupt: s.Corrupt.Structure(), Loss: s.Loss, LossOn: s.LossOn, Optimizer: s.Optimizer,
+		Corrupt: s.Corrupt.Structure(), Loss: s.Loss, LossOn: s.LossOn, Features: s.LossFunction().Features(), Optimizer: s.Optimizer,
 		Precision: s.Precision, Group: s.Group, BatchSize: s.BatchSize, Devices: s.Devices, ClipsNorm: s.ClipNorm > 0,
 		Accumulate: s.Accumulate, Averages: s.EMA > 0,
 	}

@@ -33,6 +33,15 @@ type Spec struct {
 	Corrupt corrupt.Chain
 	Options
 	Seed int64
+	// Features are what train.perceptual compares by; nil without it.
+	Features *model.Perceptual
+}
+
+// LossFunction is the loss that the options name.
+func (s Spec) LossFunction() model.Loss {
+	loss := s.Options.LossFunction()
+	loss.Perceptual = s.Features
+	return loss
 }
 
 // scalars are the numbers that enter the program as inputs, in the order of numbers.
