@@ -41,7 +41,8 @@ instead, or the samples themselves, in the data's own units, in a file that ends
 
 Samples come from the distribution that a vae or a wae is trained for (--sampler prior), from the flow that a model learned beside
 its codes (flow), or from a Gaussian mixture that is fitted to the codes of training images (mixture; normal has one component),
-which makes a sampler of every autoencoder.`,
+which makes a sampler of every autoencoder. Of codes that are entries of a codebook, entries draws one after another, by a network that is
+trained on those of training images in about a minute.`,
 		Example: "  latent generate runs/mnist-vae/2026-11-24T10-15-30-7f3a --show all\n" +
 			"  latent generate runs/mnist-vae/2026-11-24T10-15-30-7f3a --n 100 -o digits.png\n" +
 			"  latent generate runs/mnist-vae/2026-11-24T10-15-30-7f3a --show interpolation --between 3,18",
@@ -50,7 +51,7 @@ which makes a sampler of every autoencoder.`,
 	cmd.Flags().StringVar(&show, "show", "samples", "which pictures: "+strings.Join(evaluate.Pictures, ", ")+"; several with commas, or all")
 	cmd.Flags().IntVar(&d.Images, "n", d.Images, "how many samples")
 	cmd.Flags().Int64Var(&d.Seed, "seed", d.Seed, "decides the samples")
-	cmd.Flags().StringVar(&d.Sampler, "sampler", d.Sampler, "of samples: prior, flow, mixture, normal, or auto: the first of them that the model has")
+	cmd.Flags().StringVar(&d.Sampler, "sampler", d.Sampler, "of samples: prior, flow, mixture, normal, entries, or auto: the first of them that the model has")
 	cmd.Flags().IntVar(&d.Components, "components", d.Components, "of the mixture")
 	cmd.Flags().StringVar(&d.Class, "class", "", "label of the images, by name or number, for a model that is given labels; samples have all in turn without it")
 	cmd.Flags().StringVar(&ends, "between", "", "two test images, such as 3,18: ends of the interpolation; the traversal starts from the first")

@@ -332,12 +332,12 @@ func settle(e *Experiment) {
 	}
 	switch m := e.Model.(type) {
 	case *model.VAE:
-		m.Beta, m.BetaWarmup, m.Groups, m.Spread, m.FreeBits, m.Levels = 1, 0, 1, "fixed", 0, nil
+		m.Beta, m.BetaWarmup, m.Groups, m.Spread, m.FreeBits, m.Levels, m.Mix = 1, 0, 1, "fixed", 0, nil, 0.05
 		m.Prior, m.Penalty = &model.NormalPrior{}, &model.NoPenalty{}
 	case *model.AE:
 		m.TopK = 0
 	case *model.FSQ:
-		m.Levels = []int{2}
+		m.Levels = []int{3}
 	}
 	if vqvae, ok := e.Model.(*model.VQVAE); ok {
 		vqvae.EntrySize = 1

@@ -179,8 +179,8 @@ func (e *Experiment) check(report func(problem string, keys ...string)) {
 			report(fmt.Sprintf("no %s: %s", picture, problem), fmt.Sprintf("output.show.%d", i), "model")
 		}
 	}
-	if scaled, ok := e.Data.(dataset.Scaled); t.Perceptual > 0 && ok && scaled.ScaleOptions().Open {
-		report("compares pictures between black and white, and open leaves values beyond; write 0, or leave open out", "train.perceptual", "data.scale.open")
+	if scaled, ok := e.Data.(dataset.Scaled); t.Perceptual > 0 && ok && (scaled.ScaleOptions().Open || scaled.ScaleOptions().Kind == "standardise") {
+		report("compares pictures between black and white, and this scale leaves values beyond; write 0, or take another scale", "train.perceptual", "data.scale")
 	} else if t.Perceptual > 0 && t.LossOn == "damaged" {
 		report("compares whole pictures, and loss_on: damaged some pixels; write 0, or loss_on: all", "train.perceptual", "train.loss_on")
 	}
@@ -220,7 +220,7 @@ func (e *Experiment) check(report func(problem string, keys ...string)) {
 		cure := "write model.output: linear, or data.scale.kind: range"
 		_, table := e.Data.(*dataset.Table)
 		if table && model.PictorialBy(e.Model) != "" {
-			cure = "this kind is for arrays of pictures, which want data.scale.kind: range; for rows of features take dense, vae, rae, wae, vqvae or flow"
+			cure = "this kind is for arrays of pictures, which want data.scale.kind: range; for rows of features take dense, ae, vae, rae, wae, aae, vqvae, fsq or flow"
 		}
 		report(fmt.Sprintf("standardise has no ends, and model.output: %s ends at -1 and 1; %s", e.Model.OutputActivation(), cure),
 			"data.scale.kind", "model.output")

@@ -94,7 +94,7 @@ func information(a []int, sizeA int, b []int, sizeB int) float64 {
 // entropyOf is H(a) in nats.
 func entropyOf(a []int, size int) float64 { return information(a, size, a, size) }
 
-// Numbers of the FactorVAE score, those of Locatello et al. 2019.
+// Numbers of the FactorVAE score. Locatello et al. 2019 have 10,000 votes to learn from, 5,000 to measure, and an absolute least variance.
 const (
 	votes       = 800  // to learn from, and as many to measure
 	voteSamples = 64   // of a vote

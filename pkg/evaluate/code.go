@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"gonum.org/v1/gonum/mat"
@@ -101,36 +102,16 @@ func (c Codes) Matrix() *mat.Dense {
 // chosen at all, and "perplexity", exp(−Σ p log p) with the share p of each entry in all choices, which is the number of
 // entries where all are chosen equally often. Of other models it returns nil.
 func (e *Evaluator) Codebook(ctx context.Context, weights []*tensors.Tensor, images *dataset.Samples) (map[string]Figure, error) {
-	quantiser, ok := e.spec.Model.(model.Quantiser)
-	if !ok {
+	if _, ok := e.spec.Model.(model.Quantiser); !ok {
 		return nil, nil
 	}
-	choices, err := e.compile(func(inputs []*Node) []*Node {
-		in := e.read(inputs)
-		return []*Node{quantiser.Choices(in.pass(streamModel), in.images)}
-	})
+	choices, _, err := e.Choices(ctx, weights, images)
 	if err != nil {
-		return nil, fmt.Errorf("build the choice of entries: %w", err)
+		return nil, err
 	}
-	defer choices.exec.Finalize()
-	batch := choices.images
-	counts, all := map[int32]int{}, 0
-	for first := 0; first < images.Len(); first += batch {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		outputs, err := e.call(choices, weights, images, first, 0)
-		if err != nil {
-			return nil, err
-		}
-		entries, err := tensors.CopyFlatData[int32](outputs[0])
-		if err != nil {
-			return nil, err
-		}
-		for _, entry := range entries[:len(entries)/batch*min(batch, images.Len()-first)] {
-			counts[entry]++
-			all++
-		}
+	counts, all := map[int32]int{}, len(choices)
+	for _, entry := range choices {
+		counts[entry]++
 	}
 	entropy := 0.0
 	for _, entry := range slices.Sorted(maps.Keys(counts)) { // in order: sums of floats depend on it
@@ -138,6 +119,49 @@ func (e *Evaluator) Codebook(ctx context.Context, weights []*tensors.Tensor, ima
 		entropy -= share * math.Log(share)
 	}
 	return map[string]Figure{"perplexity": {Mean: math.Exp(entropy)}, "entries_used": {Mean: float64(len(counts))}}, nil
+}
+
+// Choices returns the entries that stand for the parts of the codes of undamaged images, those of one image after another, and how many an
+// image has. The model is a [model.Quantiser].
+func (e *Evaluator) Choices(ctx context.Context, weights []*tensors.Tensor, images *dataset.Samples) (all []int32, parts int, err error) {
+	quantiser := e.spec.Model.(model.Quantiser)
+	choices, err := e.compile(func(inputs []*Node) []*Node {
+		in := e.read(inputs)
+		return []*Node{quantiser.Choices(in.pass(streamModel), in.images)}
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("build the choice of entries: %w", err)
+	}
+	defer choices.exec.Finalize()
+	batch := choices.images
+	for first := 0; first < images.Len(); first += batch {
+		if err := ctx.Err(); err != nil {
+			return nil, 0, err
+		}
+		outputs, err := e.call(choices, weights, images, first, 0)
+		if err != nil {
+			return nil, 0, err
+		}
+		entries, err := tensors.CopyFlatData[int32](outputs[0])
+		if err != nil {
+			return nil, 0, err
+		}
+		parts = len(entries) / batch
+		all = append(all, entries[:parts*min(batch, images.Len()-first)]...)
+	}
+	return all, parts, nil
+}
+
+// Chosen returns the codes of choices, of so many each; see [model.Quantiser].
+func (e *Evaluator) Chosen(ctx context.Context, weights []*tensors.Tensor, choices []int32, parts int) (Codes, error) {
+	quantiser := e.spec.Model.(model.Quantiser)
+	numbers := Codes{Size: parts}
+	for _, choice := range choices {
+		numbers.Values = append(numbers.Values, float32(choice))
+	}
+	return e.eachCodes(ctx, weights, numbers, func(p *model.Pass, z *Node, _ []*Node) *Node {
+		return quantiser.Chosen(p, ConvertDType(AddScalar(z, 0.5), dtypes.Int32))
+	})
 }
 
 // Image is the size of the images.

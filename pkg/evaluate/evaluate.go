@@ -67,7 +67,8 @@ type Options struct {
 	Generated int `yaml:"generated" min:"0" max:"10000000"`
 
 	// Memory is how many MiB a pass over held-out images may take for what it computes, beside the weights: it decides how many
-	// images are taken at once, by an estimate. Figures do not depend on it beyond rounding. 0 is a thirty-second of the
+	// images are taken at once, by an estimate. Figures do not depend on it beyond rounding, but for the loss of models that
+	// compare the images of a batch: wae, and vae with a penalty or free bits. 0 is a thirty-second of the
 	// machine's memory, at most 512.
 	Memory int `yaml:"memory" min:"0" max:"1073741824"`
 
@@ -120,8 +121,8 @@ type Spec struct {
 	Seed    int64
 	Recover bool // see Options; the model must be able to take pictures in parts
 	// Memory is how many bytes a pass over images may take for what it computes, beside the weights; 0 is [trace.DefaultMemory]. It
-	// decides how many images are taken at once. Figures do not depend on it beyond rounding, but for the loss of wae, whose
-	// divergence is one of a batch.
+	// decides how many images are taken at once. Figures do not depend on it beyond rounding, but for the validation loss of
+	// models that look across a batch (model.Collective).
 	Memory int64
 }
 
@@ -160,8 +161,8 @@ type later struct {
 // Structure is what an evaluator is compiled for, beside the images' size.
 type Structure struct {
 	Model, Corrupt, Loss, Features string
-	Damaged              bool
-	Memory               int64
+	Damaged                        bool
+	Memory                         int64
 }
 
 // Structure returns that of an evaluation with this spec: those with equal ones can share an evaluator.

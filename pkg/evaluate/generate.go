@@ -84,24 +84,29 @@ func (e *Evaluator) Prior(ctx context.Context, weights []*tensors.Tensor, noise 
 	if prior.PriorNormal() {
 		return noise, nil
 	}
-	program, err := e.compileCodes(noise.Size, func(p *model.Pass, z *Node, _ []*Node) *Node {
+	return e.eachCodes(ctx, weights, noise, func(p *model.Pass, z *Node, _ []*Node) *Node {
 		p.Image = e.image
 		return prior.PriorCodes(p, z)
-	}, nil)
+	})
+}
+
+// eachCodes makes codes of others.
+func (e *Evaluator) eachCodes(ctx context.Context, weights []*tensors.Tensor, from Codes, build codesFunction) (Codes, error) {
+	program, err := e.compileCodes(from.Size, build, nil)
 	if err != nil {
-		return Codes{}, fmt.Errorf("build the prior: %w", err)
+		return Codes{}, fmt.Errorf("build codes: %w", err)
 	}
 	defer program.exec.Finalize()
-	codes := Codes{Labels: noise.Labels}
-	for first := 0; first < noise.Len(); first += program.images {
+	codes := Codes{Labels: from.Labels}
+	for first := 0; first < from.Len(); first += program.images {
 		if err := ctx.Err(); err != nil {
 			return Codes{}, err
 		}
-		z, err := callCodes(program, weights, noise.batchFrom(first, program.images))
+		z, err := callCodes(program, weights, from.batchFrom(first, program.images))
 		if err != nil {
-			return Codes{}, fmt.Errorf("draw from the prior: %w", err)
+			return Codes{}, fmt.Errorf("make codes: %w", err)
 		}
-		if err := codes.take(z, program.images, noise.Len()-first); err != nil {
+		if err := codes.take(z, program.images, from.Len()-first); err != nil {
 			return Codes{}, err
 		}
 	}

@@ -28,7 +28,7 @@ type Likelihood struct {
 // section 5.2).
 const activeVariance = 0.01
 
-// The log-likelihood's program takes so many images and draws so many codes of each in a call: about as many rows of the
+// The log-likelihood's program takes at most so many images, fewer where memory wants it, and draws so many codes of each in a call: about as many rows of the
 // decoder's products as the processor's cache holds.
 const (
 	weighedImages = 20
@@ -82,12 +82,14 @@ func (e *Evaluator) compileLikelihood(m model.Density) error {
 	if err != nil {
 		return fmt.Errorf("build the evidence bound: %w", err)
 	}
-	weights, err := e.compileFor(weighedImages, e.inputShapes(weighedImages), func(inputs []*Node) []*Node {
+	weigh := func(inputs []*Node) []*Node {
 		in := e.read(inputs)
 		pass := in.pass(streamDraws)
 		pass.Key = pass.Key.At(in.call)
 		return []*Node{m.LogWeights(pass, m.Observe(in.pass(streamModel), in.images), weighedDraws)}
-	})
+	}
+	images := min(weighedImages, e.fitting(e.inputShapes, weigh))
+	weights, err := e.compileFor(images, e.inputShapes(images), weigh)
 	if err != nil {
 		return fmt.Errorf("build the log-likelihood: %w", err)
 	}
@@ -150,8 +152,9 @@ func (e *Evaluator) measureEvidence(ctx context.Context, weights []*tensors.Tens
 // negativeLogLikelihood estimates −log p(x) of the first n images.
 func (e *Evaluator) negativeLogLikelihood(ctx context.Context, weights []*tensors.Tensor, images *dataset.Samples, draws, n int) ([]float64, error) {
 	var values []float64
-	for first := 0; first < n; first += weighedImages {
-		sums := make([]logSum, min(weighedImages, n-first))
+	batch := e.later.likelihood.weights.images
+	for first := 0; first < n; first += batch {
+		sums := make([]logSum, min(batch, n-first))
 		for done := 0; done < draws; done += weighedDraws {
 			if err := ctx.Err(); err != nil {
 				return nil, err

@@ -20,8 +20,8 @@ func (t *Trained) CodeNames(spread bool) ([]string, error) {
 		names = append(names, fmt.Sprintf("z_%d", i+1))
 	}
 	if spread {
-		if _, ok := t.Experiment.Model.(model.Variational); !ok {
-			return nil, InputError{t.Experiment.Problem("model.kind", "the codes of this kind of model have no variances; leave them out")}
+		if _, ok := model.NormalPosteriorOf(t.Experiment.Model); !ok {
+			return nil, InputError{t.Experiment.Problem("model.kind", "the codes of this model are no normal distributions with variances; leave them out")}
 		}
 		for i := range e.CodeSize() {
 			names = append(names, fmt.Sprintf("log_variance_%d", i+1))

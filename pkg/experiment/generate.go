@@ -69,7 +69,7 @@ func (t *Trained) generated(ctx context.Context, g Generation, options Options, 
 	if err != nil {
 		return nil, "", err
 	}
-	images, err = source{decoder, evaluator, t.Weights, func() (*dataset.Samples, error) {
+	images, err = source{decoder, evaluator, t.Weights, t.Backend, func() (*dataset.Samples, error) {
 		split, err := t.load(ctx, options.withDefaults())
 		if err != nil {
 			return nil, InputError{err}

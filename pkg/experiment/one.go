@@ -336,7 +336,7 @@ func (r *run) test(ctx context.Context, weights []*tensors.Tensor, into *rundir.
 	defer r.spend("evaluate", time.Now())
 	s := r.session
 	return subject{
-		experiment: r.experiment, evaluator: r.evaluator, weights: weights, images: s.split.Test, split: s.split, judge: s.judge,
+		experiment: r.experiment, evaluator: r.evaluator, backend: s.backend, weights: weights, images: s.split.Test, split: s.split, judge: s.judge,
 		classes: s.split.Classes, folder: r.folder, load: func() (*dataset.Split, error) { return s.split, nil }, log: s.options.Log, brief: s.options.Brief, draws: !s.options.Brief,
 	}.measure(ctx, into)
 }

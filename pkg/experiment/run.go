@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gomlx/compute/dtypes"
 	"golang.org/x/sync/errgroup"
 
 	"latent/pkg/backend"
@@ -179,6 +180,18 @@ func (s *Session) open(ctx context.Context) (err error) {
 	return nil
 }
 
+// codedOf says that a model has codes, which are not the images themselves.
+func codedOf(m model.Model) bool {
+	_, coded := m.(model.Coded)
+	return coded
+}
+
+// byteLikelihood says that a model's likelihood is one of bytes.
+func byteLikelihood(m model.Model) bool {
+	density, ok := m.(model.Density)
+	return ok && density.Observed() == "byte"
+}
+
 // checkAgainstData finds values of the config that do not fit the images or the backend.
 func (s *Session) checkAgainstData(e *config.Experiment) error {
 	train, validation := s.split.Train.Len(), s.split.Validation.Len()
@@ -190,6 +203,12 @@ func (s *Session) checkAgainstData(e *config.Experiment) error {
 	case s.split.Train.Patches != nil && !model.AnySize(e.Model, imageOf(s.split.Train)):
 		return InputError{e.Problem("data.patch", "whole pictures are measured, and this model is one for %v alone; take unet or dncnn, or scale the pictures by data.height and data.width",
 			imageOf(s.split.Train))}
+	case s.split.Train.Patches != nil && codedOf(e.Model):
+		return InputError{e.Problem("data.patch", "codes, likelihoods and entries are those of pictures of one size, and this kind of model has them; take unet or dncnn, or scale the pictures by data.height and data.width")}
+	case byteLikelihood(e.Model) && (s.split.Train.Values.Type() != dtypes.Uint8 || !s.split.Train.Scale.IsBytes()):
+		return InputError{e.Problem("model.likelihood", "logistic is of pictures of 8 bits on the scale of bytes, and these are others; take likelihood: gaussian")}
+	case e.Train.Perceptual > 0 && (s.split.Train.Vectors() || s.split.Train.Patches != nil):
+		return InputError{e.Problem("train.perceptual", "compares pictures of one size by a classifier of them; write 0")}
 	case s.split.Train.Vectors() && e.Evaluate.Generated > 0:
 		return InputError{e.Problem("evaluate.generated", "compares pictures in the features of a classifier, and these are vectors; write 0")}
 	case e.Train.EarlyStopping > 0 && validation == 0:
@@ -210,7 +229,7 @@ func (s *Session) checkAgainstData(e *config.Experiment) error {
 // checkVectors finds kinds that make sense of pictures alone.
 func checkVectors(e *config.Experiment) error {
 	if key := model.PictorialBy(e.Model); key != "" {
-		return InputError{e.Problem("model."+key, "it looks at values beside each other, and the features of a table have no neighbours; take dense, or vae, rae, wae, vqvae or flow with a dense backbone")}
+		return InputError{e.Problem("model."+key, "it looks at values beside each other, and the features of a table have no neighbours; take dense, or ae, vae, rae, wae, aae, vqvae, fsq or flow with a dense backbone")}
 	}
 	for i, corruption := range slices.Concat(e.Corrupt, e.Evaluate.Corrupt) {
 		if _, pictorial := corruption.(corrupt.Pictorial); pictorial {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"latent/pkg/backend"
 	"latent/pkg/dataset"
 	"latent/pkg/evaluate"
 	"latent/pkg/mixture"
@@ -32,6 +33,7 @@ var samplers = []struct {
 	{"flow", flowSampler{}},
 	{"mixture", mixtureSampler{}},
 	{"normal", normalSampler{}},
+	{"entries", entriesSampler{}},
 }
 
 // normalSampler draws from the normal distribution that is fitted to the codes of training images: a mixture of one. It is for models that
@@ -64,6 +66,7 @@ type source struct {
 	decoder   model.Decoder
 	evaluator *evaluate.Evaluator
 	weights   []*tensors.Tensor
+	backend   *backend.Backend
 	// train returns the training images.
 	train func() (*dataset.Samples, error)
 }
@@ -117,10 +120,16 @@ func (mixtureSampler) caption(g Generation) string {
 	return fmt.Sprintf("codes from a mixture of %d", g.Components)
 }
 
+// mostFitted is the largest code that a mixture is fitted to.
+const mostFitted = 1024
+
 // fittedCodes is how many training images a mixture is fitted to, evenly spaced: a folder's are in an order.
 const fittedCodes = 10000
 
 func (mixtureSampler) draw(ctx context.Context, s source, g Generation) (evaluate.Codes, error) {
+	if size := s.evaluator.CodeSize(); size > mostFitted {
+		return evaluate.Codes{}, InputError{fmt.Errorf("fit a mixture to codes of %d values: its covariances take hours; at most %d are fitted", size, mostFitted)}
+	}
 	images, err := s.train()
 	if err != nil {
 		return evaluate.Codes{}, err

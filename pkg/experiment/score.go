@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"maps"
 
@@ -21,6 +22,7 @@ import (
 type subject struct {
 	experiment *config.Experiment
 	evaluator  *evaluate.Evaluator
+	backend    *backend.Backend
 	weights    []*tensors.Tensor
 	// images are what it is measured on.
 	images *dataset.Samples
@@ -35,6 +37,8 @@ type subject struct {
 	folder *rundir.Run
 	load   func() (*dataset.Split, error)
 	log    io.Writer
+	// lessLoss says that the evaluator's loss is not all of the run's: it knows no classifier of train.perceptual.
+	lessLoss bool
 	// brief leaves out the baselines of anomalies; draws saves a picture of the worst of them in the folder.
 	brief, draws bool
 }
@@ -55,6 +59,9 @@ func (s subject) measure(ctx context.Context, into *rundir.Result) (evaluate.Res
 		return result, err
 	}
 	setFigures(into, result, likelihood)
+	if s.lessLoss {
+		delete(into.Test, "loss")
+	}
 	codebook, err := s.evaluator.Codebook(ctx, s.weights, s.images)
 	if err != nil {
 		return result, err
@@ -141,11 +148,15 @@ const scoreComponents = 10
 // score draws images from each sampler that the model has, and compares them with the test images.
 func (s subject) score(ctx context.Context) (*rundir.Generated, error) {
 	decoder := s.experiment.Model.(model.Decoder) // the config's check sees to it
-	from := source{decoder, s.evaluator, s.weights, func() (*dataset.Samples, error) { return s.split.Train, nil }}
+	from := source{decoder, s.evaluator, s.weights, s.backend, func() (*dataset.Samples, error) { return s.split.Train, nil }}
 	generated := s.judge.Generated
 	generated.Floor, generated.Samplers = maps.Clone(generated.Floor), map[string]map[string]rundir.Number{}
 	for _, sampler := range samplers {
 		if !sampler.of(decoder) {
+			continue
+		}
+		if size := s.evaluator.CodeSize(); size > mostFitted && (sampler.name == "mixture" || sampler.name == "normal") {
+			fmt.Fprintf(s.log, "images of the sampler %s are left out: codes of %d values, and at most %d are fitted\n", sampler.name, size, mostFitted)
 			continue
 		}
 		images, err := from.generate(ctx, sampler, Generation{

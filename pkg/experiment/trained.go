@@ -168,7 +168,7 @@ func (t *Trained) WriteDamaged(ctx context.Context, path, folder string, options
 
 // subject is the model with the samples of a path, or the run's own.
 func (t *Trained) subject(ctx context.Context, path string, options Options) (subject, error) {
-	s := subject{experiment: t.Experiment, weights: t.Weights, folder: t.Run, log: options.Log,
+	s := subject{experiment: t.Experiment, lessLoss: t.Experiment.Train.Perceptual > 0, backend: t.Backend, weights: t.Weights, folder: t.Run, log: options.Log,
 		load: func() (*dataset.Split, error) { return t.load(ctx, options) }}
 	if t.otherData {
 		s.folder = nil // what it keeps is of the run's own

@@ -27,7 +27,8 @@ func (a *AE) Check(report func(key, problem string)) {
 func (a *AE) Apply(p *Pass, x *Node) Output {
 	z := a.codes(p, x)
 	if a.TopK > 0 {
-		z = largest(MaxScalar(z, 0), Scalar(z.Graph(), z.DType(), a.TopK), false)
+		wide := p.wide(z) // counts of many values are none of bfloat16
+		z = ConvertDType(largest(MaxScalar(wide, 0), Scalar(z.Graph(), wide.DType(), a.TopK), false), z.DType())
 	}
 	return a.decoded(p, z, x)
 }

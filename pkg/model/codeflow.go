@@ -135,7 +135,13 @@ func (f *IAF) masks(latent int) (in, out *tensors.Tensor) {
 }
 
 func (f *IAF) apply(p *Pass, z *Node) (flowed, stretch *Node) {
-	in, out := f.masks(z.Shape().Dim(1))
+	latent := z.Shape().Dim(1)
+	in, out := f.masks(latent)
+	turned := make([]float32, latent*latent) // the values in reverse: a product, whose gradient is one too
+	for j := range latent {
+		turned[j*latent+latent-1-j] = 1
+	}
+	turn := ConstTensor(z.Graph(), tensors.FromFlatDataAndDimensions(turned, latent, latent))
 	first, last := ConstTensor(z.Graph(), in), ConstTensor(z.Graph(), out)
 	for i := range f.Steps {
 		name := fmt.Sprintf("posterior.step_%d.", i+1)
@@ -146,7 +152,7 @@ func (f *IAF) apply(p *Pass, z *Node) (flowed, stretch *Node) {
 		gate := sum(h, "gate", last)
 		open := Sigmoid(gate)
 		z = Add(Mul(open, z), Mul(OneMinus(open), sum(h, "shift", last)))
-		z = reverse(z, 1)
+		z = MatMul(z, turn)
 		// log σ(s) = −log(1 + e^−s)
 		step := Neg(ReduceSum(softplus(Neg(gate)), 1))
 		if stretch == nil {

@@ -1,6 +1,10 @@
 package model
 
-import . "github.com/gomlx/gomlx/core/graph"
+import (
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+)
 
 // CodePenalty is a term beside a VAE's bound, on the codes of a whole batch: a part of the model.
 type CodePenalty interface {
@@ -142,21 +146,18 @@ func (a *Adversarial) terms(p *Pass, codes posterior, numbers []*Node) []Term {
 	return []Term{
 		// log D/(1 − D) is the discriminator's logit.
 		{Name: "total_correlation", Value: d.judge(p, codes.drawn, true), Weight: numbers[0]},
-		{Name: "discriminator", Value: MulScalar(d.loss(p, codes.drawn, mixed(codes.drawn)), 0.5)},
+		{Name: "discriminator", Value: MulScalar(d.loss(p, codes.drawn, mixed(codes.drawn, codes.counts)), 0.5)},
 	}
 }
 
-// mixed takes the values of codes from different images each: value j of row i is that of row i + j + 1, and after the last comes the
-// first. The order of a batch is random, so that these are draws from Π q(zⱼ).
-func mixed(z *Node) *Node {
-	batch, latent := z.Shape().Dim(0), z.Shape().Dim(1)
-	var columns []*Node
-	for j := range latent {
-		column := SliceAxis(z, 1, AxisRange(j, j+1))
-		if by := (j + 1) % batch; by > 0 {
-			column = Concatenate([]*Node{SliceAxis(column, 0, AxisRange(by)), SliceAxis(column, 0, AxisRange(0, by))}, 0)
-		}
-		columns = append(columns, column)
-	}
-	return Concatenate(columns, 1)
+// mixed takes the values of codes from different images: value j of row i is that of row i + j + 1, and after the last that counts comes the
+// first. The order of a batch is random, so that these are draws from Π q(zⱼ). It has no gradient. z: [batch, latent]; counts: [batch]
+func mixed(z, counts *Node) *Node {
+	g, dims := z.Graph(), z.Shape().Dimensions
+	at := func(axis int) *Node { return Iota(g, shapes.Make(z.DType(), dims...), axis) }
+	n := ReduceAllSum(counts)
+	row := AddScalar(Add(at(0), at(1)), 1)
+	row = Sub(row, Mul(n, Floor(Div(AddScalar(row, 0.5), n)))) // modulo n
+	place := ConvertDType(AddScalar(Add(MulScalar(row, float64(dims[1])), at(1)), 0.5), dtypes.Int32)
+	return Reshape(Gather(Reshape(StopGradient(z), -1), Reshape(place, -1, 1)), dims...)
 }

@@ -28,7 +28,7 @@ type Density interface {
 
 // Evidence is the evidence bound in parts, in nats.
 type Evidence struct {
-	Mean       *Node // of q(z | x): [batch, latent]
+	Mean       *Node // of q(z | x), or where a flow or levels bring it: [batch, latent]
 	Cost       *Node // −log p(x | z) at a draw z from q(z | x): [batch]
 	Divergence *Node // KL(q(z | x) ‖ p(z)) of each dimension, [batch, latent], or an estimate of the whole, [batch, 1]
 }
@@ -41,4 +41,13 @@ type Variational interface {
 	//
 	// x: [batch, height, width, channels], pixels in [-1, 1]
 	Posterior(p *Pass, x *Node) (mean, logVariance *Node)
+
+	// PosteriorNormal says that codes are from this distribution themselves: where not, they are what more layers make of its draws.
+	PosteriorNormal() bool
+}
+
+// NormalPosteriorOf returns the model where its codes are normal distributions; ok says whether they are.
+func NormalPosteriorOf(m Model) (v Variational, ok bool) {
+	v, ok = m.(Variational)
+	return v, ok && v.PosteriorNormal()
 }

@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
@@ -16,11 +17,11 @@ type FSQ struct {
 
 	// Levels lists the number of levels of each value of a part. The paper has [8, 6, 5] for 240 entries, [8, 5, 5, 5] for 1,000 and
 	// [7, 5, 5, 5, 5] for 4,375.
-	Levels []int `yaml:"levels,flow" min:"2" max:"256" minitems:"1" maxitems:"16"`
+	Levels []int `yaml:"levels,flow" min:"3" max:"256" minitems:"1" maxitems:"16"`
 }
 
-// mostEntries is how many an int32 can number.
-const mostEntries = 1 << 30
+// mostEntries is how many float32 can number.
+const mostEntries = 1 << 24
 
 // Check reports a code that cannot be taken in whole parts.
 func (f *FSQ) Check(report func(key, problem string)) {
@@ -108,4 +109,20 @@ func (f *FSQ) Choices(p *Pass, x *Node) *Node {
 		number = Add(MulScalar(number, float64(levels)), digit)
 	}
 	return Reshape(ConvertDType(number, dtypes.Int32), x.Shape().Dim(0), -1)
+}
+
+// Choosable is the number of different parts.
+func (f *FSQ) Choosable() int { return int(f.entries()) }
+
+// Chosen returns the codes whose parts have these numbers.
+func (f *FSQ) Chosen(_ *Pass, choices *Node) *Node {
+	left := Reshape(ConvertDType(choices, dtypes.Float32), -1, 1)
+	digits := make([]*Node, len(f.Levels))
+	for j, levels := range slices.Backward(f.Levels) {
+		rest := Floor(DivScalar(AddScalar(left, 0.5), float64(levels)))
+		digits[j] = AddScalar(Sub(left, MulScalar(rest, float64(levels))), float64(-(levels / 2)))
+		left = rest
+	}
+	_, _, _, half := f.rounding(choices.Graph(), dtypes.Float32)
+	return Reshape(Div(Concatenate(digits, 1), half), choices.Shape().Dim(0), -1)
 }

@@ -20,7 +20,7 @@ func (v *VAE) hierarchical() bool { return len(v.Levels) > 1 }
 
 // checkLevels reports levels that do not fit the rest.
 func (v *VAE) checkLevels(report func(key, problem string)) {
-	if len(v.Levels) == 0 {
+	if len(v.Levels) < 2 {
 		return
 	}
 	sum := 0
@@ -81,8 +81,8 @@ func (v *VAE) descend(p *Pass, noise *Node, said func(from, to int, mean, logVar
 		mean, logVariance := ZerosLike(draw), ZerosLike(draw)
 		if above != nil {
 			hidden, ends := v.ladder(level)
-			h := hidden.Apply(p, above)
-			mean, logVariance = ends[0].Apply(p, h), ends[1].Apply(p, h)
+			h := hidden.Apply(p, p.narrow(above))
+			mean, logVariance = ConvertDType(ends[0].Apply(p, h), draw.DType()), ConvertDType(ends[1].Apply(p, h), draw.DType())
 		}
 		m, l := said(from, to, mean, logVariance)
 		part := Add(m, Mul(Exp(MulScalar(l, 0.5)), draw))

@@ -74,7 +74,7 @@ var Kinds = map[string]func() Model{
 		return &VAE{
 			Network:    network(50, "tanh"),
 			Likelihood: "bernoulli", Binarise: "dynamic", Deviation: 0.1, Spread: "fixed",
-			Beta: 1, Bound: "elbo", Samples: 1, Groups: 1, Mix: 0.05,
+			Beta: 1, Bound: "elbo", Samples: 1, Groups: 1, Mix: defaultMix,
 			Flow: &NoFlow{}, Prior: &NormalPrior{}, Penalty: &NoPenalty{},
 		}
 	},

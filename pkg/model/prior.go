@@ -71,7 +71,7 @@ func (m *MixturePrior) logDensity(v *VAE, p *Pass, z *Node, image Image) *Node {
 //
 //	p(z) = 1/K Σ q(z | uₖ)
 //
-// They start near the mean of the training images, and are kept in [-1, 1].
+// They start near the mean of the training images, and are kept in [-1, 1] but with likelihood gaussian.
 type VampPrior struct {
 	// Components is the number of these images, the paper's pseudo-inputs.
 	Components int `yaml:"components" min:"2" max:"65536"`
@@ -91,9 +91,11 @@ func (m *VampPrior) layers(v *VAE, image Image) []Layer {
 
 func (m *VampPrior) components(v *VAE, p *Pass, image Image) (mean, logVariance *Node) {
 	u := Add(p.Weights[vampInputs], ExpandAxes(p.Weights[vampCentre], 0))
-	u = MinScalar(MaxScalar(u, -1), 1)
+	if v.Likelihood != "gaussian" { // which takes pixels of any scale
+		u = MinScalar(MaxScalar(u, -1), 1)
+	}
 	q := *p
-	q.Counts, q.Watch = nil, nil // these are no images of the batch
+	q.Counts, q.Watch, q.Training = nil, nil, false // these are no images of the batch, and are not dropped out of
 	return v.Posterior(&q, Reshape(u, m.Components, image.Height, image.Width, image.Channels))
 }
 

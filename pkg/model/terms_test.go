@@ -153,8 +153,11 @@ func TestDIP(t *testing.T) {
 
 // The values of mixed codes are those of each column, and come from other rows each.
 func TestMixed(t *testing.T) {
-	computed(t, "mixed", [][]float64{{2, 30, 100, 3, 10, 200, 1, 20, 300}}, func(in []*Node) []*Node { return []*Node{mixed(in[0])} },
-		[][]float32{{1, 10, 100}, {2, 20, 200}, {3, 30, 300}})
+	mixes := func(in []*Node) []*Node { return []*Node{mixed(in[0], in[1])} }
+	codes := [][]float32{{1, 10, 100}, {2, 20, 200}, {3, 30, 300}}
+	computed(t, "mixed", [][]float64{{2, 30, 100, 3, 10, 200, 1, 20, 300}}, mixes, codes, []float32{1, 1, 1})
+	// The last is padding: nothing is taken from it.
+	computed(t, "with padding", [][]float64{{2, 10, 200, 1, 20, 100, 2, 10, 200}}, mixes, codes, []float32{1, 1, 0})
 }
 
 // The 256 bins have probabilities that add up to 1, each as the difference of the distribution's function.

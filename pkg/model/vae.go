@@ -95,6 +95,10 @@ func (v *VAE) Check(report func(key, problem string)) {
 			report("penalty", fmt.Sprintf("it stands beside bound elbo, and bound is %s; leave it out, or take bound: elbo", v.Bound))
 		}
 	}
+	v.checkPenalty(report)
+	if v.Bound != "ciwae" && v.Mix != defaultMix && v.Mix != 0 {
+		report("mix", fmt.Sprintf("is of bound ciwae alone, and bound is %s; leave it out", v.Bound))
+	}
 	switch {
 	case v.grouped() && v.Groups > 0 && v.Samples%v.Groups != 0:
 		report("groups", fmt.Sprintf("%d samples cannot be taken in %d groups; choose a divisor of samples", v.Samples, v.Groups))
@@ -120,7 +124,33 @@ func (v *VAE) Check(report func(key, problem string)) {
 		if _, plain := v.flow().(*NoFlow); !plain {
 			report("prior", "vamp is a mixture of normal posteriors; leave posterior out, or take prior: {kind: mixture}")
 		}
+		if v.Bound == "piwae" {
+			report("prior", "vamp is made by the encoder, of which one of piwae's bounds is to be independent; take prior: {kind: mixture}, or another bound")
+		}
 	}
+}
+
+// defaultMix is that of Rainforth et al. 2018 as pythae has it.
+const defaultMix = 0.05
+
+// checkPenalty reports a penalty that rests on a normal posterior or prior which is none.
+func (v *VAE) checkPenalty(report func(key, problem string)) {
+	switch v.penalty().(type) {
+	case *TotalCorrelation, *DIP:
+		if !v.PosteriorNormal() {
+			report("penalty", "it is computed from normal posteriors, which posterior or levels change; leave one of both out, or take penalty: {kind: adversarial}")
+		}
+	case *Discrepancy:
+		if !v.PriorNormal() {
+			report("penalty", "mmd compares with the standard normal distribution, and the prior is another; leave one of both out")
+		}
+	}
+}
+
+// PosteriorNormal says that the code of an image is the normal distribution that Posterior tells, and not what a flow or levels make of it.
+func (v *VAE) PosteriorNormal() bool {
+	_, plain := v.flow().(*NoFlow)
+	return plain && !v.hierarchical()
 }
 
 // prior, penalty and flow are the parts; without one it is the first of its table.
@@ -232,10 +262,15 @@ func (v *VAE) OutputActivation() string {
 
 // Apply encodes x to the mean of its posterior, or where that goes through the flow or down the levels, and decodes that. x: [batch, height, width, channels].
 func (v *VAE) Apply(p *Pass, x *Node) Output {
-	mean, logVariance := v.Posterior(p, x)
-	z := Squeeze(v.sample(p, mean, logVariance, ZerosLike(ExpandAxes(mean, 1))).z, 1)
+	z := v.mode(p, x)
 	logits := Reshape(v.means(v.raw(p, z, imageOf(x)), imageOf(x)), x.Shape().Dimensions...)
 	return Output{Latent: z, Logits: logits, Image: ToPixels(v.OutputActivation(), logits)}
+}
+
+// mode is the code that is drawn where all noise is 0: [batch, latent].
+func (v *VAE) mode(p *Pass, x *Node) *Node {
+	mean, logVariance := v.Posterior(p, x)
+	return Squeeze(v.sample(p, mean, logVariance, ZerosLike(ExpandAxes(mean, 1))).z, 1)
 }
 
 // Posterior returns the mean and the log variance of q(z | x), before the flow; of a code in levels, what the encoder says of them: [batch, latent] each.
@@ -342,9 +377,9 @@ func (v *VAE) terms(p *Pass, x, seen, noise *Node) []Term {
 		weights, mix := weigh(p, mean, logVariance), p.Numbers[numberMix]
 		return []Term{{Name: "elbo", Value: Neg(ReduceMean(weights, 1)), Weight: mix}, {Name: "iwae", Value: iwae(weights), Weight: OneMinus(mix)}}
 	case "piwae":
-		held := p.held(v.generative(imageOf(x)))
+		held, generating := p.held(v.generative(imageOf(x))), p.held(layerParams(v.flow().layers(noise.Shape().Dim(2))))
 		return []Term{
-			{Name: "iwae", Value: iwae(weigh(p, StopGradient(mean), StopGradient(logVariance)))},
+			{Name: "iwae", Value: iwae(weigh(generating, StopGradient(mean), StopGradient(logVariance)))},
 			{Name: "miwae", Value: miwae(weigh(held, mean, logVariance))},
 		}
 	}
@@ -518,7 +553,7 @@ func (v *VAE) logWeights(p *Pass, x *Node, s sample) *Node {
 func (v *VAE) Evidence(p *Pass, x *Node) Evidence {
 	mean, logVariance := v.Posterior(p, x)
 	s := v.sample(p, mean, logVariance, p.Draw().Normal(x.Shape().Dim(0), 1, v.CodeSize(imageOf(x))))
-	return Evidence{Mean: mean, Cost: Squeeze(v.cost(p, x, s.z), 1), Divergence: v.divergence(p, s, imageOf(x))}
+	return Evidence{Mean: v.mode(p, x), Cost: Squeeze(v.cost(p, x, s.z), 1), Divergence: v.divergence(p, s, imageOf(x))}
 }
 
 // LogWeights returns the log of the importance weights of draws from the posterior.

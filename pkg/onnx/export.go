@@ -102,6 +102,9 @@ func parts(m model.Model, image model.Image) (list []part, missing []string, err
 // encoder gives the code, and what else a kind of model knows of it.
 func encoder(m model.Model) part {
 	e := part{encoderFile, imageName, []string{codeName}, func(p *model.Pass, x *Node) []*Node { return []*Node{m.Apply(p, x).Latent} }}
+	if variational, ok := m.(model.Variational); ok && !variational.PosteriorNormal() {
+		return e
+	}
 	switch m := m.(type) {
 	case model.Variational:
 		e.outputs = append(e.outputs, "log_variance")

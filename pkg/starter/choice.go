@@ -87,7 +87,7 @@ func (c *choice) choose(kind string) error {
 		c.kind = c.fitting()
 	}
 	if c.vectors && model.PictorialBy(model.Kinds[c.kind]()) != "" {
-		return fmt.Errorf("--kind=%s: it looks at values beside each other, and the columns of a table have no neighbours; take dense, vae, rae, wae, vqvae or flow", c.kind)
+		return fmt.Errorf("--kind=%s: it looks at values beside each other, and the columns of a table have no neighbours; take dense, ae, vae, rae, wae, aae, vqvae, fsq or flow", c.kind)
 	}
 	rate, batch := 0.001, 128
 	switch {

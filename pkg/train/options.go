@@ -67,7 +67,8 @@ type Options struct {
 	WeightDecay float64 `yaml:"weight_decay" min:"0" max:"1000"`
 
 	// EMA is the decay of a moving average of the parameters, which is what is measured, saved and exported in their place; 0 keeps none.
-	// Training goes on with the parameters themselves. In step t from 1 the decay is at most (1 + t) / (10 + t), so that the first steps are
+	// Training goes on with the parameters themselves, and running means of batch norm
+	// and codebooks are theirs. In step t from 1 the decay is at most (1 + t) / (10 + t), so that the first steps are
 	// soon forgotten.
 	EMA float64 `yaml:"ema" min:"0" below:"1"`
 

@@ -36,6 +36,7 @@ const batch = 3
 //   - the same gives the same again, and on every backend
 //   - each parameter has a gradient in the loss, or is a statistic with a next value
 //   - of a model.Decoder, the image of an image's code is its reconstruction; a model.Coded says how large a code is
+//   - of a model.Quantiser, the codes of its choices are its codes
 //   - fields with the tag strength:"yes" are inputs of the program, so that it serves other values of them
 func Run(t *testing.T, m model.Model) {
 	t.Helper()
@@ -85,6 +86,7 @@ type outcome struct {
 	gradients             map[string][]float32 // of the loss, by parameter
 	updated               map[string]bool      // statistics with a next value
 	generated             []float32            // by a model.Decoder, of the codes
+	chosen                []float32            // by a model.Quantiser, of its choices
 }
 
 // apply runs a model with its first weights, built with the fields of one model and given the numbers of another; where it
@@ -113,6 +115,7 @@ func apply(t *testing.T, b *backend.Backend, built, given model.Model, image mod
 	}
 	found := outcome{gradients: map[string][]float32{}, updated: map[string]bool{}}
 	decoder, decodes := built.(model.Decoder)
+	quantiser, quantises := built.(model.Quantiser)
 	var learned []string
 	exec, err := NewExec(b.Compute, func(nodes []*Node) []*Node {
 		x := nodes[0]
@@ -120,6 +123,9 @@ func apply(t *testing.T, b *backend.Backend, built, given model.Model, image mod
 		results := []*Node{out.Latent, out.Image}
 		if decodes {
 			results = append(results, model.Generate(decoder, pass(nodes, false), out.Latent, image))
+		}
+		if quantises {
+			results = append(results, quantiser.Chosen(pass(nodes, false), quantiser.Choices(pass(nodes, false), x)))
 		}
 		if !learns {
 			return results
@@ -168,6 +174,9 @@ func apply(t *testing.T, b *backend.Backend, built, given model.Model, image mod
 	if decodes {
 		found.generated = take()
 	}
+	if quantises {
+		found.chosen = take()
+	}
 	if learns {
 		found.terms = take()
 	}
@@ -206,6 +215,9 @@ func (o outcome) check(t *testing.T, m model.Model, image model.Image) {
 	}
 	if coded, ok := m.(model.Coded); ok && (len(o.latentDims) != 2 || o.latentDims[1] != coded.CodeSize(image)) {
 		t.Errorf("codes %v, and CodeSize is %d", o.latentDims, coded.CodeSize(image))
+	}
+	if o.chosen != nil && furthest(o.chosen, o.latent) > 1e-5 {
+		t.Error("the codes of its choices are not its codes")
 	}
 	if o.generated != nil && furthest(o.generated, o.image) > 1e-5 {
 		t.Error("the image of a code is not the reconstruction")
