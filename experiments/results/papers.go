@@ -171,8 +171,8 @@ func writePapers(out *bytes.Buffer, m measured) {
 	}
 	fmt.Fprintf(out, `# Published tables, made again
 
-Made by `+"`go run ./experiments/results --papers`"+`; every figure here is of that command. Each row says what was obtained, what the paper has, and
-under which protocol; minutes are those of training a run. What takes hours is trained only where it is named, such as
+Made by `+"`go run ./experiments/results --papers`"+`; every figure here is of that command, with as many seeds as a row says
+(`+"`--seeds`"+`). Each row says what was obtained, what the paper has, and under which protocol; minutes are those of training a run. What takes hours is trained only where it is named, such as
 `+"`--papers --only iwae-5`"+`, and a row without a figure was not trained.
 
 - processor: %s, %d cores
@@ -230,7 +230,7 @@ func writeFactors(out *bytes.Buffer, m measured) {
 	fmt.Fprint(out, `## Disentanglement (Chen et al. 2018)
 
 Shapes of known factors (`+"`data.dataset: shapes`"+`: shape, size, turn and place), a code of 8. The β-VAE weighs the whole divergence by 6, the β-TCVAE
-the total correlation alone. The paper has no such figures for these shapes; it says that the gap (MIG) of the second is larger.
+the total correlation alone. The paper has no such figures for these shapes; it says, of dSprites and with larger batches, that the gap (MIG) of the second is larger.
 
 `)
 	tableRow(out, "model", "seeds", "minutes", "MIG", "FactorVAE score", "disentanglement (DCI)", "PSNR, dB")

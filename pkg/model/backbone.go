@@ -209,8 +209,10 @@ func besides(x, labels *Node) *Node {
 	dims := slices.Clone(x.Shape().Dimensions)
 	rows, classes := labels.Shape().Dim(0), labels.Shape().Dim(1)
 	labels = BroadcastToDims(ExpandAxes(labels, 1), rows, dims[0]/rows, classes)
-	ones := slices.Repeat([]int{1}, len(dims)-2)
-	labels = Reshape(labels, append(append([]int{dims[0]}, ones...), classes)...)
+	if len(dims) == 2 {
+		return Concatenate([]*Node{x, Reshape(labels, dims[0], classes)}, 1)
+	}
+	labels = Reshape(labels, append(append([]int{dims[0]}, slices.Repeat([]int{1}, len(dims)-2)...), classes)...)
 	labels = BroadcastToDims(labels, append(dims[:len(dims)-1], classes)...)
 	return Concatenate([]*Node{x, labels}, -1)
 }
