@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"latent/pkg/config"
 	"latent/pkg/rundir"
@@ -70,10 +71,14 @@ func (p *Plan) Bytes() int64 { return p.ImageBytes + p.StateBytes + max(p.StepBy
 // String prints the plan for a person.
 func (p *Plan) String() string {
 	var out strings.Builder
+	name, said := 20, 28 // the columns' widths
 	for _, layer := range p.Model.Layers {
-		fmt.Fprintf(&out, "%-20s %-28s %12s\n", layer.Name, layer.Description, thousands(layer.Parameters))
+		name, said = max(name, utf8.RuneCountInString(layer.Name)), max(said, utf8.RuneCountInString(layer.Description))
 	}
-	fmt.Fprintf(&out, "%-20s %-28s %12s\n\n", "parameters", "", thousands(p.Model.Parameters))
+	for _, layer := range p.Model.Layers {
+		fmt.Fprintf(&out, "%-*s %-*s %12s\n", name, layer.Name, said, layer.Description, thousands(layer.Parameters))
+	}
+	fmt.Fprintf(&out, "%-*s %-*s %12s\n\n", name, "parameters", said, "", thousands(p.Model.Parameters))
 	noun, size := "images", p.Image
 	if p.Features > 0 {
 		noun, size = "rows", fmt.Sprintf("%d %s", p.Features, plural(p.Features, "feature"))
