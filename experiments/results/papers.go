@@ -100,6 +100,9 @@ func runPapers(ctx context.Context, only, runs string, list, train bool, seeds i
 	if len(all) == 0 {
 		return fmt.Errorf("%s: none of the runs is there; leave out --found to train them", runs)
 	}
+	if err := sameFeatures(all); err != nil {
+		return err
+	}
 	if out == "" {
 		out = papersPath
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -109,8 +110,8 @@ func (m measured) whole() bool {
 // sameFeatures refuses generated images that were compared by the features of different classifiers.
 func sameFeatures(m measured) error {
 	found := ""
-	for _, t := range trials {
-		for _, o := range m[t.name] {
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		for _, o := range m[name] {
 			if o.result.Generated == nil {
 				continue
 			}
@@ -118,7 +119,7 @@ func sameFeatures(m measured) error {
 				found = sum
 			} else if sum != found {
 				return fmt.Errorf("%s, seed %d: generated images were compared by another classifier than those of other runs; move its folder away, and run again",
-					t.name, o.manifest.Seed)
+					name, o.manifest.Seed)
 			}
 		}
 	}

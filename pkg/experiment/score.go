@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -155,13 +156,13 @@ func (s subject) score(ctx context.Context) (*rundir.Generated, error) {
 		if !sampler.of(decoder) {
 			continue
 		}
-		if size := s.evaluator.CodeSize(); size > mostFitted && (sampler.name == "mixture" || sampler.name == "normal") {
-			fmt.Fprintf(s.log, "images of the sampler %s are left out: codes of %d values, and at most %d are fitted\n", sampler.name, size, mostFitted)
-			continue
-		}
 		images, err := from.generate(ctx, sampler, Generation{
 			Images: generated.Images, Seed: s.experiment.Evaluate.Seed, Components: scoreComponents},
 			labelsOf(decoder, -1, generated.Images))
+		if unfit := (InputError{}); errors.As(err, &unfit) { // such as a code that is too large
+			fmt.Fprintf(s.log, "images of the sampler %s are left out: %v\n", sampler.name, err)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}

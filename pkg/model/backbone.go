@@ -42,13 +42,6 @@ type shape struct {
 // values is their number.
 func (s shape) values() int { return s.area() * s.channels }
 
-func (s shape) String() string {
-	if s.size == (size{1, 1}) {
-		return fmt.Sprint(s.channels)
-	}
-	return fmt.Sprintf("%v×%d", s.size, s.channels)
-}
-
 // vector is the shape of so many values.
 func vector(values int) shape { return shape{size{1, 1}, values} }
 
@@ -187,17 +180,20 @@ func (c *ConvBackbone) decoder(p plan, code shape) []block {
 func fromCode(code, to shape, activation, init string) block {
 	const name = "decoder.code"
 	if code.size == to.size && to.size != (size{1, 1}) {
-		return convLayer{name: name, kind: "down", kernel: 1, stride: 1, in: code.channels, out: to.channels, large: to.size,
-			activation: activation, init: init}
+		return pointwise(name, code, to, activation, init)
 	}
 	return denseBlock{DenseLayer: DenseLayer{name, code.values(), to.values(), activation, init}, to: []int{to.size[0], to.size[1], to.channels}}
+}
+
+// pointwise is a convolution of 1×1 between maps of one size.
+func pointwise(name string, from, to shape, activation, init string) block {
+	return convLayer{name: name, kind: "down", kernel: 1, stride: 1, in: from.channels, out: to.channels, large: to.size, activation: activation, init: init}
 }
 
 // toCode is a layer from features to a code, or to one of several things that are as large as one.
 func toCode(name string, from, code shape, activation, init string) block {
 	if code.size == from.size && code.size != (size{1, 1}) {
-		return convLayer{name: name, kind: "down", kernel: 1, stride: 1, in: from.channels, out: code.channels, large: code.size,
-			activation: activation, init: init}
+		return pointwise(name, from, code, activation, init)
 	}
 	return denseBlock{DenseLayer: DenseLayer{name, from.values(), code.values(), activation, init}}
 }

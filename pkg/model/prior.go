@@ -13,9 +13,6 @@ type CodePrior interface {
 	// layers lists what it learns, of a model for images of this size.
 	layers(v *VAE, image Image) []Layer
 
-	// logDensity returns log p(z): [batch, draws, latent] → [batch, draws].
-	logDensity(v *VAE, p *Pass, z *Node, image Image) *Node
-
 	// components are the means and log variances of its parts, [parts, latent] each, all equally likely; nil of the standard normal
 	// distribution.
 	components(v *VAE, p *Pass, image Image) (mean, logVariance *Node)
@@ -32,10 +29,6 @@ var Priors = map[string]func() CodePrior{
 type NormalPrior struct{}
 
 func (*NormalPrior) layers(*VAE, Image) []Layer { return nil }
-
-func (*NormalPrior) logDensity(_ *VAE, _ *Pass, z *Node, _ Image) *Node {
-	return MulScalar(ReduceSum(AddScalar(Square(z), math.Log(2*math.Pi)), -1), -0.5)
-}
 
 func (*NormalPrior) components(*VAE, *Pass, Image) (mean, logVariance *Node) { return nil, nil }
 
@@ -60,11 +53,6 @@ func (m *MixturePrior) layers(v *VAE, image Image) []Layer {
 
 func (m *MixturePrior) components(_ *VAE, p *Pass, _ Image) (mean, logVariance *Node) {
 	return p.Weights[mixtureMeans], p.Weights[mixtureLogVariances]
-}
-
-func (m *MixturePrior) logDensity(v *VAE, p *Pass, z *Node, image Image) *Node {
-	mean, logVariance := m.components(v, p, image)
-	return mixtureDensity(z, mean, logVariance)
 }
 
 // VampPrior is the mixture of what the encoder makes of some images that are learned (Tomczak & Welling 2018, equation 10):
@@ -99,8 +87,12 @@ func (m *VampPrior) components(v *VAE, p *Pass, image Image) (mean, logVariance 
 	return v.Posterior(&q, Reshape(u, m.Components, image.Height, image.Width, image.Channels))
 }
 
-func (m *VampPrior) logDensity(v *VAE, p *Pass, z *Node, image Image) *Node {
-	mean, logVariance := m.components(v, p, image)
+// logPrior returns log p(z): [batch, draws, latent] → [batch, draws].
+func (v *VAE) logPrior(p *Pass, z *Node, image Image) *Node {
+	mean, logVariance := v.prior().components(v, p, image)
+	if mean == nil {
+		return MulScalar(ReduceSum(AddScalar(Square(z), math.Log(2*math.Pi)), -1), -0.5)
+	}
 	return mixtureDensity(z, mean, logVariance)
 }
 

@@ -176,11 +176,7 @@ func (v *VAE) flow() CodeFlow {
 }
 
 // closed says that the divergence from the prior has a closed form.
-func (v *VAE) closed() bool {
-	_, normal := v.prior().(*NormalPrior)
-	_, plain := v.flow().(*NoFlow)
-	return normal && plain && !v.hierarchical()
-}
+func (v *VAE) closed() bool { return v.PriorNormal() && v.PosteriorNormal() }
 
 // divided says that each value of the code has a divergence from the prior of its own, in closed form.
 func (v *VAE) divided() bool { return v.closed() || v.hierarchical() }
@@ -412,7 +408,7 @@ func (v *VAE) divergence(p *Pass, s sample, image Image) *Node {
 	case v.closed():
 		return divergence(s.mean, s.logVariance)
 	}
-	return ReduceAndKeep(Sub(s.logDensity(), v.prior().logDensity(v, p, s.z, image)), ReduceMean, 1)
+	return ReduceAndKeep(Sub(s.logDensity(), v.logPrior(p, s.z, image)), ReduceMean, 1)
 }
 
 // freed adds up the divergence of each value, [batch, latent], as far as it is not free: [batch].
@@ -546,7 +542,7 @@ func (v *VAE) logWeights(p *Pass, x *Node, s sample) *Node {
 		ratio := MulScalar(ReduceSum(Sub(Add(Square(s.noise), ExpandAxes(s.logVariance, 1)), Square(s.z)), 2), 0.5)
 		return Sub(ratio, v.cost(p, x, s.z))
 	}
-	return Sub(Sub(v.prior().logDensity(v, p, s.z, imageOf(x)), s.logDensity()), v.cost(p, x, s.z))
+	return Sub(Sub(v.logPrior(p, s.z, imageOf(x)), s.logDensity()), v.cost(p, x, s.z))
 }
 
 // Evidence returns the parts of the evidence bound, with β = 1. Without a closed form, the divergence is one number for the whole code.
