@@ -51,7 +51,7 @@ func TestTrained(t *testing.T) {
 	}
 	seen := map[reflect.Type]bool{}
 	var checks []check
-	for _, name := range []string{"denoise", "denoise-conv", "denoise-unet", "denoise-dncnn", "vae", "cvae", "rae", "vqvae", "wae", "flow", "sae"} {
+	for _, name := range []string{"denoise", "denoise-conv", "denoise-unet", "denoise-dncnn", "vae", "cvae", "ae", "rae", "vqvae", "fsq", "wae", "aae", "flow", "sae"} {
 		file := "../../configs/mnist/" + name + ".yaml"
 		e, err := config.Load(file, "backend="+xla.Name, "data.limit=2000", "data.validation=100", "train.max_steps=30", "output.dir="+t.TempDir())
 		if err != nil {
