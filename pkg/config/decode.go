@@ -200,6 +200,10 @@ func (d *decoder) kind(key string, at place, node *yaml.Node, f field, into refl
 	if i := indexOf(node, f.kindKey); i >= 0 {
 		value := node.Content[i+1]
 		chosen.place = d.placeOf(node.Content[i])
+		if why, known := noKinds[f.typ][value.Value]; known {
+			d.report(join(key, f.kindKey), chosen.place, "%s", why)
+			return
+		}
 		selector := field{typ: reflect.TypeFor[string](), enum: kinds}
 		d.value(join(key, f.kindKey), chosen.place, value, selector, reflect.ValueOf(&chosen.kind).Elem())
 		if chosen.kind == "" {
@@ -348,6 +352,9 @@ func cure(node *yaml.Node, f field) string {
 
 // kindCure says how to write a kind that was given by its name alone.
 func kindCure(node *yaml.Node, f field) string {
+	if why, known := noKinds[f.typ][node.Value]; known {
+		return "; " + why
+	}
 	if name := closest(node.Value, kindsOf(f.typ).names()); node.Kind == yaml.ScalarNode && name != "" {
 		return fmt.Sprintf("; write {%s: %s}", f.kindKey, name)
 	}

@@ -104,6 +104,11 @@ func kindsOf(t reflect.Type) kindTable {
 	return nil
 }
 
+// noKinds are names that one may well look for among the kinds of an interface, and why they are not there.
+var noKinds = map[reflect.Type]map[string]string{
+	reflect.TypeFor[model.Backbone](): model.NoBackbones,
+}
+
 // names lists the kinds in alphabetical order.
 func (t kindTable) names() []string { return slices.Sorted(maps.Keys(t)) }
 

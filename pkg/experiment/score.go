@@ -146,12 +146,21 @@ func addFigures(r *rundir.Result, figures map[string]evaluate.Figure) {
 // scoreComponents is the number of components of the mixture that scored images are drawn from: that of Ghosh et al. 2020.
 const scoreComponents = 10
 
-// score draws images from each sampler that the model has, and compares them with the test images.
+// score compares the reconstructions of the test images, and images drawn from each sampler that the model has, with the test images.
 func (s subject) score(ctx context.Context) (*rundir.Generated, error) {
 	decoder := s.experiment.Model.(model.Decoder) // the config's check sees to it
 	from := source{decoder, s.evaluator, s.weights, s.backend, func() (*dataset.Samples, error) { return s.split.Train, nil }}
 	generated := s.judge.Generated
 	generated.Floor, generated.Samplers = maps.Clone(generated.Floor), map[string]map[string]rundir.Number{}
+	if _, coded := decoder.(model.Coded); coded {
+		images, err := s.reconstructed(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if generated.Samplers[rundir.Reconstruction], err = s.judge.compare(ctx, images, spread); err != nil {
+			return nil, err
+		}
+	}
 	for _, sampler := range samplers {
 		if !sampler.of(decoder) {
 			continue
@@ -171,6 +180,18 @@ func (s subject) score(ctx context.Context) (*rundir.Generated, error) {
 		}
 	}
 	return &generated, nil
+}
+
+// reconstructed are the images that the decoder makes of the codes of undamaged images.
+func (s subject) reconstructed(ctx context.Context) (*dataset.Samples, error) {
+	codes, err := s.evaluator.Encode(ctx, s.weights, s.images)
+	if err != nil {
+		return nil, err
+	}
+	if model.Conditions(s.experiment.Model) > 0 {
+		codes.Labels = s.images.Labels
+	}
+	return s.evaluator.Decode(ctx, s.weights, codes)
 }
 
 // judge compares images with the test images of a dataset.

@@ -51,7 +51,7 @@ func TestScores(t *testing.T) {
 			t.Errorf("%s: distance %g, want it between the floor, %g, and an untrained model's, %g", name, figures["frechet"], floor, before)
 		}
 	}
-	if len(g.Samplers) != 2 || g.Images != 200 || g.TestImages != 200 || g.ManifoldImages != 200 || g.Floor["precision"] < 0.4 {
+	if len(g.Samplers) != 3 || g.Images != 200 || g.TestImages != 200 || g.ManifoldImages != 200 || g.Floor["precision"] < 0.4 {
 		t.Errorf("generated %+v", g)
 	}
 	if trained.Test["probe_accuracy"] < 0.1 || trained.Interval["test"]["probe_accuracy"] == 0 || trained.Probe == nil { // chance is 0.02

@@ -33,6 +33,11 @@ var Backbones = map[string]func() Backbone{
 	"resnet": func() Backbone { return &ResNet{Channels: []int{32, 64, 64}, Blocks: 1, Kernel: 3, Norm: "layer"} },
 }
 
+// NoBackbones says of networks that one may look for among [Backbones] why they are not there.
+var NoBackbones = map[string]string{
+	"unet": "a U-Net is no backbone, for it hands features past the code, which then need not hold anything; write resnet, or model kind unet, which has no code",
+}
+
 // shape is that of what flows between encoder and decoder: a map of places with channels, or a vector, which is one place.
 type shape struct {
 	size

@@ -39,12 +39,50 @@ func shown(last block, output string) Layer {
 	return last.layer()
 }
 
-// through applies the blocks one after another.
+// through applies the blocks one after another. With p.Checkpoint, gradients find of each of the [segments] its input, and compute what is
+// inside again.
 func through(blocks []block, p *Pass, x *Node) *Node {
+	if !p.Checkpoint {
+		return chained(blocks, p, x)
+	}
+	for _, segment := range segments(blocks) {
+		x = chained(segment, p, x.Checkpoint())
+	}
+	return x.StopCheckpoint()
+}
+
+// chained is [through] inside of a segment.
+func chained(blocks []block, p *Pass, x *Node) *Node {
 	for _, b := range blocks {
 		x = b.apply(p, x)
 	}
 	return x
+}
+
+// segments divides blocks into those whose insides are worth computing twice: a residual or attention block, and two other layers with
+// products, with what follows them.
+func segments(blocks []block) [][]block {
+	var list [][]block
+	room := 0 // layers with products that the last segment still takes
+	for _, b := range blocks {
+		weighs := b.layer().Products > 0
+		whole := false
+		switch b.(type) {
+		case residual, attention:
+			whole = true
+		}
+		if len(list) == 0 || whole || weighs && room == 0 {
+			list, room = append(list, nil), 2
+		}
+		last := &list[len(list)-1]
+		*last = append(*last, b)
+		if whole {
+			room = 0
+		} else if weighs {
+			room--
+		}
+	}
+	return list
 }
 
 // hidden lists what follows a hidden layer: a norm with the activation, and dropout, as far as there are any. A layer

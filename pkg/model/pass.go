@@ -27,6 +27,9 @@ type Pass struct {
 	// Training says that what the model makes is learned from: dropout drops, and batch norm looks at the batch.
 	Training bool
 
+	// Checkpoint says that gradients compute what is inside of layers once more, from inputs that are kept.
+	Checkpoint bool
+
 	// Key is the source of the pass's draws; see Draw. Only models that draw need it.
 	Key random.Key
 

@@ -137,5 +137,5 @@ func (r residual) layer() Layer {
 }
 
 func (r residual) apply(p *Pass, x *Node) *Node {
-	return p.Show(r.name, Add(x, through(r.inner, p, x)))
+	return p.Show(r.name, Add(x, chained(r.inner, p, x)))
 }

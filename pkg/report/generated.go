@@ -17,7 +17,7 @@ type Comparison struct {
 
 // ComparedSet is a row of a [Comparison].
 type ComparedSet struct {
-	// Name is that of the sampler, or "floor": training images.
+	// Name is that of the sampler, [Floor] or [rundir.Reconstruction].
 	Name string
 	// Values are the figures, and Intervals half the widths of their intervals over runs, "" where there is only one.
 	Values, Intervals []string

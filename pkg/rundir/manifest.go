@@ -323,9 +323,12 @@ type Generated struct {
 	ManifoldImages int `json:"manifold_images"`
 	// Floor are the figures of training images: what generated ones can hope for.
 	Floor map[string]Number `json:"floor"`
-	// Samplers are the figures of the images of each sampler.
+	// Samplers are the figures of the images of each sampler, and of the reconstructions of the test images as [Reconstruction].
 	Samplers map[string]map[string]Number `json:"samplers"`
 }
+
+// Reconstruction is the name of the test images' reconstructions among the sets of images that are compared with them.
+const Reconstruction = "reconstruction"
 
 // Number is a float64 that JSON writes as null where it is not finite.
 type Number float64

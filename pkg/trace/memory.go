@@ -54,7 +54,7 @@ func (t *Trace) Peak() int64 {
 // isView says whether a value takes no memory of its own: it lives on what it is made of, which is read in its place.
 func (op *Op) isView() bool {
 	switch op.Type {
-	case compute.OpTypeReshape, compute.OpTypeBroadcastInDim, compute.OpTypeConvertDType, compute.OpTypeBitcast, compute.OpTypeIota:
+	case compute.OpTypeReshape, compute.OpTypeBroadcastInDim, compute.OpTypeConvertDType, compute.OpTypeBitcast, compute.OpTypeIota, compute.OpTypeSchedulingBarrier:
 		return true
 	}
 	return false

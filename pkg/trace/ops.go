@@ -183,3 +183,17 @@ func (f *function) ScatterSum(operand, indices, updates compute.Value, indexVect
 	return f.add(&Op{Type: compute.OpTypeScatterSum, Shape: shape, Inputs: inputs,
 		With: ScatterSum{indexVectorAxis, windowAxes, insertedAxes, operandAxes, sorted, unique}}, err)
 }
+
+// OptimizationBarrier is what it is given: nothing here is optimised.
+func (f *function) OptimizationBarrier(operands ...compute.Value) ([]compute.Value, error) {
+	return operands, nil
+}
+
+// SchedulingBarrier is the first input once the others are there.
+func (f *function) SchedulingBarrier(operand compute.Value, dependencies ...compute.Value) (compute.Value, error) {
+	inputs := []*Op{operand.(*Op)}
+	for _, dependency := range dependencies {
+		inputs = append(inputs, dependency.(*Op))
+	}
+	return f.add(&Op{Type: compute.OpTypeSchedulingBarrier, Shape: inputs[0].Shape.Clone(), Inputs: inputs}, nil)
+}

@@ -24,6 +24,33 @@ func TestAccumulate(t *testing.T) {
 	})
 }
 
+// Activations that are computed again change the losses by rounding, dropout and all, alone and in a batched group, and a step needs less
+// memory.
+func TestCheckpointActivations(t *testing.T) {
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		kept := spec()
+		kept.Epochs, kept.Optimizer, kept.LearningRate = 2, "sgd", 0.005 // adam's steps would make more of rounding
+		ae := model.Kinds["ae"]().(*model.AE)
+		ae.Backbone, ae.Latent = &model.ResNet{Channels: []int{4, 8}, Blocks: 1, Kernel: 3, Norm: "layer", Dropout: 0.2}, 4
+		kept.Model = ae
+		again := kept
+		again.CheckpointActivations = true
+		want := alone(t, b, kept)
+		got := alone(t, b, again)
+		agree(t, "losses", finish(t, got)[0], finish(t, want)[0], 1e-5)
+		if b.Name == "go" {
+			return
+		}
+		if got, want := got.Memory().Step, want.Memory().Step; got > want*3/4 {
+			t.Errorf("a step needs %d bytes, want at most three quarters of %d", got, want)
+		}
+		again.Group = "batched"
+		second := again
+		second.Seed++
+		agree(t, "two runs in a batch", finish(t, start(t, b, blobs(blobCount), again, second))[0], finish(t, alone(t, b, kept))[0], 1e-5)
+	})
+}
+
 // The state's parameters are averages of those that training goes on with: in step t with the decay min(ema, (1 + t)/(10 + t)). The
 // losses are those of a run without, and a run goes on from its state with the same bits.
 func TestEMA(t *testing.T) {

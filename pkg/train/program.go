@@ -223,7 +223,7 @@ type Structure struct {
 	Model, Corrupt, Loss, LossOn, Features, Optimizer, Precision, Group string
 	BatchSize, Devices                                                  int
 	Accumulate                                                          int
-	ClipsNorm, Averages                                                 bool
+	ClipsNorm, Averages, CheckpointActivations                          bool
 }
 
 // Structure returns that of a run with this spec: runs with equal ones can share a program.
@@ -232,7 +232,7 @@ func (s Spec) Structure() Structure {
 		Model:   model.Structure(s.Model),
 		Corrupt: s.Corrupt.Structure(), Loss: s.Loss, LossOn: s.LossOn, Features: s.LossFunction().Features(), Optimizer: s.Optimizer,
 		Precision: s.Precision, Group: s.Group, BatchSize: s.BatchSize, Devices: s.Devices, ClipsNorm: s.ClipNorm > 0,
-		Accumulate: s.Accumulate, Averages: s.EMA > 0,
+		Accumulate: s.Accumulate, Averages: s.EMA > 0, CheckpointActivations: s.CheckpointActivations,
 	}
 }
 
@@ -568,7 +568,7 @@ func (p *Program) part(shared, run []*Node, step *Node, numbers numbers, part in
 		mask = p.corrupt().Mask(input, numbers.corrupt, key(streamCorrupt))
 	}
 	pass = &model.Pass{
-		Weights: p.weights(values), Numbers: numbers.model, Precision: p.precision(), Training: true,
+		Weights: p.weights(values), Numbers: numbers.model, Precision: p.precision(), Training: true, Checkpoint: p.checkpoints(),
 		Key: key(streamModel), Places: ConvertDType(index, dtypes.Uint32), Counts: counts,
 		Epoch: DivScalar(ConvertDType(step, dtypes.Float32), p.stepsPerEpoch()),
 	}
@@ -597,6 +597,11 @@ func (p *Program) trainedOf(state []*Node) []*Node {
 
 // corrupt is the damage, on the images' scale.
 func (p *Program) corrupt() corrupt.Chain { return p.spec.Corrupt.In(p.scale) }
+
+// checkpoints says whether activations are computed again; pure Go cannot.
+func (p *Program) checkpoints() bool {
+	return p.spec.CheckpointActivations && p.backend.Capabilities().Operations[compute.OpTypeSchedulingBarrier]
+}
 
 // precision is what the model computes in.
 func (p *Program) precision() dtypes.DType {

@@ -161,6 +161,9 @@ func (m mapper) op(op *trace.Op, in []value) value {
 			node = ConvertDType(in[0].Node, op.Shape.DType)
 		case compute.OpTypeBitcast:
 			node = Bitcast(in[0].Node, op.Shape.DType)
+		case compute.OpTypeSchedulingBarrier:
+			nodes := m.together(in, isMapped)
+			node = SchedulingBarrier(nodes[0], nodes[1:]...)
 		default:
 			node = elementwise(op, in, isMapped, m.n)
 		}
