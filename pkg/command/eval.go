@@ -2,6 +2,7 @@ package command
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 
@@ -20,6 +21,7 @@ func newEval(c *console) *cobra.Command {
 		Long: `Eval measures the model of a run: on the run's own test samples, or on all pictures of a folder, scaled to the model's size, or
 all rows of a file. Overrides change the config for the measurement, such as corrupt.noise_factor=0.5. evaluate.generated=10000 scores
 what the model generates, evaluate.probe=true what a linear classifier reads from its codes; with --data, neither is measured.
+Where parts of the run's end are missing (see the warnings in its report), eval without overrides writes what it measures into the run.
 With --damaged DIR, the samples are also written as the model was given them, so that other methods can be measured on the same:
 00001-damaged.npy and 00001-clean.npy, float32 in the data's units.`,
 		Example: "  latent eval runs/mnist-denoise/2026-11-24T10-15-30-7f3a --data photos corrupt.noise_factor=0.5",
@@ -44,14 +46,14 @@ With --damaged DIR, the samples are also written as the model was given them, so
 			}
 		}
 		result, images, err := trained.Evaluate(cmd.Context(), data, options)
-		if err != nil || !asJSON {
+		if result.Test == nil || !asJSON {
 			return err
 		}
-		return printJSON(c, struct {
+		return errors.Join(err, printJSON(c, struct {
 			Run    string        `json:"run"`
 			Images int           `json:"images"`
 			Result rundir.Result `json:"result"`
-		}{args[0], images, result})
+		}{args[0], images, result}))
 	}
 	return cmd
 }

@@ -134,7 +134,8 @@ func (r *run) record(w train.Window) error {
 	defer r.spend("write", time.Now())
 	record := recordOf(w)
 	record.ImagesPerSecond, record.Time = rundir.Number(float64(w.Images)/w.Duration.Seconds()), r.now()
-	err := cmp.Or(r.folder.AppendWindow(record), r.tracker.window(record))
+	err := r.folder.AppendWindow(record)
+	r.untrack(r.tracker.window(record))
 	r.following.News()
 	return err
 }
@@ -159,15 +160,16 @@ func (r *run) validate(ctx context.Context, w train.Window) (rundir.Epoch, train
 	epoch := rundir.Epoch{Epoch: w.Epoch, Step: w.Step, TrainLoss: rundir.Number(w.EpochLoss), LearningRate: rundir.Number(w.LearningRate)}
 	if validation := r.session.split.Validation; validation.Len() > 0 {
 		result, err := r.measure(ctx, r.trainer.Weights(), validation)
-		if err != nil {
+		if err == nil {
+			epoch.ValLoss = number(result.Loss.Mean)
+			epoch.ValTerms = means(result.Terms)
+			epoch.ValPSNR = figure(result.Reconstructed, "psnr")
+			epoch.ValSSIM = figure(result.Reconstructed, "ssim")
+			epoch.ValExplainedVariance = figure(result.Reconstructed, "explained_variance")
+			epoch.CorruptedPSNR = figure(result.Corrupted, "psnr")
+		} else if err := r.lose(ctx, "validation figures", err); err != nil {
 			return rundir.Epoch{}, train.State{}, err
 		}
-		epoch.ValLoss = number(result.Loss.Mean)
-		epoch.ValTerms = means(result.Terms)
-		epoch.ValPSNR = figure(result.Reconstructed, "psnr")
-		epoch.ValSSIM = figure(result.Reconstructed, "ssim")
-		epoch.ValExplainedVariance = figure(result.Reconstructed, "explained_variance")
-		epoch.CorruptedPSNR = figure(result.Corrupted, "psnr")
 	}
 	epoch.StateSHA256 = <-checksum
 	return epoch, state, nil
@@ -188,14 +190,16 @@ func (r *run) endEpoch(ctx context.Context, w train.Window) error {
 		r.best = best{Epoch: w.Epoch, Loss: float64(*epoch.ValLoss)}
 	}
 	if every := r.experiment.Output.Grid.Every; every > 0 && w.Epoch%every == 0 && !r.session.options.Brief {
-		if err := r.draw(fmt.Sprintf("epoch-%04d", w.Epoch), r.trainer.Weights(), fmt.Sprintf("epoch %d", w.Epoch)); err != nil {
+		name := fmt.Sprintf("epoch-%04d", w.Epoch)
+		if err := r.lose(ctx, "pictures of epochs", r.draw(name, r.trainer.Weights(), fmt.Sprintf("epoch %d", w.Epoch))); err != nil {
 			return err
 		}
 	}
 	defer r.spend("write", time.Now())
-	if err := cmp.Or(r.folder.AppendEpoch(epoch), r.tell(epoch, state)); err != nil {
+	if err := r.folder.AppendEpoch(epoch); err != nil {
 		return err
 	}
+	r.untrack(r.tell(epoch, state))
 	r.epoch = &epoch
 	r.folder.Relaxed = r.session.options.Brief && r.manifest.Timings["train"]+r.ledger["train"] < relaxedSeconds
 	r.manifest.Result.TrainLoss = epoch.TrainLoss
@@ -244,7 +248,8 @@ func (r *run) diverged(err error) error {
 		err, last, r.experiment.Train.LearningRate)
 }
 
-// conclude measures the chosen weights on the test images, once, and draws the final picture. The run is over then.
+// conclude measures the chosen weights on the test images, once, and draws the final pictures. The run is over then, whatever of that is
+// missing; only an interruption leaves it for [Resume].
 func (r *run) conclude(ctx context.Context) error {
 	m := &r.manifest.Result
 	m.Weights, m.Epoch = r.choice()
@@ -257,38 +262,38 @@ func (r *run) conclude(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	result, err := r.test(ctx, weights, m)
-	if err != nil {
+	if err := r.lose(ctx, partTest, r.test(ctx, weights, m)); err != nil {
 		return r.session.stopped(ctx, err)
 	}
-	if options.Brief {
-		r.over = true
-		return r.end(nil)
-	}
-	caption := fmt.Sprintf("epoch %d", m.Epoch)
-	if m.Weights == imported {
-		caption = imported
-	}
-	name, format := "psnr", "%.2f dB"
-	caption += " · test "
-	if r.session.split.Test.Vectors() {
-		name, format = "explained_variance", "%.4f"
-		caption += "explained variance "
-	} else {
-		caption += "PSNR "
-	}
-	caption += fmt.Sprintf(format, result.Reconstructed[name].Mean)
-	if result.Corrupted != nil {
-		caption += fmt.Sprintf(" (corrupted input "+format+")", result.Corrupted[name].Mean)
-	}
-	if err := r.draw("final", weights, caption); err != nil {
-		return err
-	}
-	if err := r.show(ctx, weights); err != nil {
-		return r.session.stopped(ctx, err)
+	if !options.Brief {
+		if err := r.lose(ctx, pictureOf("final"), r.draw("final", weights, captionOf(*m, r.session.split.Test.Vectors()))); err != nil {
+			return r.session.stopped(ctx, err)
+		}
+		if err := r.show(ctx, weights); err != nil {
+			return r.session.stopped(ctx, err)
+		}
 	}
 	r.over = true
 	return r.end(nil)
+}
+
+// captionOf is that of the final picture of a run with this result.
+func captionOf(r rundir.Result, vectors bool) string {
+	caption := fmt.Sprintf("epoch %d", r.Epoch)
+	if r.Weights == imported {
+		caption = imported
+	}
+	label, name, format := "PSNR", "psnr", "%.2f dB"
+	if vectors {
+		label, name, format = "explained variance", "explained_variance", "%.4f"
+	}
+	if value, found := r.Test[name]; found {
+		caption += " · test " + label + " " + fmt.Sprintf(format, float64(value))
+	}
+	if value, found := r.Corrupted[name]; found {
+		caption += fmt.Sprintf(" (corrupted input "+format+")", float64(value))
+	}
+	return caption
 }
 
 // choice says which weights are to be measured, "best", "last" or "imported", and the epoch they are from.
@@ -332,13 +337,14 @@ func (r *run) measure(ctx context.Context, weights []*tensors.Tensor, images *da
 }
 
 // test measures weights on the test images, and enters the figures.
-func (r *run) test(ctx context.Context, weights []*tensors.Tensor, into *rundir.Result) (evaluate.Result, error) {
+func (r *run) test(ctx context.Context, weights []*tensors.Tensor, into *rundir.Result) error {
 	defer r.spend("evaluate", time.Now())
 	s := r.session
-	return subject{
+	_, err := subject{
 		experiment: r.experiment, evaluator: r.evaluator, backend: s.backend, weights: weights, images: s.split.Test, split: s.split, judge: s.judge,
-		classes: s.split.Classes, folder: r.folder, load: func() (*dataset.Split, error) { return s.split, nil }, log: s.options.Log, brief: s.options.Brief, draws: !s.options.Brief,
+		classes: s.split.Classes, folder: r.folder, load: func() (*dataset.Split, error) { return s.split, nil }, log: s.options.Log, brief: s.options.Brief, draws: !s.options.Brief, lost: r.lose,
 	}.measure(ctx, into)
+	return err
 }
 
 // draw saves a picture of the first held-out images: validation images during training, test images at its end.
@@ -348,16 +354,7 @@ func (r *run) draw(name string, weights []*tensors.Tensor, caption string) error
 	if name != "final" && r.session.split.Validation.Len() > 0 {
 		images = r.session.split.Validation
 	}
-	grid := r.experiment.Output.Grid
-	samples, err := r.evaluator.Sample(weights, images, grid.Images(images))
-	if err != nil {
-		return err
-	}
-	damage := ""
-	if measured := r.experiment.Measured(); !measured.Identity() {
-		damage = measured.Caption()
-	}
-	png, err := grid.Draw(samples, r.experiment.Name+" · "+caption, damage)
+	png, err := drawGrid(r.evaluator, r.experiment, weights, images, caption)
 	if err != nil {
 		return err
 	}
@@ -365,7 +362,22 @@ func (r *run) draw(name string, weights []*tensors.Tensor, caption string) error
 	if name == "final" {
 		tag = "samples/test"
 	}
-	return cmp.Or(r.folder.SaveSample(name, png), r.tracker.picture(r.trainer.Step(), tag, png))
+	r.untrack(r.tracker.picture(r.trainer.Step(), tag, png))
+	return r.folder.SaveSample(name, png)
+}
+
+// drawGrid draws the first of some images beside their reconstructions.
+func drawGrid(evaluator *evaluate.Evaluator, e *config.Experiment, weights []*tensors.Tensor, images *dataset.Samples, caption string) ([]byte, error) {
+	grid := e.Output.Grid
+	samples, err := evaluator.Sample(weights, images, grid.Images(images))
+	if err != nil {
+		return nil, err
+	}
+	damage := ""
+	if measured := e.Measured(); !measured.Identity() {
+		damage = measured.Caption()
+	}
+	return grid.Draw(samples, e.Name+" · "+caption, damage)
 }
 
 // show saves the pictures of the model's codes that the config asks for.
@@ -376,22 +388,27 @@ func (r *run) show(ctx context.Context, weights []*tensors.Tensor) error {
 		Weights: weights, Step: r.trainer.Step(), split: s.split, evaluator: r.evaluator,
 	}
 	defer r.spend("write", time.Now())
-	for _, name := range r.shown() {
-		png, err := trained.Draw(ctx, name, DefaultDrawing(), s.options)
-		if err != nil {
-			return err
-		}
-		if err := r.folder.SavePicture(name, png); err != nil {
+	for _, name := range shown(r.experiment) {
+		if err := r.lose(ctx, pictureOf(name), trained.save(ctx, name, s.options)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// shown lists the pictures that the config asks for, in the order of a report.
-func (r *run) shown() []string {
+// save draws a picture of the model's codes into the run's folder.
+func (t *Trained) save(ctx context.Context, name string, options Options) error {
+	png, err := t.Draw(ctx, name, DefaultDrawing(), options)
+	if err != nil {
+		return err
+	}
+	return t.Run.SavePicture(name, png)
+}
+
+// shown lists the pictures that a config asks for, in the order of a report.
+func shown(e *config.Experiment) []string {
 	return slices.DeleteFunc(slices.Clone(evaluate.Pictures), func(name string) bool {
-		return !slices.Contains(r.experiment.Output.Show, name)
+		return !slices.Contains(e.Output.Show, name)
 	})
 }
 
@@ -408,7 +425,11 @@ func (r *run) finish(failure error) error {
 	if r.session.options.Brief {
 		return nil
 	}
-	return report.Write(r.folder)
+	if err := report.Write(r.folder); err != nil {
+		r.warn(missingPart(partReport, err))
+		return r.writeManifest()
+	}
+	return nil
 }
 
 // end writes how the run ended into its manifest.
@@ -431,9 +452,7 @@ func (r *run) end(failure error) error {
 		m.State = rundir.Failed
 	}
 	if r.trainer != nil {
-		if err := r.tracker.end(r.trainer.Step(), m); err != nil {
-			return err
-		}
+		r.untrack(r.tracker.end(r.trainer.Step(), m))
 	}
 	return r.writeManifest()
 }

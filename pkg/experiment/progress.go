@@ -163,18 +163,28 @@ func (p *progress) epoch() {
 func (p *progress) result(r *run) {
 	m := r.manifest.Result
 	p.line("")
-	p.figures(m, "test "+r.manifest.Data.Noun())
-	p.line("")
+	if m.Test != nil {
+		p.figures(m, "test "+r.manifest.Data.Noun())
+		p.line("")
+	}
 	if from := r.manifest.Imported; from != nil {
 		p.line("weights  imported from %s", from.File)
 	} else {
 		p.line("weights  %s, of epoch %d", m.Weights, m.Epoch)
 	}
-	p.line("picture  %s", filepath.Join(r.folder.Path, "samples", "final.png"))
-	for _, name := range r.shown() {
-		p.line("picture  %s", r.folder.PicturePath(name))
+	made := func(part, label, path string) {
+		if !r.manifest.IsMissing(part) {
+			p.line("%-8s %s", label, path)
+		}
 	}
-	p.line("report   %s", r.folder.ReportPath())
+	made(pictureOf("final"), "picture", filepath.Join(r.folder.Path, "samples", "final.png"))
+	for _, name := range shown(r.experiment) {
+		made(pictureOf(name), "picture", r.folder.PicturePath(name))
+	}
+	made(partReport, "report", r.folder.ReportPath())
+	if slices.ContainsFunc(r.manifest.Warnings, rundir.Warning.IsMissing) {
+		p.line("parts are missing, see the warnings above; to make up for them: %s eval %s", rundir.Program(r.session.options.Command), r.folder.Path)
+	}
 }
 
 // figures prints the table of a result.

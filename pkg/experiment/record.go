@@ -178,35 +178,30 @@ func DescribeBackend(b *backend.Backend) rundir.Backend {
 	return described
 }
 
-// setFigures enters what was measured on the test images. likelihood is nil for a model without one.
-func setFigures(r *rundir.Result, result evaluate.Result, likelihood *evaluate.Likelihood) {
+// setFigures enters what was measured on the test images.
+func setFigures(r *rundir.Result, result evaluate.Result) {
 	r.Interval = map[string]map[string]rundir.Number{}
-	enter := func(part string, figures map[string]evaluate.Figure) map[string]rundir.Number {
-		if figures == nil {
-			return nil
-		}
-		r.Interval[part] = map[string]rundir.Number{}
-		for name, figure := range figures {
-			if figure.Interval > 0 {
-				r.Interval[part][name] = rundir.Number(figure.Interval)
-			}
-		}
-		return means(figures)
-	}
 	test := maps.Clone(result.Reconstructed)
 	test["loss"] = result.Loss
-	if likelihood != nil {
-		maps.Copy(test, likelihood.Figures)
-		r.Likelihood = &rundir.Likelihood{Observed: likelihood.Observed, Draws: likelihood.Draws, Images: likelihood.Images}
-		for _, value := range likelihood.Divergence {
-			r.Likelihood.Divergence = append(r.Likelihood.Divergence, rundir.Number(value))
-		}
-	}
-	r.Test, r.Corrupted = enter("test", test), enter("corrupted", result.Corrupted)
-	r.MaskKnown = enter("mask_known", result.MaskKnown)
+	enterFigures(r, "test", &r.Test, test)
+	enterFigures(r, "corrupted", &r.Corrupted, result.Corrupted)
 	r.Features = nil
 	for _, f := range result.Features {
 		r.Features = append(r.Features, rundir.Feature{Name: f.Name, MSE: rundir.Number(f.MSE), ExplainedVariance: rundir.Number(f.ExplainedVariance)})
+	}
+}
+
+// enterFigures enters the figures of a part of a result, and their intervals; nothing of no figures.
+func enterFigures(r *rundir.Result, part string, into *map[string]rundir.Number, figures map[string]evaluate.Figure) {
+	*into = means(figures)
+	if figures == nil {
+		return
+	}
+	r.Interval[part] = map[string]rundir.Number{}
+	for name, figure := range figures {
+		if figure.Interval > 0 {
+			r.Interval[part][name] = rundir.Number(figure.Interval)
+		}
 	}
 }
 

@@ -578,5 +578,10 @@ func (s *Session) finish(failure error) error {
 	if failure == nil {
 		failure = s.summarise()
 	}
+	if failure == nil {
+		for _, r := range s.runs {
+			failure = errors.Join(failure, r.untested())
+		}
+	}
 	return failure
 }

@@ -40,62 +40,97 @@ type subject struct {
 	log    io.Writer
 	// lessLoss says that the evaluator's loss is not all of the run's: it knows no classifier of train.perceptual.
 	lessLoss bool
+	// lost is told of parts that could not be measured. It returns an error where nothing more is to be measured.
+	lost func(ctx context.Context, part string, err error) error
 	// brief leaves out the baselines of anomalies; draws saves a picture of the worst of them in the folder.
 	brief, draws bool
 }
 
-// measure enters all figures of the subject in a result, and returns those of its reconstructions.
+// measure enters all figures of the subject in a result, and returns those of its reconstructions, without which there is an error. Any
+// other part may fail alone: lost is told.
 func (s subject) measure(ctx context.Context, into *rundir.Result) (evaluate.Result, error) {
-	options := s.experiment.Evaluate
 	into.ComparedWith = comparedWith(s.experiment, s.split == nil)
 	result, err := s.evaluator.Measure(ctx, s.weights, s.images)
 	if err != nil {
 		return result, err
 	}
-	if result.MaskKnown, err = s.evaluator.MaskKnown(ctx, s.weights, s.images); err != nil {
-		return result, err
-	}
-	likelihood, err := s.evaluator.Likelihood(ctx, s.weights, s.images, options.NLLSamples, options.NLLImages)
-	if err != nil {
-		return result, err
-	}
-	setFigures(into, result, likelihood)
+	setFigures(into, result)
 	if s.lessLoss {
 		delete(into.Test, "loss")
 	}
-	codebook, err := s.evaluator.Codebook(ctx, s.weights, s.images)
+	for _, part := range []struct {
+		name    string
+		measure func(ctx context.Context, into *rundir.Result) error
+	}{
+		{"figures of a filling that knows the mask", s.maskKnown},
+		{"log-likelihood", s.likelihood},
+		{"figures of the codebook", s.codebook},
+		{"scores of anomalies", s.measureAnomalies},
+		{"figures of latents", s.latents},
+		{"figures of disentanglement", s.disentangled},
+		{"probe", s.probe},
+		{"scores of generated images", s.score},
+	} {
+		if err := part.measure(ctx, into); err != nil {
+			if err := s.lost(ctx, part.name, err); err != nil {
+				return result, err
+			}
+		}
+	}
+	return result, nil
+}
+
+// maskKnown enters the figures of a filling that knows which pixels are damaged.
+func (s subject) maskKnown(ctx context.Context, into *rundir.Result) error {
+	figures, err := s.evaluator.MaskKnown(ctx, s.weights, s.images)
+	enterFigures(into, "mask_known", &into.MaskKnown, figures)
+	return err
+}
+
+// likelihood enters the figures of a model with one.
+func (s subject) likelihood(ctx context.Context, into *rundir.Result) error {
+	options := s.experiment.Evaluate
+	likelihood, err := s.evaluator.Likelihood(ctx, s.weights, s.images, options.NLLSamples, options.NLLImages)
+	if likelihood == nil || err != nil {
+		return err
+	}
+	addFigures(into, likelihood.Figures)
+	into.Likelihood = &rundir.Likelihood{Observed: likelihood.Observed, Draws: likelihood.Draws, Images: likelihood.Images}
+	for _, value := range likelihood.Divergence {
+		into.Likelihood.Divergence = append(into.Likelihood.Divergence, rundir.Number(value))
+	}
+	return nil
+}
+
+// codebook enters the figures of a model with entries.
+func (s subject) codebook(ctx context.Context, into *rundir.Result) error {
+	figures, err := s.evaluator.Codebook(ctx, s.weights, s.images)
+	addFigures(into, figures)
+	return err
+}
+
+// disentangled enters how well the code tells the dataset's factors apart, where it knows them.
+func (s subject) disentangled(ctx context.Context, into *rundir.Result) error {
+	if _, coded := s.experiment.Model.(model.Coded); !coded || s.split == nil || s.split.Factors == nil || s.evaluator.CodeSize() > mostProbed {
+		return nil
+	}
+	figures, err := s.evaluator.Disentangled(ctx, s.weights, s.images, s.split.Factors)
+	addFigures(into, figures)
+	return err
+}
+
+// probe enters what a linear classifier reads from the codes.
+func (s subject) probe(ctx context.Context, into *rundir.Result) error {
+	if s.split == nil || !s.experiment.Evaluate.Probe {
+		return nil
+	}
+	found, err := s.evaluator.Probe(ctx, s.weights, s.split)
 	if err != nil {
-		return result, err
+		return err
 	}
-	addFigures(into, codebook)
-	if err := s.measureAnomalies(ctx, into); err != nil {
-		return result, err
-	}
-	if err := s.latents(ctx, into); err != nil {
-		return result, err
-	}
-	if s.split == nil {
-		return result, nil
-	}
-	if _, coded := s.experiment.Model.(model.Coded); coded && s.split.Factors != nil && s.evaluator.CodeSize() <= mostProbed {
-		found, err := s.evaluator.Disentangled(ctx, s.weights, s.images, s.split.Factors)
-		if err != nil {
-			return result, err
-		}
-		addFigures(into, found)
-	}
-	if options.Probe {
-		found, err := s.evaluator.Probe(ctx, s.weights, s.split)
-		if err != nil {
-			return result, err
-		}
-		addFigures(into, map[string]evaluate.Figure{"probe_accuracy": found.Accuracy})
-		into.Probe = &rundir.Probe{Strength: rundir.Number(found.Strength), ValidationAccuracy: rundir.Number(found.ValidationAccuracy)}
-	}
-	if s.judge != nil {
-		into.Generated, err = s.score(ctx)
-	}
-	return result, err
+	addFigures(into, map[string]evaluate.Figure{"probe_accuracy": found.Accuracy})
+	into.Probe = &rundir.Probe{Strength: rundir.Number(found.Strength), ValidationAccuracy: rundir.Number(found.ValidationAccuracy)}
+	return nil
 }
 
 // comparedWith says what figures compare with, where that may be noisy itself: the targets that training has too, or the pictures of a run
@@ -146,19 +181,31 @@ func addFigures(r *rundir.Result, figures map[string]evaluate.Figure) {
 // scoreComponents is the number of components of the mixture that scored images are drawn from: that of Ghosh et al. 2020.
 const scoreComponents = 10
 
-// score compares the reconstructions of the test images, and images drawn from each sampler that the model has, with the test images.
-func (s subject) score(ctx context.Context) (*rundir.Generated, error) {
+// score compares the reconstructions of the test images, and images drawn from each sampler that the model has, with the test images. A
+// sampler may fail alone.
+func (s subject) score(ctx context.Context, into *rundir.Result) error {
+	if s.judge == nil {
+		return nil
+	}
 	decoder := s.experiment.Model.(model.Decoder) // the config's check sees to it
 	from := source{decoder, s.evaluator, s.weights, s.backend, func() (*dataset.Samples, error) { return s.split.Train, nil }}
 	generated := s.judge.Generated
 	generated.Floor, generated.Samplers = maps.Clone(generated.Floor), map[string]map[string]rundir.Number{}
+	into.Generated = &generated
+	enter := func(name string, images *dataset.Samples, err error, take func(points *mat.Dense, n int) *mat.Dense) error {
+		if err == nil {
+			var figures map[string]rundir.Number
+			if figures, err = s.judge.compare(ctx, images, take); err == nil {
+				generated.Samplers[name] = figures
+				return nil
+			}
+		}
+		return s.lost(ctx, "generated images of "+name, err)
+	}
 	if _, coded := decoder.(model.Coded); coded {
 		images, err := s.reconstructed(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if generated.Samplers[rundir.Reconstruction], err = s.judge.compare(ctx, images, spread); err != nil {
-			return nil, err
+		if err := enter(rundir.Reconstruction, images, err, spread); err != nil {
+			return err
 		}
 	}
 	for _, sampler := range samplers {
@@ -172,14 +219,11 @@ func (s subject) score(ctx context.Context) (*rundir.Generated, error) {
 			fmt.Fprintf(s.log, "images of the sampler %s are left out: %v\n", sampler.name, err)
 			continue
 		}
-		if err != nil {
-			return nil, err
-		}
-		if generated.Samplers[sampler.name], err = s.judge.compare(ctx, images, first); err != nil {
-			return nil, err
+		if err := enter(sampler.name, images, err, first); err != nil {
+			return err
 		}
 	}
-	return &generated, nil
+	return nil
 }
 
 // reconstructed are the images that the decoder makes of the codes of undamaged images.

@@ -2,8 +2,6 @@ package experiment
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 
 	"latent/pkg/evaluate"
 	"latent/pkg/report"
@@ -41,17 +39,20 @@ func Summarise(runs []*rundir.Run) (*Summary, error) {
 		return s, nil
 	}
 	s.Result.Interval, s.Result.ComparedWith = map[string]map[string]rundir.Number{}, results[0].ComparedWith
+	// What is missing of some runs is the mean over the others.
 	part := func(name string, of func(rundir.Result) map[string]rundir.Number) map[string]rundir.Number {
-		if of(results[0]) == nil {
+		all := map[string][]float64{}
+		for _, result := range results {
+			for metric, value := range of(result) {
+				all[metric] = append(all[metric], float64(value))
+			}
+		}
+		if len(all) == 0 {
 			return nil
 		}
 		means := map[string]rundir.Number{}
 		s.Result.Interval[name] = map[string]rundir.Number{}
-		for _, metric := range slices.Sorted(maps.Keys(of(results[0]))) {
-			var values []float64
-			for _, result := range results {
-				values = append(values, float64(of(result)[metric]))
-			}
+		for metric, values := range all {
 			figure := evaluate.OverRuns(values)
 			means[metric] = rundir.Number(figure.Mean)
 			s.Result.Interval[name][metric] = rundir.Number(figure.Interval)
@@ -61,13 +62,28 @@ func Summarise(runs []*rundir.Run) (*Summary, error) {
 	s.Result.Test = part("test", func(r rundir.Result) map[string]rundir.Number { return r.Test })
 	s.Result.Corrupted = part("corrupted", func(r rundir.Result) map[string]rundir.Number { return r.Corrupted })
 	s.Result.MaskKnown = part("mask_known", func(r rundir.Result) map[string]rundir.Number { return r.MaskKnown })
-	if first := results[0].Generated; first != nil {
-		generated := *first // all but the samplers is the same for all
-		generated.Samplers = map[string]map[string]rundir.Number{}
-		for name := range first.Samplers {
-			generated.Samplers[name] = part(report.IntervalOf(name), func(r rundir.Result) map[string]rundir.Number { return r.Generated.Samplers[name] })
+	for _, result := range results {
+		if result.Generated == nil {
+			continue
 		}
-		s.Result.Generated = &generated
+		if s.Result.Generated == nil {
+			generated := *result.Generated // all but the samplers is the same for all
+			generated.Samplers = map[string]map[string]rundir.Number{}
+			s.Result.Generated = &generated
+		}
+		for name := range result.Generated.Samplers {
+			s.Result.Generated.Samplers[name] = nil
+		}
+	}
+	if s.Result.Generated != nil {
+		for name := range s.Result.Generated.Samplers {
+			s.Result.Generated.Samplers[name] = part(report.IntervalOf(name), func(r rundir.Result) map[string]rundir.Number {
+				if r.Generated == nil {
+					return nil
+				}
+				return r.Generated.Samplers[name]
+			})
+		}
 	}
 	return s, nil
 }

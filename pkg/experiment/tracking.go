@@ -122,6 +122,16 @@ func (t *tracker) end(step int, m *rundir.Manifest) error {
 	return t.events.End(t.now(), m.State == rundir.Done || m.State == rundir.Pruned)
 }
 
+// untrack tells TensorBoard nothing more where that failed.
+func (r *run) untrack(err error) {
+	if err == nil {
+		return
+	}
+	r.warn(missingPart("TensorBoard", err))
+	r.tracker.close()
+	r.tracker = nil
+}
+
 func (t *tracker) close() {
 	if t != nil {
 		t.events.Close()

@@ -37,6 +37,7 @@ type Trained struct {
 	// Step is the step of training that the weights are from.
 	Step int
 
+	changed   bool         // there are overrides
 	otherData bool         // an override changes data
 	values    dtypes.DType // of the images that it was trained on
 	scale     scale.Scale
@@ -78,7 +79,7 @@ func readTrained(path string, overrides []string, options Options) (*Trained, er
 	if err != nil {
 		return nil, err
 	}
-	t := &Trained{Run: folder}
+	t := &Trained{Run: folder, changed: len(overrides) > 0}
 	t.otherData = slices.ContainsFunc(overrides, func(override string) bool {
 		return strings.HasPrefix(override, "data.") || strings.HasPrefix(override, "data=")
 	})
@@ -133,12 +134,23 @@ func readTrained(path string, overrides []string, options Options) (*Trained, er
 }
 
 // Evaluate measures the model on held-out samples: the run's own for the test, or those of [Trained.Samples] of a path, where that is
-// not "". On those, there is no probe, and no generated images are compared with them.
+// not "". On those, there is no probe, and no generated images are compared with them. Where parts of the run's own end are missing, and
+// nothing of its config was changed, the figures become those of the run. With the figures comes an error where parts are missing still.
 func (t *Trained) Evaluate(ctx context.Context, path string, options Options) (rundir.Result, int, error) {
 	options = options.withDefaults()
 	s, err := t.subject(ctx, path, options)
 	if err != nil {
 		return rundir.Result{}, 0, err
+	}
+	makesUp := path == "" && !t.changed && slices.ContainsFunc(t.Manifest.Warnings, rundir.Warning.IsMissing)
+	s.draws = makesUp
+	var lost []rundir.Warning
+	s.lost = func(ctx context.Context, part string, err error) error {
+		if ctx.Err() != nil {
+			return err
+		}
+		lost = append(lost, missingPart(part, err))
+		return nil
 	}
 	result := rundir.Result{Weights: t.Manifest.Result.Weights, Epoch: t.Manifest.Result.Epoch}
 	if _, err := s.measure(ctx, &result); err != nil {
@@ -146,6 +158,18 @@ func (t *Trained) Evaluate(ctx context.Context, path string, options Options) (r
 	}
 	p := &progress{out: options.Log}
 	p.figures(result, fmt.Sprintf("%s %s", thousands(s.images.Len()), t.Manifest.Data.Noun()))
+	for _, w := range lost {
+		p.line("WARNING: %s", w.Text)
+	}
+	if makesUp {
+		if err := t.makeUp(ctx, result, lost, options); err != nil {
+			return result, s.images.Len(), fmt.Errorf("write the figures into the run: %w", err)
+		}
+		p.line("the figures are those of the run now, and in its report: %s", t.Run.ReportPath())
+	}
+	if len(lost) > 0 {
+		return result, s.images.Len(), fmt.Errorf("%d %s of the figures missing", len(lost), plural(len(lost), "part"))
+	}
 	return result, s.images.Len(), nil
 }
 

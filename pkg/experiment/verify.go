@@ -275,7 +275,7 @@ func (c *check) test(ctx context.Context) error {
 		return err
 	}
 	var now rundir.Result
-	if _, err := c.run.test(ctx, weights, &now); err != nil {
+	if err := c.run.test(ctx, weights, &now); err != nil {
 		return err
 	}
 	c.compare("test images", recorded.Test, now.Test)

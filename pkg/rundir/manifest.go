@@ -6,6 +6,7 @@ import (
 	"math"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,6 +67,30 @@ type Manifest struct {
 	// evaluate, write.
 	Timings map[string]float64 `json:"timings"`
 	Result  Result             `json:"result"`
+	// Warnings are what went wrong without ending the run, in the order in which it was found.
+	Warnings []Warning `json:"warnings,omitempty"`
+}
+
+// Warning is something that went wrong without ending a run, with its cure.
+type Warning struct {
+	// Kind is a word for programs: [Missing], or one of pkg/diagnose.
+	Kind string `json:"kind"`
+	// Part is what it is about: a part of the run's end that is missing, or a layer; "" of the run as a whole.
+	Part string `json:"part,omitempty"`
+	// Epoch is the epoch after which it was found; 0 at the run's end.
+	Epoch int    `json:"epoch,omitempty"`
+	Text  string `json:"text"`
+}
+
+// Missing is the kind of warnings of what failed after training, such as a sampler: the rest is there, and latent eval makes up for it.
+const Missing = "missing"
+
+// IsMissing says that w is of the kind [Missing].
+func (w Warning) IsMissing() bool { return w.Kind == Missing }
+
+// IsMissing says that a part of the run's end is missing.
+func (m *Manifest) IsMissing(part string) bool {
+	return slices.ContainsFunc(m.Warnings, func(w Warning) bool { return w.IsMissing() && w.Part == part })
 }
 
 // Imported is a file of weights.
