@@ -374,20 +374,20 @@ func TestBatchLargerThanFolder(t *testing.T) {
 	}
 }
 
-// The seed on MNIST: over three seeds the mean test error lies within three standard errors of what twenty seeds gave when
-// this was written (mean 0.0366, standard deviation 0.0012 at noise 0.3), and the linear pair comes close to PCA.
+// The seed on MNIST: the mean test error lies within three standard errors of what twenty seeds gave when this was written (mean 0.0366,
+// standard deviation 0.0012 at noise 0.3), over three seeds and, with more noise, over one; and the linear pair comes close to PCA.
 func TestSeedOnMNIST(t *testing.T) {
 	if os.Getenv("LATENT_LONG") == "" {
-		t.Skip("SKIPPED: trains for two minutes; set LATENT_LONG=1")
+		t.Skip("SKIPPED: trains for a minute; set LATENT_LONG=1")
 	}
 	if os.Getenv("LATENT_DATA_DIR") == "" {
 		t.Skip("SKIPPED: set LATENT_DATA_DIR to a folder with MNIST's four files")
 	}
 	b := backendtest.XLA(t)
 	t.Setenv("GOMLX_BACKEND", "")
-	mean := func(file, metric string, overrides ...string) float64 {
+	mean := func(seeds int, file, metric string, overrides ...string) float64 {
 		sum := 0.0
-		for seed := 1; seed <= 3; seed++ {
+		for seed := 1; seed <= seeds; seed++ {
 			e, err := config.Load("../../configs/mnist/"+file, append(overrides, "backend="+b.Name, "output.grid.every=0",
 				"output.dir="+t.TempDir(), fmt.Sprintf("seed=%d", seed))...)
 			if err != nil {
@@ -399,17 +399,17 @@ func TestSeedOnMNIST(t *testing.T) {
 			}
 			value := float64(manifestOf(t, run).Result.Test[metric])
 			t.Logf("%s %v, seed %d on %s: %s %.5f", file, overrides, seed, b.Name, metric, value)
-			sum += value / 3
+			sum += value / float64(seeds)
 		}
 		return sum
 	}
-	if got, bound := mean("denoise.yaml", "mse"), 0.0366+3*0.0012/math.Sqrt(3); got > bound {
+	if got, bound := mean(3, "denoise.yaml", "mse"), 0.0366+3*0.0012/math.Sqrt(3); got > bound {
 		t.Errorf("noise 0.3: mean test MSE %.5f, want at most %.5f", got, bound)
 	}
-	if got, bound := mean("denoise.yaml", "mse", "corrupt.noise_factor=0.5"), 0.0431+3*0.0012/math.Sqrt(3); got > bound {
+	if got, bound := mean(1, "denoise.yaml", "mse", "corrupt.noise_factor=0.5"), 0.0431+3*0.0012; got > bound {
 		t.Errorf("noise 0.5: mean test MSE %.5f, want at most %.5f", got, bound)
 	}
-	if got := mean("shallow.yaml", "psnr"); got < 21.3 || got > 21.6 {
+	if got := mean(1, "shallow.yaml", "psnr"); got < 21.3 || got > 21.6 {
 		t.Errorf("linear pair: %.2f dB, want just below the 21.5 dB of PCA with 64 components", got)
 	}
 }
