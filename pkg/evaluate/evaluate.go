@@ -124,6 +124,8 @@ type Spec struct {
 	// decides how many images are taken at once. Figures do not depend on it beyond rounding, but for the validation loss of
 	// models that look across a batch (model.Collective).
 	Memory int64
+	// Images is how many images the largest set has that is measured; 0 where that is not known. A pass takes few more at once.
+	Images int
 }
 
 // scalars are the number 1, and the numbers of the loss, the model and the corruptions.
@@ -163,11 +165,12 @@ type Structure struct {
 	Model, Corrupt, Loss, Features string
 	Damaged                        bool
 	Memory                         int64
+	Images                         int
 }
 
 // Structure returns that of an evaluation with this spec: those with equal ones can share an evaluator.
 func (s Spec) Structure() Structure {
-	return Structure{Model: model.Structure(s.Model), Corrupt: s.Corrupt.Structure(), Loss: s.Loss.Kind, Features: s.Loss.Features(), Damaged: s.Loss.Damaged, Memory: s.Memory}
+	return Structure{Model: model.Structure(s.Model), Corrupt: s.Corrupt.Structure(), Loss: s.Loss.Kind, Features: s.Loss.Features(), Damaged: s.Loss.Damaged, Memory: s.Memory, Images: s.Images}
 }
 
 // Result is what Measure found.

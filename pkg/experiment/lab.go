@@ -269,5 +269,5 @@ func Shape(e *config.Experiment) (string, error) {
 		return "", err
 	}
 	spec := train.Spec{Model: e.Model, Corrupt: e.Corrupt, Options: e.Train, Seed: e.Seed}
-	return fmt.Sprintf("%+v %+v perceptual %v, %d epochs, %d steps, on %s with %d threads, %s", spec.Structure(), evaluationOf(e).Structure(), e.Train.Perceptual > 0, e.Train.Epochs, e.Train.MaxSteps, e.Backend, e.Threads, section), nil
+	return fmt.Sprintf("%+v %+v perceptual %v, %d epochs, %d steps, on %s with %d threads, %s", spec.Structure(), evaluationOf(e, 0).Structure(), e.Train.Perceptual > 0, e.Train.Epochs, e.Train.MaxSteps, e.Backend, e.Threads, section), nil
 }

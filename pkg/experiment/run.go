@@ -448,7 +448,7 @@ func memoryProblem(m train.Memory, where string, have int64, batchSize int) erro
 
 func (s *Session) compileEvaluation() (err error) {
 	for _, r := range s.runs {
-		spec := evaluationOf(r.experiment)
+		spec := evaluationOf(r.experiment, max(s.split.Validation.Len(), s.split.Test.Len()))
 		if spec.Loss.Perceptual, err = s.perceptual(r.experiment); err != nil {
 			return err
 		}
@@ -462,12 +462,13 @@ func (s *Session) compileEvaluation() (err error) {
 	return nil
 }
 
-// evaluationOf is how an experiment is measured: with the corruptions that held-out images get.
-func evaluationOf(e *config.Experiment) evaluate.Spec {
+// evaluationOf is how an experiment is measured: with the corruptions that held-out images get. images is the number in the larger of its held-out
+// sets.
+func evaluationOf(e *config.Experiment, images int) evaluate.Spec {
 	measured, loss := e.Measured(), e.Train.LossFunction()
 	loss.Damaged = loss.Damaged && measured.Local() // not where training alone damages them
 	return evaluate.Spec{
-		Model: e.Model, Corrupt: measured, Loss: loss, Seed: e.Evaluate.Seed, Recover: e.Evaluate.Recover, Memory: int64(e.Evaluate.Memory) << 20,
+		Model: e.Model, Corrupt: measured, Loss: loss, Seed: e.Evaluate.Seed, Recover: e.Evaluate.Recover, Memory: int64(e.Evaluate.Memory) << 20, Images: images,
 	}
 }
 

@@ -378,7 +378,7 @@ func typeOf(name string) (dtypes.DType, error) {
 // compile returns the evaluation of the model.
 func (t *Trained) compile() (*evaluate.Evaluator, error) {
 	if t.evaluator == nil {
-		evaluator, err := evaluate.New(t.Backend.Compute, evaluationOf(t.Experiment), t.likePairs())
+		evaluator, err := evaluate.New(t.Backend.Compute, evaluationOf(t.Experiment, max(t.Manifest.Data.Validation, t.Manifest.Data.Test)), t.likePairs())
 		if err != nil {
 			return nil, err
 		}
