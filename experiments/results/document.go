@@ -272,6 +272,9 @@ var tables = []table{
 
 // complete says that a run has all figures that the tables show of its experiment.
 func complete(name string, o outcome) bool {
+	if g := o.result.Generated; g != nil && g.Samplers[rundir.Reconstruction] == nil {
+		return false // measured before these were
+	}
 	for _, t := range tables {
 		for _, r := range t.rows {
 			missing := func(v value) bool { return math.IsNaN(v(o)) }
