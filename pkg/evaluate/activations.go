@@ -18,11 +18,18 @@ const watched = 100
 type watcher struct {
 	program *program
 	layers  []string // of the outputs
+	units   []int    // the same
+}
+
+// Activation is what a layer makes of some images: [images, places…, Units].
+type Activation struct {
+	Values []float32
+	Units  int
 }
 
 // Activations returns what the layers make of the first images, 100 at most, damaged as where they are measured: the values after
 // each layer's activation, by its name; see model.Pass.Watch. What a layer makes when it is applied again is left out.
-func (e *Evaluator) Activations(weights []*tensors.Tensor, images *dataset.Samples) (map[string][]float32, error) {
+func (e *Evaluator) Activations(weights []*tensors.Tensor, images *dataset.Samples) (map[string]Activation, error) {
 	n := min(watched, images.Len())
 	w := &e.later.watcher
 	if w.program == nil || w.program.images != n {
@@ -39,11 +46,13 @@ func (e *Evaluator) Activations(weights []*tensors.Tensor, images *dataset.Sampl
 	if err != nil {
 		return nil, err
 	}
-	all := map[string][]float32{}
+	all := map[string]Activation{}
 	for i, layer := range w.layers {
-		if all[layer], err = tensors.CopyFlatData[float32](outputs[i]); err != nil {
+		values, err := tensors.CopyFlatData[float32](outputs[i])
+		if err != nil {
 			return nil, err
 		}
+		all[layer] = Activation{values, w.units[i]}
 	}
 	return all, nil
 }
@@ -53,15 +62,17 @@ func (e *Evaluator) buildActivations(inputs []*Node) []*Node {
 	damaged, mask := e.damage(in)
 	pass := in.pass(streamModel)
 	var layers []string
+	var units []int
 	var outputs []*Node
 	seen := map[string]bool{}
 	pass.Watch = func(layer string, y *Node) {
 		if !seen[layer] {
 			seen[layer] = true
-			layers, outputs = append(layers, layer), append(outputs, ConvertDType(y, dtypes.Float32))
+			layers, units = append(layers, layer), append(units, y.Shape().Dim(-1))
+			outputs = append(outputs, ConvertDType(y, dtypes.Float32))
 		}
 	}
 	model.Learn(e.spec.Model, pass, e.spec.Loss, in.loss, in.images, damaged, mask)
-	e.later.watcher.layers = layers
+	e.later.watcher.layers, e.later.watcher.units = layers, units
 	return outputs
 }

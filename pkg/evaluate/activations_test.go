@@ -33,7 +33,8 @@ func TestActivationsIdentity(t *testing.T) {
 		if len(activations) != 2 {
 			t.Fatalf("activations of %d layers, want those of encoder and decoder", len(activations))
 		}
-		for layer, values := range activations {
+		for layer, activation := range activations {
+			values := activation.Values
 			if len(values) != n*side*side {
 				t.Fatalf("%s: %d values, want %d", layer, len(values), n*side*side)
 			}

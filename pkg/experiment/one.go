@@ -37,6 +37,9 @@ type run struct {
 	tracker    *tracker          // nil where TensorBoard is not told
 	following  *mlflow.Following // nil where MLflow is not told
 	divergence error             // why it diverged, in an epoch whose others did not
+	history    []rundir.Epoch    // the records of all epochs
+	validation evaluate.Figure   // the last validation loss
+	clipped    float64           // the share of the last epoch's steps whose gradient was clipped
 	over       bool              // it is done or diverged, while others of the session may go on
 }
 
@@ -83,6 +86,9 @@ func (r *run) rewindMetrics(step int) error {
 	warnings, err := r.folder.RewindMetrics(step)
 	for _, warning := range warnings {
 		r.session.progress.line("%s", warning)
+	}
+	if err == nil {
+		_, r.history, err = r.folder.Metrics()
 	}
 	return err
 }
@@ -161,6 +167,7 @@ func (r *run) validate(ctx context.Context, w train.Window) (rundir.Epoch, train
 	if validation := r.session.split.Validation; validation.Len() > 0 {
 		result, err := r.measure(ctx, r.trainer.Weights(), validation)
 		if err == nil {
+			r.validation = result.Loss
 			epoch.ValLoss = number(result.Loss.Mean)
 			epoch.ValTerms = means(result.Terms)
 			epoch.ValPSNR = figure(result.Reconstructed, "psnr")
@@ -177,6 +184,7 @@ func (r *run) validate(ctx context.Context, w train.Window) (rundir.Epoch, train
 
 // endEpoch validates, draws and saves.
 func (r *run) endEpoch(ctx context.Context, w train.Window) error {
+	r.clipped = w.Clipped
 	epoch, state, err := r.validate(ctx, w)
 	if err != nil {
 		return err
@@ -201,6 +209,8 @@ func (r *run) endEpoch(ctx context.Context, w train.Window) error {
 	}
 	r.untrack(r.tell(epoch, state))
 	r.epoch = &epoch
+	r.history = append(r.history, epoch)
+	r.diagnoseEpoch(epoch)
 	r.folder.Relaxed = r.session.options.Brief && r.manifest.Timings["train"]+r.ledger["train"] < relaxedSeconds
 	r.manifest.Result.TrainLoss = epoch.TrainLoss
 	if r.session.options.Brief && w.EndsRun {
@@ -270,6 +280,11 @@ func (r *run) conclude(ctx context.Context) error {
 			return r.session.stopped(ctx, err)
 		}
 		if err := r.show(ctx, weights); err != nil {
+			return r.session.stopped(ctx, err)
+		}
+	}
+	if m.Weights != imported {
+		if err := r.lose(ctx, "diagnosis", r.diagnose()); err != nil {
 			return r.session.stopped(ctx, err)
 		}
 	}

@@ -88,8 +88,8 @@ func (r *run) tell(epoch rundir.Epoch, state train.State) error {
 	if err != nil {
 		return err
 	}
-	for layer, values := range activations {
-		distributions["activations/"+layer] = values
+	for layer, activation := range activations {
+		distributions["activations/"+layer] = activation.Values
 	}
 	return r.tracker.events.Histograms(epoch.Step, r.tracker.now(), distributions)
 }

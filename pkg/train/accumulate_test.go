@@ -115,3 +115,27 @@ func TestEMA(t *testing.T) {
 		}
 	})
 }
+
+// A window tells the share of steps whose gradient was clipped, of a run alone and of runs in a batch.
+func TestClipped(t *testing.T) {
+	b := backendtest.XLA(t)
+	always := spec()
+	always.ClipNorm, always.Group = 1e-6, "batched"
+	never := always
+	never.ClipNorm = 1e6
+	for _, group := range []*Group{start(t, b, blobs(blobCount), always, never), start(t, b, blobs(blobCount), never, always), alone(t, b, always), alone(t, b, never)} {
+		windows, err := group.Advance(3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, window := range windows {
+			want := 0.0
+			if group.Runs[i].spec.ClipNorm < 1 {
+				want = 1
+			}
+			if window.Clipped != want || len(window.Losses) == 0 {
+				t.Errorf("clipped to %g, %g of %d steps were, want %g", group.Runs[i].spec.ClipNorm, window.Clipped, len(window.Losses), want)
+			}
+		}
+	}
+}

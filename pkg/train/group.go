@@ -38,6 +38,7 @@ type Window struct {
 	EndsEpoch    bool
 	EndsRun      bool
 	EpochLoss    float64 // mean over the images of the epoch so far
+	Clipped      float64 // share of the epoch's steps so far whose gradient was clipped
 	// Err is ErrDiverged with the step, or ErrStopped, in this window or an earlier one, while other runs of the group go on.
 	Err error
 }
@@ -88,7 +89,7 @@ func (s *Group) Advance(n int) ([]Window, error) {
 	if ready := lead.ready(); ready > 0 {
 		n = min(n, ready)
 	}
-	losses, err := s.execute(n)
+	told, err := s.execute(n)
 	if err != nil {
 		return nil, fmt.Errorf("train steps %d to %d: %w", lead.step+1, lead.step+n, err)
 	}
@@ -97,7 +98,7 @@ func (s *Group) Advance(n int) ([]Window, error) {
 	windows := make([]Window, len(s.Runs))
 	var failures []error
 	for k, run := range s.Runs {
-		windows[k] = run.account(n, losses[k], took)
+		windows[k] = run.account(n, told[k], took)
 		if run.failure != nil {
 			failures = append(failures, run.failure)
 		}
@@ -108,28 +109,31 @@ func (s *Group) Advance(n int) ([]Window, error) {
 	return windows, nil
 }
 
-// execute moves the runs on by n steps, call by call, and returns each run's losses: none of a call that no run needs any
+// told is what a run's steps tell: their losses, and the norms of their gradients before these are clipped; none where they are not.
+type told struct{ losses, norms []float32 }
+
+// execute moves the runs on by n steps, call by call, and returns what each run's tell: nothing of a call that no run needs any
 // more.
-func (s *Group) execute(n int) ([][]float32, error) {
-	var losses [][]float32
+func (s *Group) execute(n int) ([]told, error) {
+	var all []told
 	for _, count := range s.program.parts(len(s.Runs)) {
-		runs := s.Runs[len(losses):][:count]
+		runs := s.Runs[len(all):][:count]
 		if !slices.ContainsFunc(runs, func(t *Trainer) bool { return t.failure == nil }) {
-			losses = append(losses, make([][]float32, count)...)
+			all = append(all, make([]told, count)...)
 			continue
 		}
 		part, err := s.program.call(runs, n, s.pace.steps())
 		if err != nil {
 			return nil, err
 		}
-		losses = append(losses, part...)
+		all = append(all, part...)
 	}
-	return losses, nil
+	return all, nil
 }
 
-// call executes the compiled program for n steps of some runs, replaces their states, and returns their losses. expected is about how
+// call executes the compiled program for n steps of some runs, replaces their states, and returns what they tell. expected is about how
 // many steps the next call will have.
-func (p *Program) call(runs []*Trainer, n, expected int) ([][]float32, error) {
+func (p *Program) call(runs []*Trainer, n, expected int) ([]told, error) {
 	lead := runs[0]
 	epochStart := lead.step - lead.step%lead.stepsPerEpoch
 	images := p.images
@@ -160,7 +164,7 @@ func (p *Program) call(runs []*Trainer, n, expected int) ([][]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	losses := make([][]float32, len(runs))
+	all := make([]told, len(runs))
 	own := 1 + len(p.stateShapes())
 	for device := range p.devices {
 		for k, run := range runs {
@@ -169,14 +173,17 @@ func (p *Program) call(runs []*Trainer, n, expected int) ([][]float32, error) {
 			if device > 0 {
 				continue // the same losses
 			}
-			all, err := tensors.CopyFlatData[float32](mine[0])
+			values, err := tensors.CopyFlatData[float32](mine[0])
 			if err != nil {
 				return nil, err
 			}
-			losses[k] = all[:n]
+			all[k].losses = values[:n]
+			if p.spec.ClipNorm > 0 {
+				all[k].norms = values[len(values)/2:][:n]
+			}
 		}
 	}
-	return losses, nil
+	return all, nil
 }
 
 // inputs are the run's own inputs for n steps on a device. Its state there is given away: it comes back as an output.
@@ -225,15 +232,15 @@ func (t *Trainer) epochOrder(epoch int) []*tensors.Tensor {
 	return t.order
 }
 
-// account moves the run on by n steps, whose losses are these, and tells of them.
-func (t *Trainer) account(n int, losses []float32, took time.Duration) Window {
+// account moves the run on by n steps, which told this, and tells of them.
+func (t *Trainer) account(n int, told told, took time.Duration) Window {
 	first := t.step % t.stepsPerEpoch
 	if first == 0 {
-		t.lossSum = 0
+		t.lossSum, t.clipped, t.seen = 0, 0, 0
 	}
-	window := Window{Epoch: t.step/t.stepsPerEpoch + 1, Losses: losses, Duration: took,
+	window := Window{Epoch: t.step/t.stepsPerEpoch + 1, Losses: told.losses, Duration: took,
 		LearningRate: t.spec.rate(t.step+n-1, t.steps, t.stepsPerEpoch)}
-	for i, loss := range losses {
+	for i, loss := range told.losses {
 		if t.failure == nil && (math.IsNaN(float64(loss)) || math.IsInf(float64(loss), 0)) {
 			t.failure = fmt.Errorf("step %d: %w", t.step+i+1, ErrDiverged)
 		}
@@ -241,6 +248,13 @@ func (t *Trainer) account(n int, losses []float32, took time.Duration) Window {
 		t.lossSum += float64(loss) * float64(images)
 		window.Images += images
 	}
+	for _, norm := range told.norms {
+		if float64(norm) > t.spec.ClipNorm {
+			t.clipped++
+		}
+	}
+	t.seen += n
+	window.Clipped = float64(t.clipped) / float64(t.seen)
 	t.step += n
 	window.Step = t.step
 	window.EndsEpoch = t.step%t.stepsPerEpoch == 0

@@ -83,18 +83,17 @@ func movingAverage(h hyper, average, value, step *Node) *Node {
 	return Add(Mul(decay, average), Mul(OneMinus(decay), value))
 }
 
-// clip scales the gradients so that their global L2 norm is at most limit (Pascanu et al. 2013).
-func clip(gradients []*Node, limit *Node) []*Node {
+// clip scales the gradients so that their global L2 norm is at most limit (Pascanu et al. 2013), and returns that norm before, too.
+func clip(gradients []*Node, limit *Node) (clipped []*Node, norm *Node) {
 	sum := ScalarZero(limit.Graph(), limit.DType())
 	for _, gradient := range gradients {
 		sum = Add(sum, ReduceAllSum(Square(gradient)))
 	}
-	norm := Sqrt(sum)
+	norm = Sqrt(sum)
 	// limit / max(norm, limit) is 1 for short gradients, and never divides by zero.
 	scale := Div(limit, Max(norm, limit))
-	clipped := make([]*Node, len(gradients))
-	for i, gradient := range gradients {
-		clipped[i] = Mul(gradient, scale)
+	for _, gradient := range gradients {
+		clipped = append(clipped, Mul(gradient, scale))
 	}
-	return clipped
+	return clipped, norm
 }

@@ -368,7 +368,8 @@ func (p *Program) split(inputs []*Node) [][]*Node {
 	return slices.Collect(slices.Chunk(inputs[inputRuns:], inputState+len(p.stateShapes())))
 }
 
-// build returns for each run the losses of the window's steps, [window], and the state after them.
+// build returns for each run the losses of the window's steps, [window], or with the gradients' norms behind them, [2, window], and the state
+// after them.
 //
 // With loops, the steps are one loop in the graph; without, the window is a single step. Runs that are computed as one go through
 // it as a single run, all of whose inputs have an axis more.
@@ -405,7 +406,8 @@ func (p *Program) apart(outputs []*Node, runs int) []*Node {
 	return list
 }
 
-// stepFunction is a step of a run, or of runs that are computed as one: its loss, [] or [runs], and its new state.
+// stepFunction is a step of a run, or of runs that are computed as one: what it tells of the step, [] or [2], or that of each run, and its new
+// state.
 type stepFunction func(shared, run []*Node, step *Node) (loss *Node, state []*Node)
 
 // batchedStep is a step of runs that are computed as one.
@@ -438,12 +440,16 @@ func (p *Program) steps(inputs []*Node, stepOf stepFunction) []*Node {
 
 	// The loop's state: the step, the losses of each run, and all inputs; its body may not see anything else. GoMLX keeps
 	// one node for each scalar constant of a graph, whichever function it was made in, so there may be no constant out here
-	// that the body uses too: the losses start as the rates, a vector of the right shape at hand, and each that counts is
+	// that the body uses too: the losses start as the rates, vectors of the right shape at hand, and each that counts is
 	// overwritten.
 	start := []*Node{first}
 	runs := p.split(inputs)
 	for _, run := range runs {
-		start = append(start, run[inputRates])
+		losses := run[inputRates]
+		if p.spec.ClipNorm > 0 {
+			losses = Stack([]*Node{losses, losses}, -2)
+		}
+		start = append(start, losses)
 	}
 	start = append(start, inputs...)
 	parameters := func(g *Graph) (step *Node, losses, inputs []*Node) {
@@ -488,7 +494,8 @@ func setLast(x, values, place *Node) *Node {
 	return DynamicUpdateSlice(x, ExpandAxes(values, -1), starts)
 }
 
-// step is one step of a run's training, number step of the run (from 0): it returns the batch's loss and the new state.
+// step is one step of a run's training, number step of the run (from 0): it returns the batch's loss, with the gradient's norm behind it
+// where that is clipped ([] or [2]), and the new state.
 //
 // On several devices, each computes its rows of the batch; the sums over the batch are then the sums over the devices.
 func (p *Program) step(shared, run []*Node, step *Node) (loss *Node, state []*Node) {
@@ -515,7 +522,9 @@ func (p *Program) step(shared, run []*Node, step *Node) (loss *Node, state []*No
 		gradients, loss = sums[:len(gradients)], sums[len(gradients)]
 	}
 	if p.spec.ClipNorm > 0 {
-		gradients = clip(gradients, numbers.hyper.clipNorm)
+		var norm *Node
+		gradients, norm = clip(gradients, numbers.hyper.clipNorm)
+		loss = Stack([]*Node{loss, norm}, 0)
 	}
 	state = p.update(numbers.hyper, run[inputState:], gradients, after(gradients, rate), count)
 	for j, param := range p.params {

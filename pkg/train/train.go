@@ -80,6 +80,7 @@ type Trainer struct {
 	orderEpoch           int
 	step                 int
 	lossSum              float64
+	clipped, seen        int   // steps of the epoch whose gradient was clipped, of those that this process has seen
 	failure              error // once it diverged or was stopped
 
 	places [][]int32 // of orderEpoch, for each device, on the host

@@ -56,7 +56,7 @@ func TestOptimizersAgainstOptax(t *testing.T) {
 				h := newHyper(elements(inputs[0]))
 				gradients := []*Node{inputs[3]}
 				if c.ClipNorm > 0 {
-					gradients = clip(gradients, h.clipNorm)
+					gradients, _ = clip(gradients, h.clipNorm)
 				}
 				return p.update(h, inputs[4:], gradients, inputs[1], inputs[2])
 			})

@@ -1,0 +1,322 @@
+// Package diagnose finds what is wrong with a training that has not failed: a loss that stands, outputs that are all the same, units that
+// never fire.
+//
+//	found := diagnose.Run(diagnose.Facts{Epochs: epochs, Result: result, Clean: clean, Made: made})
+//	for _, w := range found {
+//		fmt.Println(w.Kind, w.Text)
+//	}
+//
+// Promised: each warning names cause and cure, and rests on figures that are in its text. The bounds are such that a sound run of any config of
+// the repository raises none; see the tests. Facts that are left out raise no warning.
+//
+// What is not here: gathering the facts (pkg/experiment), and a loss that is no finite number, which ends a run (pkg/train).
+package diagnose
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"latent/pkg/rundir"
+)
+
+// The kinds of warnings.
+const (
+	WorseThanInput    = "worse-than-input"    // the reconstruction is further from the clean sample than the damaged one
+	ConstantOutput    = "constant-output"     // all inputs give the same output
+	NoBetterThanMean  = "no-better-than-mean" // the mean sample would be as good
+	Standstill        = "standstill"          // the loss has not fallen for long
+	Jump              = "jump"                // the loss has risen by much
+	DeadUnits         = "dead-units"          // of a layer, most are 0 for every input
+	SaturatedUnits    = "saturated-units"     // of a layer, most are at an end of their activation for every input
+	SaturatedOutput   = "saturated-output"    // outputs at the wrong end of the scale
+	PosteriorCollapse = "posterior-collapse"  // the code of a variational model tells nothing of the sample
+	UnusedEntries     = "unused-entries"      // most entries of a codebook are never chosen
+	Overfit           = "overfit"             // the training loss falls and the validation loss rises
+	SmallValidation   = "small-validation"    // too few held-out samples to choose an epoch by
+	AlwaysClipped     = "always-clipped"      // the gradient is clipped in nearly every step
+	OneSampleBatch    = "one-sample-batch"    // batch norm sees a batch of one sample
+)
+
+// Facts are what is known of a run. What is not known is left at its zero value.
+type Facts struct {
+	// Epochs are the records of all epochs so far, and Warmup how many of the first have another loss than the later ones, such as a weight
+	// that rises.
+	Epochs []rundir.Epoch
+	Warmup float64
+	// LearningRate is that of the config.
+	LearningRate float64
+	// Clipped is the share of the last epoch's steps in which the gradient was clipped, and ClipNorm the norm that it was clipped to; 0
+	// without.
+	Clipped, ClipNorm float64
+	// LastBatch is the size of an epoch's last batch, where the model has batch norm; else 0.
+	LastBatch int
+
+	// ValidationLoss and ValidationInterval are the last validation loss and half its 95 % interval over Validation samples, by which the best
+	// epoch is chosen.
+	ValidationLoss, ValidationInterval float64
+	Validation                         int
+
+	// Result has the figures of the test samples.
+	Result rundir.Result
+	// Clean are samples on the model's scale, and Made what the model makes of them, one after another, of Values values each.
+	Clean, Made []float32
+	Values      int
+	// Centred says that samples are pictures on [-1, 1], the ends of the output's activation.
+	Centred bool
+	// Layers are what hidden layers make of some samples.
+	Layers []Layer
+	// Entries is the number of entries of a codebook; 0 without one.
+	Entries int
+}
+
+// Layer is what a layer makes of some samples.
+type Layer struct {
+	Name string
+	// Values are [samples, places…, Units].
+	Values []float32
+	Units  int
+	// Bounded says that the activation ends at -1 and 1, as tanh, or at 0 and 1, as sigmoid.
+	Bounded bool
+}
+
+// finding is a warning about a run as a whole.
+func finding(kind, format string, args ...any) []rundir.Warning {
+	return []rundir.Warning{{Kind: kind, Text: fmt.Sprintf(format, args...)}}
+}
+
+// Run finds what is wrong with a run that has ended.
+func Run(f Facts) []rundir.Warning {
+	return slices.Concat(Epoch(f), f.worseThanInput(), f.outputs(), f.standstill(), f.overfit(), f.smallValidation(), f.layers(), f.code())
+}
+
+// Epoch finds what is wrong after an epoch, from the facts of training alone.
+func Epoch(f Facts) []rundir.Warning {
+	return slices.Concat(f.jump(), f.clipped(), f.oneSample())
+}
+
+// lowerRate is the cure of steps that are too long.
+func (f Facts) lowerRate() string {
+	return fmt.Sprintf("lower train.learning_rate, which is %g", f.LearningRate)
+}
+
+// losses are the training losses of the epochs after the warm-up.
+func (f Facts) losses() (losses []float64, first int) {
+	for _, e := range f.Epochs {
+		if float64(e.Epoch) > f.Warmup {
+			losses = append(losses, float64(e.TrainLoss))
+		}
+	}
+	return losses, len(f.Epochs) - len(losses) + 1
+}
+
+// jump finds a loss that has lost half of what it had gained, or more than it began with.
+func (f Facts) jump() []rundir.Warning {
+	losses, first := f.losses()
+	last := len(losses) - 1
+	if last < 1 {
+		return nil
+	}
+	least := slices.Min(losses[:last])
+	if gained := losses[0] - least; losses[last]-least <= 0.5*gained || losses[last]-least <= 0.2*math.Abs(least) {
+		return nil
+	}
+	before := first + slices.Index(losses, least)
+	return finding(Jump, "the training loss is %.4g, after %.4g in epoch %d: steps are too long; %s, or set train.clip_norm: 1",
+		losses[last], least, before, f.lowerRate())
+}
+
+// clipped finds gradients that are clipped in nearly every step.
+func (f Facts) clipped() []rundir.Warning {
+	if f.Clipped <= 0.95 || len(f.Epochs) < 2 {
+		return nil
+	}
+	return finding(AlwaysClipped, "the gradient was clipped in %.0f %% of the epoch's steps, so that only its direction counts; raise train.clip_norm, which is %g, or leave it out",
+		100*f.Clipped, f.ClipNorm)
+}
+
+// oneSample finds a batch that batch norm can learn nothing from.
+func (f Facts) oneSample() []rundir.Warning {
+	if f.LastBatch != 1 {
+		return nil
+	}
+	return finding(OneSampleBatch, "the last batch of each epoch is a single sample, whose mean and variance batch norm takes for those of all; change train.batch_size or data.limit, or take norm: layer")
+}
+
+// worseThanInput finds a model that does worse than nothing.
+func (f Facts) worseThanInput() []rundir.Warning {
+	made, with := f.Result.Test["mse"]
+	input, damaged := f.Result.Corrupted["mse"]
+	if !with || !damaged || made <= input || f.Result.ComparedWith != "" {
+		return nil
+	}
+	figures := fmt.Sprintf("an MSE of %.3g, of %.3g for the damaged input", float64(made), float64(input))
+	if psnr, found := f.Result.Test["psnr"]; found {
+		figures = fmt.Sprintf("%.2f dB, of %.2f dB for the damaged input", float64(psnr), float64(f.Result.Corrupted["psnr"]))
+	}
+	return finding(WorseThanInput, "the reconstruction is worse than doing nothing: %s; train longer (train.epochs), %s, or give the model more layers or a larger code", figures, f.lowerRate())
+}
+
+// fewest is of how many samples variances say something.
+const fewest = 16
+
+// outputs finds outputs that do not depend on the input, or are at the wrong end of the scale.
+func (f Facts) outputs() []rundir.Warning {
+	if f.Values == 0 || len(f.Clean) != len(f.Made) || len(f.Clean)/f.Values < fewest {
+		return nil
+	}
+	clean, made, mse, wrong := variance(f.Clean, f.Values), variance(f.Made, f.Values), 0.0, 0
+	for i, x := range f.Clean {
+		d := float64(f.Made[i] - x)
+		mse += d * d / float64(len(f.Clean))
+		if math.Abs(float64(f.Made[i])) > 0.999 && math.Abs(d) > 1 {
+			wrong++
+		}
+	}
+	switch share := float64(wrong) / float64(len(f.Made)); {
+	case clean == 0:
+		return nil
+	case f.Centred && share > 0.1:
+		return finding(SaturatedOutput, "%.0f %% of the output's values stand at the wrong end of their scale, where gradients vanish; %s, or take another init or output", 100*share, f.lowerRate())
+	case made < 1e-3*clean:
+		return finding(ConstantOutput, "all inputs give the same output, whose values vary by %.2g between samples where those of the samples vary by %.2g: the code tells nothing; %s, take activation leaky_relu for relu, or train longer",
+			math.Sqrt(made), math.Sqrt(clean), f.lowerRate())
+	case mse > 0.98*clean:
+		return finding(NoBetterThanMean, "the reconstruction is no better than the mean of all samples would be (MSE %.3g, and %.3g for the mean); train longer (train.epochs), or change train.learning_rate, which is %g",
+			mse, clean, f.LearningRate)
+	}
+	return nil
+}
+
+// variance is the mean over values of their variance over samples.
+func variance(all []float32, values int) float64 {
+	n, sum := len(all)/values, 0.0
+	for j := range values {
+		mean := 0.0
+		for i := range n {
+			mean += float64(all[i*values+j]) / float64(n)
+		}
+		for i := range n {
+			d := float64(all[i*values+j]) - mean
+			sum += d * d / float64(n*values)
+		}
+	}
+	return sum
+}
+
+// standstill finds a loss that has fallen no more over the last third of the epochs and at least five, or never.
+func (f Facts) standstill() []rundir.Warning {
+	losses, first := f.losses()
+	n := len(losses)
+	if n < 3 {
+		return nil
+	}
+	least := slices.Min(losses)
+	if gained := losses[0] - least; gained <= 1e-3*math.Abs(losses[0]) {
+		return finding(Standstill, "the training loss has not fallen since epoch %d (%.4g): change train.learning_rate, which is %g, or look at the data with latent data show",
+			first, losses[0], f.LearningRate)
+	}
+	stands := n - 1
+	for stands > 0 && losses[stands-1]-least <= 2e-3*(losses[0]-least) && losses[stands-1] >= least {
+		stands--
+	}
+	if alike := n - stands; alike < max(5, (n+2)/3) {
+		return nil
+	}
+	return finding(Standstill, "the training loss stands at %.4g since epoch %d of %d: fewer epochs do as well (train.early_stopping), or a larger model or code goes on",
+		losses[n-1], first+stands, first+n-1)
+}
+
+// overfit finds a validation loss that has risen while the training loss fell far below it.
+func (f Facts) overfit() []rundir.Warning {
+	n := len(f.Epochs)
+	if n < 3 {
+		return nil
+	}
+	best := -1
+	for i, e := range f.Epochs {
+		if e.ValLoss == nil || float64(e.Epoch) <= f.Warmup {
+			continue
+		}
+		if best < 0 || *e.ValLoss < *f.Epochs[best].ValLoss {
+			best = i
+		}
+	}
+	last := f.Epochs[n-1]
+	if best < 0 || last.ValLoss == nil || last.TrainLoss <= 0 {
+		return nil
+	}
+	least, now := float64(*f.Epochs[best].ValLoss), float64(*last.ValLoss)
+	if now < 1.3*float64(last.TrainLoss) || now < 1.1*least {
+		return nil
+	}
+	return finding(Overfit, "the validation loss is %.4g after %.4g in epoch %d, and the training loss %.4g: the model learns its training samples by heart; give it more of them or data.augment, model.dropout, a smaller model, or train.early_stopping",
+		now, least, f.Epochs[best].Epoch, float64(last.TrainLoss))
+}
+
+// smallValidation finds too few held-out samples to tell epochs apart.
+func (f Facts) smallValidation() []rundir.Warning {
+	if f.Validation < 2 || len(f.Epochs) < 2 || f.ValidationInterval <= 0.25*math.Abs(f.ValidationLoss) {
+		return nil
+	}
+	return finding(SmallValidation, "the %d held-out samples tell the validation loss to ±%.0f %% only, by which the best epoch is chosen; raise data.validation, or set evaluate.weights: last",
+		f.Validation, 100*f.ValidationInterval/math.Abs(f.ValidationLoss))
+}
+
+// fewestUnits is of how many units a share says something.
+const fewestUnits = 8
+
+// layers finds units that do the same for every sample.
+func (f Facts) layers() []rundir.Warning {
+	var found []rundir.Warning
+	for _, l := range f.Layers {
+		if l.Units < fewestUnits || len(l.Values) == 0 {
+			continue
+		}
+		dead, saturated := l.idle()
+		warn := func(kind, format string, units int, cure string) {
+			if share := float64(units) / float64(l.Units); share >= 0.5 {
+				found = append(found, rundir.Warning{Kind: kind, Part: l.Name, Text: fmt.Sprintf(format, l.Name, 100*share, l.Units) + "; " + cure})
+			}
+		}
+		warn(DeadUnits, "in layer %s, %.0f %% of %d units are 0 for every sample and learn no more", dead, f.lowerRate()+", or take activation leaky_relu or gelu")
+		if l.Bounded {
+			warn(SaturatedUnits, "in layer %s, %.0f %% of %d units stand at an end of their activation for every sample and hardly learn", saturated, f.lowerRate()+", or take another init or norm: layer")
+		}
+	}
+	return found
+}
+
+// idle counts the units that are 0 for every sample, and those that are beyond 0.999 of the way to an end.
+func (l Layer) idle() (dead, saturated int) {
+	for unit := range l.Units {
+		zero, least, most := true, math.Inf(1), math.Inf(-1)
+		for i := unit; i < len(l.Values); i += l.Units {
+			v := float64(l.Values[i])
+			zero, least, most = zero && v == 0, min(least, v), max(most, v)
+		}
+		if zero {
+			dead++
+		} else if least > 0.999 || most < -0.999 || least >= 0 && most < 0.001 {
+			saturated++
+		}
+	}
+	return dead, saturated
+}
+
+// code finds codes that tell nothing, and entries that are never chosen.
+func (f Facts) code() []rundir.Warning {
+	if l := f.Result.Likelihood; l != nil && len(l.Divergence) > 1 {
+		sum := 0.0
+		for _, value := range l.Divergence {
+			sum += float64(value)
+		}
+		if sum < 0.1 {
+			return finding(PosteriorCollapse, "the posterior has collapsed: the code of %d values tells %.2g nats of a sample; lower model.beta, set model.beta_warmup or model.free_bits, or weaken the decoder", len(l.Divergence), sum)
+		}
+	}
+	if used, found := f.Result.Test["entries_used"]; found && f.Entries > 0 && float64(used) < 0.2*float64(f.Entries) {
+		return finding(UnusedEntries, "%.0f of %d entries of the codebook are ever chosen; lower model.entries, %s, or take model kind fsq, whose entries need no training", float64(used), f.Entries, f.lowerRate())
+	}
+	return nil
+}
