@@ -61,7 +61,7 @@ func TestKinds(t *testing.T) {
 	}
 	half := func(idle float32) func(unit, sample int) float32 {
 		return func(unit, sample int) float32 {
-			if unit < 5 {
+			if unit < 8 {
 				return idle
 			}
 			return float32(sample%5)/10 - 0.1
@@ -69,7 +69,7 @@ func TestKinds(t *testing.T) {
 	}
 	fewer := func(idle float32) func(unit, sample int) float32 {
 		return func(unit, sample int) float32 {
-			if unit < 4 {
+			if unit < 7 {
 				return idle
 			}
 			return float32(sample%5)/10 - 0.1

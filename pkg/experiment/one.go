@@ -98,7 +98,7 @@ func (r *run) trained() bool {
 	return r.trainer.Step() == r.trainer.Steps() || r.stopsEarly(r.trainer.Step()/r.trainer.StepsPerEpoch())
 }
 
-// take records a window, and at the end of an epoch validates, draws and saves. A run that is trained is concluded.
+// take records a window, and at the end of an epoch validates, draws and saves.
 func (r *run) take(ctx context.Context, w train.Window) error {
 	if w.Err != nil {
 		return r.diverge(w.Err)
@@ -114,12 +114,6 @@ func (r *run) take(ctx context.Context, w train.Window) error {
 		return r.diverge(err)
 	} else if err != nil {
 		return err
-	}
-	if r.stopsEarly(w.Epoch) {
-		r.session.progress.line("epoch %d: no better validation loss for %d epochs; stopping early", w.Epoch, r.experiment.Train.EarlyStopping)
-	}
-	if r.trained() {
-		return r.conclude(ctx)
 	}
 	return nil
 }
@@ -261,6 +255,9 @@ func (r *run) diverged(err error) error {
 // conclude measures the chosen weights on the test images, once, and draws the final pictures. The run is over then, whatever of that is
 // missing; only an interruption leaves it for [Resume].
 func (r *run) conclude(ctx context.Context) error {
+	if epoch := r.trainer.Step() / r.trainer.StepsPerEpoch(); r.stopsEarly(epoch) {
+		r.session.progress.line("epoch %d: no better validation loss for %d epochs; stopping early", epoch, r.experiment.Train.EarlyStopping)
+	}
 	m := &r.manifest.Result
 	m.Weights, m.Epoch = r.choice()
 	options := r.session.options

@@ -510,6 +510,13 @@ func (s *Session) train(ctx context.Context, tell func([]Ended)) error {
 		}
 		if windows[0].EndsEpoch || windows[0].EndsRun {
 			s.progress.epoch()
+			for _, r := range s.active() {
+				if r.trained() {
+					if err := r.conclude(ctx); err != nil {
+						return err
+					}
+				}
+			}
 			s.tellSending()
 			s.epochTime = 0
 			tell(ended)
