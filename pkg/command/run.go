@@ -16,6 +16,7 @@ import (
 
 func newRun(c *console) *cobra.Command {
 	var out, resume string
+	var longer experiment.Longer
 	var seeds int
 	var dryRun, asJSON bool
 	cmd := &cobra.Command{
@@ -27,13 +28,19 @@ Overrides change values of the config: train.epochs=3 model.encoder=[256,64] cor
 
 With --resume, a run that was stopped goes on under the config.yaml in its folder. Changed since, it is refused, but for what
 does not change the training: name, output, tracking, evaluate but for its seed and corrupt, and
-train.keep_checkpoints.`,
-		Example: "  latent run configs/mnist/denoise.yaml seed=7\n  latent run --resume runs/denoise/2026-11-24T10-15-30-7f3a",
+train.keep_checkpoints.
+
+With --resume RUN --epochs N, a run goes on to N epochs, also one that is done. Where its learning rate is constant, it ends with the bits of
+a run that had N from the start. A cosine has reached 0: --schedule restart begins it again, and --schedule extend goes on as one over N epochs has
+it there. The run's config.yaml and manifest say what was done.`,
+		Example: "  latent run configs/mnist/denoise.yaml seed=7\n  latent run --resume runs/denoise/2026-11-24T10-15-30-7f3a\n  latent run --resume runs/denoise/2026-11-24T10-15-30-7f3a --epochs 20",
 		Args:    cobra.ArbitraryArgs,
 	}
 	cmd.Flags().StringVar(&out, "out", "", "folder for all runs, instead of output.dir")
 	cmd.Flags().IntVar(&seeds, "seeds", 1, "train so many runs together, with seed, seed+1, …, and print the means over them")
 	cmd.Flags().StringVar(&resume, "resume", "", "go on with the run in this folder")
+	cmd.Flags().IntVar(&longer.Epochs, "epochs", 0, "with --resume: train on to so many epochs in all, also where the run is done")
+	cmd.Flags().StringVar(&longer.Schedule, "schedule", "", "with --epochs, of a learning rate that falls to the end: restart it, or extend it to the new end")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "build everything and print layers, memory and steps, without training")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the run's folder and manifest as JSON at the end")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -41,12 +48,17 @@ train.keep_checkpoints.`,
 		var runs []*rundir.Run
 		var err error
 		switch {
+		case resume == "" && longer != (experiment.Longer{}):
+			return usageError{errors.New("--epochs and --schedule go with --resume RUN; of a new run, write train.epochs=20 and train.schedule=cosine")}
+		case cmd.Flags().Changed("epochs") && longer.Epochs < 1:
+			return usageError{fmt.Errorf("--epochs=%d: want 1 or more", longer.Epochs)}
 		case resume != "" && (len(args) > 0 || out != "" || dryRun || cmd.Flags().Changed("seeds")):
 			return usageError{errors.New("--resume takes the run's own config; leave CONFIG, overrides, --out, --seeds and --dry-run out")}
 		case resume != "":
 			if resume, err = pathOf(resume); err != nil {
 				return err
 			}
+			options.Longer = longer
 			runs, err = experiment.Resume(cmd.Context(), resume, options)
 		case len(args) == 0:
 			return usageError{fmt.Errorf("which config? for example: %s run configs/quickstart.yaml", program())}

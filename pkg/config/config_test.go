@@ -306,7 +306,7 @@ func settleNetwork(n *model.Network) {
 // settle removes the contradictions that check would find.
 func settle(e *Experiment) {
 	e.Train.WeightDecay, e.Train.Momentum, e.Train.EarlyStopping = 0, 0, 0
-	e.Train.BatchSize, e.Train.Devices, e.Train.Accumulate = 1, 1, 1
+	e.Train.BatchSize, e.Train.Devices, e.Train.Accumulate, e.Train.Restarts, e.Train.Extended = 1, 1, 1, nil, nil
 	e.Evaluate.Generated, e.Evaluate.Recover, e.Tracking.MLflow = 0, false, "http://127.0.0.1:5000"
 	e.Evaluate.Anomaly.Normal = nil
 	e.Output.Show = slices.DeleteFunc(e.Output.Show, func(picture string) bool { return evaluate.Inapplicable(picture, e.Model) != "" })

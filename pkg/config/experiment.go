@@ -114,6 +114,20 @@ func (e *Experiment) check(report func(problem string, keys ...string)) {
 		}
 	}
 	t := e.Train
+	for _, list := range []struct {
+		key    string
+		epochs []int
+	}{{"train.restarts", t.Restarts}, {"train.extended", t.Extended}} {
+		switch n := len(list.epochs); {
+		case n == 0:
+		case t.Schedule != "cosine":
+			report("does nothing with a learning rate that is constant; leave it out, or take train.schedule: cosine", list.key, "train.schedule")
+		case !slices.IsSorted(list.epochs) || len(slices.Compact(slices.Clone(list.epochs))) < n:
+			report("want rising numbers of epochs", list.key)
+		case list.epochs[n-1] >= t.Epochs:
+			report(fmt.Sprintf("%d is not before the end, which is train.epochs: %d", list.epochs[n-1], t.Epochs), list.key, "train.epochs")
+		}
+	}
 	if output := e.Model.OutputActivation(); t.Loss == "bce" && output != "sigmoid" {
 		report(fmt.Sprintf("bce needs model.output sigmoid, which is %s; change one of them", output), "train.loss", "model.output")
 	}

@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -137,7 +138,8 @@ func (l *Lab) Start(ctx context.Context, experiments []*config.Experiment, paths
 // of them have, under their own config. Of runs that are done, it writes the report again.
 //
 // A config, an image or a watermark that was changed after the run began is refused, but for what cannot change the bits of
-// training: the name, output, tracking, evaluate but for its seed and corrupt, train.keep_checkpoints and data.resident.
+// training: the name, output, tracking, evaluate but for its seed and corrupt, train.keep_checkpoints and data.resident. [Options.Longer] gives the runs
+// more epochs first, also those that are done.
 func (l *Lab) Resume(ctx context.Context, path string) (*Session, error) {
 	s := l.session()
 	if err := s.reopen(path); err != nil {
@@ -147,13 +149,16 @@ func (l *Lab) Resume(ctx context.Context, path string) (*Session, error) {
 		return s, InputError{err}
 	}
 	for _, r := range s.runs {
-		if err := r.checkConfig(); err != nil {
+		if err := cmp.Or(r.makeUpConfig(), r.checkConfig()); err != nil {
 			return s, InputError{err}
 		}
 	}
+	if err := s.prolong(s.options.Longer); err != nil {
+		return s, InputError{err}
+	}
 	if len(s.active()) == 0 {
-		fmt.Fprintf(s.options.Log, "nothing is left to train; to measure or draw anew: %[1]s eval %[2]s, %[1]s generate %[2]s\n",
-			rundir.Program(s.options.Command), path)
+		fmt.Fprintf(s.options.Log, "nothing is left to train; to train on: %[1]s run --resume %[2]s --epochs %[3]d; to measure or draw anew: %[1]s eval %[2]s, %[1]s generate %[2]s\n",
+			rundir.Program(s.options.Command), path, 2*s.runs[0].experiment.Train.Epochs)
 		return s, nil
 	}
 	if err := s.readCheckpoints(); err != nil {

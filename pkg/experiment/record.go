@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,7 +46,8 @@ func (r *run) describe() error {
 	if old := r.manifest; old != nil {
 		m.Started, m.Command, m.Timings, m.Sweep = old.Started, old.Command, old.Timings, old.Sweep
 		m.ConfigSHA256, m.ConfigSections = old.ConfigSHA256, old.ConfigSections
-		m.Resumed, m.Perceptual = append(old.Resumed, now), old.Perceptual
+		m.Resumed, m.Perceptual, m.Prolonged = append(old.Resumed, now), old.Perceptual, old.Prolonged
+		m.Warnings = slices.DeleteFunc(slices.Clone(old.Warnings), func(w rundir.Warning) bool { return w.Epoch == 0 }) // those of its end
 		m.Result.TrainLoss = old.Result.TrainLoss
 		if now := describeHost(); e.Threads == 0 && old.Backend.Name == "xla:cpu" && old.Host.Cores != now.Cores {
 			s.progress.line("%s was begun on %d cores and goes on with %d: sums are in another order, and the last bits differ from those of a run that was not moved. "+

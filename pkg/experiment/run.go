@@ -41,6 +41,8 @@ type Options struct {
 	Sweep string
 	// Untested leaves out the figures of the test images.
 	Untested bool
+	// Longer gives a run that goes on more epochs.
+	Longer Longer
 	// Classifiers is the folder of the classifiers that evaluate.generated needs; "" is one in the user's cache folder.
 	Classifiers string
 }

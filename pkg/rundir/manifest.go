@@ -47,6 +47,8 @@ type Manifest struct {
 	Started  time.Time   `json:"started"`
 	Resumed  []time.Time `json:"resumed,omitempty"`
 	Finished *time.Time  `json:"finished,omitempty"`
+	// Prolonged are the times at which the run was given more epochs than it had begun with.
+	Prolonged []Prolonged `json:"prolonged,omitempty"`
 
 	Versions map[string]string `json:"versions"` // latent, go, gomlx, compute, go-xla, plugin
 	Backend  Backend           `json:"backend"`
@@ -91,6 +93,17 @@ func (w Warning) IsMissing() bool { return w.Kind == Missing }
 // IsMissing says that a part of the run's end is missing.
 func (m *Manifest) IsMissing(part string) bool {
 	return slices.ContainsFunc(m.Warnings, func(w Warning) bool { return w.IsMissing() && w.Part == part })
+}
+
+// Prolonged is a change of a run to more epochs.
+type Prolonged struct {
+	Time   time.Time `json:"time"`
+	From   int       `json:"from"`   // epochs before
+	Epochs int       `json:"epochs"` // since then
+	// Schedule is how a learning rate that fell to the end went on: restart or extend; "" of one that does not fall.
+	Schedule string `json:"schedule,omitempty"`
+	// ConfigSHA256 is that of config.yaml before.
+	ConfigSHA256 string `json:"config_sha256"`
 }
 
 // Imported is a file of weights.

@@ -14,6 +14,14 @@ type Options struct {
 	// Schedule changes the learning rate over the run: constant, or cosine, which falls to zero at the last step.
 	Schedule string `yaml:"schedule" enum:"constant,cosine"`
 
+	// Restarts lists epochs after which the schedule begins again at learning_rate (warm restarts, Loshchilov & Hutter 2017); latent run
+	// --resume RUN --epochs N --schedule restart adds the one that the run had ended with.
+	Restarts []int `yaml:"restarts,flow" min:"1" max:"1000000" maxitems:"1000"`
+
+	// Extended lists numbers of epochs that the run was to have before it was given more: until it had them, its schedule reached to there.
+	// latent run --resume RUN --epochs N --schedule extend adds one.
+	Extended []int `yaml:"extended,flow" min:"1" max:"1000000" maxitems:"1000"`
+
 	// WarmupEpochs lets the learning rate rise linearly from zero over so many epochs; parts of an epoch count.
 	WarmupEpochs float64 `yaml:"warmup_epochs" min:"0"`
 

@@ -124,6 +124,9 @@ func TestRate(t *testing.T) {
 		"constant":       {Options{Schedule: "constant"}, map[int]float64{0: 1, 99: 1}},
 		"warm-up":        {Options{Schedule: "constant", WarmupEpochs: 0.4}, map[int]float64{0: 0.25, 1: 0.5, 2: 0.75, 3: 1, 50: 1}},
 		"cosine":         {Options{Schedule: "cosine"}, map[int]float64{0: 1, 50: 0.5, 75: 0.5 - math.Sqrt2/4}},
+		"restarted":      {Options{Schedule: "cosine", Restarts: []int{4, 8}}, map[int]float64{0: 1, 20: 0.5, 40: 1, 60: 0.5, 80: 1, 90: 0.5}},
+		"extended":       {Options{Schedule: "cosine", Extended: []int{4}}, map[int]float64{0: 1, 20: 0.5, 50: 0.5, 75: 0.5 - math.Sqrt2/4}},
+		"both":           {Options{Schedule: "cosine", Extended: []int{2}, Restarts: []int{5}}, map[int]float64{10: 0.5, 25: 0.5, 50: 1, 75: 0.5}},
 		"cosine, warmed": {Options{Schedule: "cosine", WarmupEpochs: 2}, map[int]float64{0: 0.05, 19: 1, 20: 1, 60: 0.5}},
 	} {
 		c.options.LearningRate = 1

@@ -1,0 +1,89 @@
+package experiment_test
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+
+	"latent/pkg/backend"
+	"latent/pkg/backend/backendtest"
+	"latent/pkg/experiment"
+	"latent/pkg/rundir"
+)
+
+// A run that is done goes on to more epochs. Where its rate is constant or begins again, it ends with the bits of one that was made for them from
+// the start; and again after a second time, and where it was killed between the manifest and the config.
+func TestLonger(t *testing.T) {
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		if b.Name != "go" {
+			return // nothing of this depends on the backend
+		}
+		same := func(whole, grown *rundir.Run) {
+			t.Helper()
+			for _, name := range []string{"checkpoints/best.ckpt", "checkpoints/step-000000048.ckpt", "samples/final.png"} {
+				if read(t, whole, name) != read(t, grown, name) {
+					t.Errorf("%s differs from that of the run that was made for four epochs", name)
+				}
+			}
+			if a, b := records(t, whole), records(t, grown); a != b {
+				t.Errorf("records differ:\nwhole %s\ngrown %s", a, b)
+			}
+		}
+		run := func(overrides ...string) *rundir.Run {
+			t.Helper()
+			run, err := experiment.Run(context.Background(), load(t, b, tiny, overrides...), experiment.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return run
+		}
+		resume := func(run *rundir.Run, longer experiment.Longer) error {
+			_, err := experiment.Resume(context.Background(), run.Path, experiment.Options{Longer: longer})
+			return err
+		}
+
+		grown := run("train.epochs=1")
+		for _, epochs := range []int{2, 4} {
+			if err := resume(grown, experiment.Longer{Epochs: epochs}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		same(run(), grown)
+		m := manifestOf(t, grown)
+		if m.State != rundir.Done || m.Error != "" || len(m.Prolonged) != 2 || m.Prolonged[1].From != 2 || m.Prolonged[1].Epochs != 4 || m.Result.Epoch == 0 {
+			t.Errorf("%s %q, prolonged %+v, result of epoch %d", m.State, m.Error, m.Prolonged, m.Result.Epoch)
+		}
+		if err := resume(grown, experiment.Longer{Epochs: 3}); err == nil || !strings.Contains(err.Error(), "has 4 already") {
+			t.Errorf("fewer epochs: %v", err)
+		}
+
+		falling := run("train.epochs=2", "train.schedule=cosine")
+		before := read(t, falling, "config.yaml")
+		if err := resume(falling, experiment.Longer{Epochs: 4}); err == nil || !strings.Contains(err.Error(), "--schedule extend goes on as a cosine over 4 epochs, at 0.0015 now") {
+			t.Errorf("a cosine without a word on how: %v", err)
+		}
+		if m := manifestOf(t, falling); m.State != rundir.Done || read(t, falling, "config.yaml") != before {
+			t.Error("a refusal has changed the run")
+		}
+		if err := resume(falling, experiment.Longer{Epochs: 4, Schedule: experiment.ScheduleRestart}); err != nil {
+			t.Fatal(err)
+		}
+		same(run("train.schedule=cosine", "train.restarts=[2]"), falling)
+
+		killed := run("train.epochs=2", "train.schedule=cosine")
+		before = read(t, killed, "config.yaml")
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		if _, err := experiment.Resume(ctx, killed.Path, experiment.Options{Longer: experiment.Longer{Epochs: 4, Schedule: experiment.ScheduleExtend}}); err == nil {
+			t.Fatal("it was not interrupted")
+		}
+		if err := os.WriteFile(killed.ConfigPath(), []byte(before), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := resume(killed, experiment.Longer{}); err != nil {
+			t.Fatal(err)
+		}
+		same(run("train.schedule=cosine", "train.extended=[2]"), killed)
+	})
+}
