@@ -225,6 +225,7 @@ func TestRoundTrip(t *testing.T) {
 		e := Default()
 		draw(t, reflect.ValueOf(e).Elem())
 		settle(e)
+		resetIdle(e)
 		text := yamlOf(t, e)
 		again, err := Parse("x.yaml", []byte(text))
 		if err != nil {
@@ -301,6 +302,28 @@ func settleNetwork(n *model.Network) {
 		return
 	}
 	n.Encoder, n.Decoder = []int{400, 400}, []int{400, 400}
+}
+
+// resetIdle gives keys that do nothing, which YAML leaves out, their defaults.
+func resetIdle(e *Experiment) {
+	for _, idle := range e.idle() {
+		section, key, _ := strings.Cut(idle.key, ".")
+		for _, f := range fieldsOf(reflect.TypeFor[Experiment]()) {
+			if f.name != section {
+				continue
+			}
+			value, plain := reflect.ValueOf(e).Elem().FieldByIndex(f.index), reflect.ValueOf(Default()).Elem().FieldByIndex(f.index)
+			if f.isKind() {
+				kind, _ := kindsOf(f.typ).kindOf(value.Interface())
+				value, plain = value.Elem().Elem(), reflect.ValueOf(kindsOf(f.typ)[kind]()).Elem()
+			}
+			for _, inner := range fieldsOf(value.Type()) {
+				if inner.name == key {
+					value.FieldByIndex(inner.index).Set(plain.FieldByIndex(inner.index))
+				}
+			}
+		}
+	}
 }
 
 // settle removes the contradictions that check would find.
@@ -525,5 +548,25 @@ func TestPasswordIsNotSaid(t *testing.T) {
 	_, err := Parse("a.yaml", []byte("seed: 1"), "tracking.mlflow=http://user:hunter2@host:5000")
 	if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "http://…@host:5000") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// A key that an override makes idle stays in the file; one that is written beside it does not. The config of a run has all keys.
+func TestIdle(t *testing.T) {
+	text := []byte("train: {beta1: 0.8, huber_delta: 0.5, loss: huber}\n")
+	if _, err := Parse("x.yaml", text, "train.optimizer=sgd", "train.loss=mse"); err != nil {
+		t.Error(err)
+	}
+	if _, err := Parse("x.yaml", text, "train.optimizer=sgd", "train.beta2=0.9"); err == nil || err.Error() != "override train.beta2=0.9: does nothing: sgd has none; leave it out" {
+		t.Errorf("an override that does nothing: %v", err)
+	}
+	run := filepath.Join(t.TempDir(), "config.yaml")
+	for name, data := range map[string]string{"config.yaml": "train: {optimizer: sgd, beta1: 0.9}", "manifest.json": "{}"} {
+		if err := os.WriteFile(filepath.Join(filepath.Dir(run), name), []byte(data), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Load(run); err != nil {
+		t.Error(err)
 	}
 }

@@ -19,6 +19,9 @@ func (e *Experiment) YAML() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write the experiment as YAML: %w", err)
 	}
+	for _, idle := range e.idle() {
+		without(node, strings.Split(idle.key, "."))
+	}
 	var text bytes.Buffer
 	encoder := yaml.NewEncoder(&text)
 	encoder.SetIndent(2)

@@ -87,6 +87,9 @@ func decode(name string, data []byte, overrides []string) (*Experiment, *decoder
 	if root == nil {
 		return nil, nil, Problems{{File: name, Line: 1, Column: 1, Message: "empty; write what differs from the defaults, such as name: my-experiment"}}
 	}
+	if hasKey(root, "space", "objective") && !hasKey(root, "model", "train") {
+		return nil, nil, Problems{{File: name, Line: 1, Column: 1, Message: "this is a sweep, not an experiment; run it with latent sweep, check it with latent sweep --dry-run"}}
+	}
 	d := newDecoder(name, root, aliases)
 	if root.Kind == yaml.MappingNode {
 		for _, text := range overrides {
@@ -97,6 +100,7 @@ func decode(name string, data []byte, overrides []string) (*Experiment, *decoder
 	e.Name = nameOf(name)
 	d.decode(e)
 	e.check(d.contradiction)
+	d.reportIdle(e)
 	return e, d, nil
 }
 
@@ -166,4 +170,9 @@ func nameOf(path string) string {
 		return Default().Name
 	}
 	return name
+}
+
+// hasKey says whether a mapping has any of these keys.
+func hasKey(root *yaml.Node, keys ...string) bool {
+	return slices.ContainsFunc(keys, func(key string) bool { return root.Kind == yaml.MappingNode && indexOf(root, key) >= 0 })
 }

@@ -31,7 +31,10 @@ func Starter(kind string) ([]byte, error) {
 	}
 	e := Default()
 	e.Model = made()
-	s := starter{}
+	s := starter{idle: map[string]bool{}}
+	for _, idle := range e.idle() {
+		s.idle[idle.key] = true
+	}
 	s.WriteString(starterHead)
 	s.section("", 0, fieldsOf(reflect.TypeFor[Experiment]()), reflect.ValueOf(e).Elem())
 	return []byte(s.String()), nil
@@ -43,7 +46,10 @@ const starterHead = `# An experiment of Latent. What it does not say keeps its d
 `
 
 // starter is a config that is being written.
-type starter struct{ strings.Builder }
+type starter struct {
+	strings.Builder
+	idle map[string]bool // keys that do nothing, with the others as they are
+}
 
 // section writes keys of a section.
 func (s *starter) section(section string, depth int, fields []field, value reflect.Value) {
@@ -86,7 +92,7 @@ func (s *starter) key(section string, depth int, f field, value reflect.Value) {
 		}
 		s.comment(indent, doc)
 		text := strings.Trim(defaultText(f, value), "`")
-		if text == "" {
+		if text == "" || s.idle[join(section, f.name)] {
 			indent += "# " // as if it were not written
 		}
 		s.WriteString(strings.TrimRight(fmt.Sprintf("%s%s: %s", indent, f.name, text), " ") + "\n")

@@ -199,6 +199,9 @@ func parseSweep(path string, data, base []byte, overrides []string) (*Sweep, err
 	if root == nil {
 		return nil, Problems{{File: path, Line: 1, Column: 1, Message: "empty; write at least base, objective and space"}}
 	}
+	if hasKey(root, "model", "train", "corrupt", "data") && !hasKey(root, "base", "space", "objective") {
+		return nil, Problems{{File: path, Line: 1, Column: 1, Message: "this is an experiment, not a sweep; run it with latent run, or write a sweep whose base it is"}}
+	}
 	d := newDecoder(path, root, sweepAliases)
 	if root.Kind == yaml.MappingNode {
 		for _, text := range overrides {
