@@ -8,6 +8,7 @@
 //	                                                 # features in $LATENT_DATA_DIR
 //	go run ./experiments/results --anomaly --only tiles # a part of it, printed: tables by name, digits, tiles, features
 //	go run ./experiments/results --sae               # sparse dictionaries beside SAELens, into docs/results-sae.md
+//	go run ./experiments/results --pictures          # colour pictures of 64×64 and 128×128, ten minutes, into docs/results-pictures.md
 //	go run ./experiments/results --only papers       # rows of published tables, an hour, into docs/results-papers.md
 //	go run ./experiments/results --papers --only iwae-5 # one of those that take hours
 //
@@ -62,6 +63,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	ofTables := flags.Bool("anomaly", false, "the experiments on tables with anomalies, with the seeds 0, 1 and 2, and PyOD beside them; writes "+anomalyPath+"; --only takes names of tables, digits, tiles and features")
 	ofDictionaries := flags.Bool("sae", false, "the experiments on sparse dictionaries, and SAELens beside them; writes "+saePath)
 	ofPapers := flags.Bool("papers", false, "rows of published tables, into "+papersPath+"; so does --only papers. What takes hours is trained only where --only names it")
+	ofPictures := flags.Bool("pictures", false, "colour pictures of 64×64 and 128×128, with one seed; writes "+picturesPath)
 	found := flags.Bool("found", false, "train nothing: write what the runs that are there say, however many")
 	list := flags.Bool("list", false, "print the experiments' names and configs, and end")
 	if err := flags.Parse(args); err != nil {
@@ -85,6 +87,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	if *ofDictionaries {
 		return runDictionaries(ctx, *runs, *only, *list, *seeds, !*found, options, *out, stdout)
+	}
+	if *ofPictures {
+		return runPictures(ctx, *only, *runs, *list, !*found, options, *out, stdout)
 	}
 	if *only == "papers" {
 		*ofPapers, *only = true, ""
