@@ -45,6 +45,13 @@ func (e *Experiment) idle() []idleKey {
 		when(m.Bound != "ciwae", "model.bound", "bound "+m.Bound+" mixes nothing", "model.mix")
 		when(m.Bound != "elbo", "model.bound", "bound "+m.Bound+" has none", "model.beta", "model.beta_warmup", "model.free_bits")
 	}
+	if m, ok := e.Model.(*model.SAE); ok {
+		of := "activation " + m.Activation
+		counted := m.Activation == "topk" || m.Activation == "batchtopk"
+		when(counted, "model.activation", of+" has as many latents as k says, and no penalty", "model.sparsity", "model.sparsity_warmup")
+		when(!counted, "model.activation", of+" keeps as many latents as there are", "model.k")
+		when(m.Activation != "jumprelu", "model.activation", of+" has no thresholds that are learned", "model.bandwidth", "model.first_threshold", "model.target_l0")
+	}
 	density, likely := e.Model.(model.Density)
 	likely = likely && density.Observed() != ""
 	when(!likely, "model.kind", fmt.Sprintf("model kind %s has no likelihood", kind), "evaluate.nll_samples", "evaluate.nll_images")
