@@ -45,6 +45,9 @@ func (e *Experiment) idle() []idleKey {
 		when(m.Bound != "ciwae", "model.bound", "bound "+m.Bound+" mixes nothing", "model.mix")
 		when(m.Bound != "elbo", "model.bound", "bound "+m.Bound+" has none", "model.beta", "model.beta_warmup", "model.free_bits")
 	}
+	if m, ok := e.Model.(*model.Dense); ok {
+		when(m.SparsityWeight == 0, "model.sparsity_weight", "model.sparsity_weight is 0", "model.sparsity_target")
+	}
 	if m, ok := e.Model.(*model.SAE); ok {
 		of := "activation " + m.Activation
 		counted := m.Activation == "topk" || m.Activation == "batchtopk"

@@ -152,7 +152,7 @@ func others(key string, value any, overrides []string) []string {
 	case bool:
 		return []string{fmt.Sprint(!v)}
 	case int:
-		list = []string{fmt.Sprint(v + 1), fmt.Sprint(2*v + 2), fmt.Sprint(v - 1), "0.5", "47"}
+		list = []string{fmt.Sprint(v + 1), fmt.Sprint(2*v + 2), fmt.Sprint(v - 1), "0.5", "0.001", "47"}
 	case float64:
 		list = []string{fmt.Sprint(v/2 + 0.3), fmt.Sprint(2*v + 1), fmt.Sprint(v / 2), "0.5"}
 	default:
