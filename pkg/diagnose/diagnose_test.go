@@ -61,7 +61,7 @@ func TestKinds(t *testing.T) {
 	}
 	half := func(idle float32) func(unit, sample int) float32 {
 		return func(unit, sample int) float32 {
-			if unit < 8 {
+			if unit < 9 {
 				return idle
 			}
 			return float32(sample%5)/10 - 0.1
@@ -69,7 +69,7 @@ func TestKinds(t *testing.T) {
 	}
 	fewer := func(idle float32) func(unit, sample int) float32 {
 		return func(unit, sample int) float32 {
-			if unit < 7 {
+			if unit < 8 {
 				return idle
 			}
 			return float32(sample%5)/10 - 0.1
@@ -113,8 +113,10 @@ func TestKinds(t *testing.T) {
 		"rising":            {diagnose.Facts{Epochs: epochs([]float64{1, 0.2, 0.9})}, diagnose.Jump},
 		"rising a little":   {diagnose.Facts{Epochs: epochs([]float64{1, 0.2, 0.3})}, ""},
 		"negative losses":   {diagnose.Facts{Epochs: epochs([]float64{500, -300, -310, -305})}, ""},
-		"by heart":          {diagnose.Facts{Epochs: epochs([]float64{1, 0.5, 0.1, 0.05}, 1, 0.6, 0.5, 0.7)}, diagnose.Overfit},
-		"above, not rising": {diagnose.Facts{Epochs: epochs([]float64{1, 0.5, 0.1, 0.05}, 1, 0.6, 0.5, 0.49)}, ""},
+		"by heart":          {diagnose.Facts{Epochs: epochs([]float64{1, 0.5, 0.3, 0.25, 0.2}, 1, 0.6, 0.4, 0.45, 0.46)}, diagnose.Overfit},
+		"far above":         {diagnose.Facts{Epochs: epochs([]float64{1, 0.5, 0.1, 0.05}, 1, 0.6, 0.5, 0.49)}, diagnose.Overfit},
+		"above, not rising": {diagnose.Facts{Epochs: epochs([]float64{1, 0.5, 0.3, 0.25}, 1, 0.6, 0.5, 0.49)}, ""},
+		"risen once":        {diagnose.Facts{Epochs: epochs([]float64{1, 0.5, 0.3, 0.25}, 1, 0.6, 0.4, 0.46)}, ""},
 		"few held out":      {diagnose.Facts{Epochs: falling, Validation: 4, ValidationLoss: 1, ValidationInterval: 0.3}, diagnose.SmallValidation},
 		"clipped":           {diagnose.Facts{Epochs: falling, Clipped: 0.99, ClipNorm: 1}, diagnose.AlwaysClipped},
 		"one sample":        {diagnose.Facts{LastBatch: 1}, diagnose.OneSampleBatch},
