@@ -50,12 +50,16 @@ func Run(args []string, stdout, stderr io.Writer) int {
 	// ends the process at once.
 	context.AfterFunc(ctx, stop)
 
-	root := newRoot(&console{stdout: stdout, stderr: stderr})
+	c := &console{stdout: stdout, stderr: stderr}
+	root := newRoot(c)
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	if err != nil {
+		if c.terminal() {
+			fmt.Fprint(stderr, "\r\x1b[K") // a line of progress may stand there
+		}
 		fmt.Fprintf(stderr, "%s\n", errorText(err))
 	}
 	return exitStatus(err)

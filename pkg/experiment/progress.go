@@ -4,10 +4,14 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
+
+	"golang.org/x/term"
 
 	"latent/pkg/report"
 	"latent/pkg/rundir"
@@ -83,9 +87,34 @@ func (p *progress) window(windows []train.Window) {
 	if ran := w.Step - p.first; ran > 0 {
 		left = time.Since(p.started) * time.Duration(p.steps-w.Step) / time.Duration(ran)
 	}
-	fmt.Fprintf(p.out, "\r\x1b[Kepoch %d/%d %s%s loss %.4f  %s %s/s  %s left",
-		w.Epoch, p.epochs, strings.Repeat("█", done), strings.Repeat("░", barWidth-done),
-		loss/float64(max(1, runs)), thousands(int(float64(images)/w.Duration.Seconds())), p.session.runs[0].manifest.Data.Noun(), left.Round(time.Second))
+	bar := strings.Repeat("█", done) + strings.Repeat("░", barWidth-done)
+	figures := fmt.Sprintf("loss %.4f  %s %s/s  %s left", loss/float64(max(1, runs)), thousands(int(float64(images)/w.Duration.Seconds())),
+		p.session.runs[0].manifest.Data.Noun(), left.Round(time.Second))
+	fmt.Fprint(p.out, "\r\x1b[K"+fitted(p.columns(), fmt.Sprintf("epoch %d/%d ", w.Epoch, p.epochs), bar+" ", figures))
+}
+
+// columns is the width of the terminal; 0 where that is not known.
+func (p *progress) columns() int {
+	file, ok := p.out.(*os.File)
+	if !ok {
+		return 0
+	}
+	width, _, err := term.GetSize(int(file.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
+
+// fitted joins the parts of a line so that it does not reach the last of so many columns, where a terminal would begin another: without the bar where
+// that is too long, and then cut off. 0 columns are as many as it takes.
+func fitted(columns int, before, bar, after string) string {
+	line := before + bar + after
+	if columns <= 0 || utf8.RuneCountInString(line) < columns {
+		return line
+	}
+	runes := []rune(before + after)
+	return string(runes[:min(len(runes), columns-1)])
 }
 
 // line writes a line of its own, above the bar on a terminal.
