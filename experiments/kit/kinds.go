@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -78,7 +79,10 @@ const (
 func (k *kit) epochOf(config string) []string {
 	arguments := []string{
 		"run", config, "backend=" + k.backend, "--out", filepath.Join(k.temp, "kinds"),
-		"train.epochs=1", "evaluate.nll_images=20", "evaluate.generated=0", "evaluate.probe=false", "output.grid.every=0", "output.show=[]",
+		"train.epochs=1", "evaluate.generated=0", "evaluate.probe=false", "output.grid.every=0", "output.show=[]",
+	}
+	if text, err := os.ReadFile(config); err == nil && strings.Contains(string(text), "kind: vae") {
+		arguments = append(arguments, "evaluate.nll_images=20")
 	}
 	if k.trial() {
 		arguments = append(arguments, trialSteps, trialData)

@@ -129,8 +129,11 @@ func pictureTime(path string) (float64, error) {
 		return 0, err
 	}
 	windows, _, err := run.Metrics()
-	if err != nil || len(windows) == 0 {
-		return 0, fmt.Errorf("%s: no window is recorded: %w", path, err)
+	if err != nil {
+		return 0, err
+	}
+	if len(windows) == 0 {
+		return 0, fmt.Errorf("%s: no window is recorded", path)
 	}
 	fastest := slices.MaxFunc(windows, func(a, b rundir.Window) int { return int(1000 * (a.ImagesPerSecond - b.ImagesPerSecond)) })
 	return 1000 / float64(fastest.ImagesPerSecond), nil

@@ -12,15 +12,15 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// YAML returns the fully resolved experiment: every key, in the order of the structs. Parsing it gives the experiment
-// again.
-func (e *Experiment) YAML() ([]byte, error) {
-	node, err := encodeStruct(reflect.ValueOf(e).Elem())
+// YAML returns the fully resolved experiment: every key, in the order of the structs, but for those that do nothing. Parsing it gives the
+// experiment again.
+func (e *Experiment) YAML() ([]byte, error) { return e.yaml(e.idle()) }
+
+// yaml is YAML without some keys.
+func (e *Experiment) yaml(idle []idleKey) ([]byte, error) {
+	node, err := e.node(idle)
 	if err != nil {
-		return nil, fmt.Errorf("write the experiment as YAML: %w", err)
-	}
-	for _, idle := range e.idle() {
-		without(node, strings.Split(idle.key, "."))
+		return nil, err
 	}
 	var text bytes.Buffer
 	encoder := yaml.NewEncoder(&text)
@@ -31,11 +31,22 @@ func (e *Experiment) YAML() ([]byte, error) {
 	return text.Bytes(), nil
 }
 
-// Sections are the values of these keys of the experiment, or of all, each as its own YAML.
-func (e *Experiment) Sections(keys ...string) (map[string]string, error) {
+func (e *Experiment) node(idle []idleKey) (*yaml.Node, error) {
 	node, err := encodeStruct(reflect.ValueOf(e).Elem())
 	if err != nil {
 		return nil, fmt.Errorf("write the experiment as YAML: %w", err)
+	}
+	for _, key := range idle {
+		without(node, strings.Split(key.key, "."))
+	}
+	return node, nil
+}
+
+// Sections are the values of these keys of the experiment, or of all, each as its own YAML, as [Experiment.YAML] has them.
+func (e *Experiment) Sections(keys ...string) (map[string]string, error) {
+	node, err := e.node(e.idle())
+	if err != nil {
+		return nil, err
 	}
 	sections := map[string]string{}
 	for i := 0; i < len(node.Content); i += 2 {

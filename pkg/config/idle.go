@@ -2,8 +2,6 @@ package config
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"reflect"
 
 	"gopkg.in/yaml.v3"
@@ -71,9 +69,6 @@ func (e *Experiment) idle() []idleKey {
 // reportIdle reports keys that do nothing and are written, but for those of a file that an override has made so: a base for others has keys for
 // all of them.
 func (d *decoder) reportIdle(e *Experiment) {
-	if ofRun(d.file) {
-		return // it has all keys
-	}
 	for _, key := range e.idle() {
 		at, written := d.places[key.key]
 		decided := source{d.file, d.places}.nearest(key.by)
@@ -81,12 +76,6 @@ func (d *decoder) reportIdle(e *Experiment) {
 			d.contradiction(fmt.Sprintf("does nothing: %s; leave it out", key.why), key.key, key.by)
 		}
 	}
-}
-
-// ofRun says whether a config is that of a run's folder.
-func ofRun(file string) bool {
-	_, err := os.Stat(filepath.Join(filepath.Dir(file), "manifest.json"))
-	return err == nil && filepath.Base(file) == "config.yaml"
 }
 
 // without removes a key, such as train.loss, from a mapping.

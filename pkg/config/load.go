@@ -63,11 +63,26 @@ func reason(err error) error {
 
 // Parse is [Load] for text that is already read; name is the file's in problems.
 func Parse(name string, data []byte, overrides ...string) (*Experiment, error) {
-	e, d, problems := decode(name, data, overrides)
+	return parseText(name, data, overrides, !generated(name))
+}
+
+// generated says whether a file is one that Latent wrote into the folder of a run or of a sweep.
+func generated(name string) bool {
+	beside := map[string]string{"config.yaml": "manifest.json", "base.yaml": "sweep.yaml"}[filepath.Base(name)]
+	if beside == "" {
+		return false
+	}
+	_, err := os.Stat(filepath.Join(filepath.Dir(name), beside))
+	return err == nil
+}
+
+// parseText refuses keys that do nothing where it is strict: what Latent writes, or has written, may have all keys.
+func parseText(name string, data []byte, overrides []string, strict bool) (*Experiment, error) {
+	e, d, problems := decode(name, data, overrides, strict)
 	if problems != nil {
 		return nil, problems
 	}
-	d.blame(name, data, overrides)
+	d.blame(name, data, overrides, strict)
 	if len(d.problems) >= maxProblems {
 		return nil, append(d.problems.sorted(overrides), Problem{File: name, Message: "there may be more; mend these first"})
 	}
@@ -79,7 +94,7 @@ func Parse(name string, data []byte, overrides ...string) (*Experiment, error) {
 }
 
 // decode reads the text of a file and its overrides. Where there is nothing to decode, there are problems and no decoder.
-func decode(name string, data []byte, overrides []string) (*Experiment, *decoder, Problems) {
+func decode(name string, data []byte, overrides []string, strict bool) (*Experiment, *decoder, Problems) {
 	root, problems := parseYAML(name, data)
 	if problems != nil {
 		return nil, nil, problems
@@ -100,18 +115,20 @@ func decode(name string, data []byte, overrides []string) (*Experiment, *decoder
 	e.Name = nameOf(name)
 	d.decode(e)
 	e.check(d.contradiction)
-	d.reportIdle(e)
+	if strict {
+		d.reportIdle(e)
+	}
 	return e, d, nil
 }
 
 // blame gives each contradiction that is told at a place of the file to the first override without which it is not there: a
 // value from the command line is what was changed last.
-func (d *decoder) blame(name string, data []byte, overrides []string) {
+func (d *decoder) blame(name string, data []byte, overrides []string, strict bool) {
 	if len(d.contradictions) == 0 {
 		return
 	}
 	for i, text := range overrides {
-		_, without, problems := decode(name, data, slices.Delete(slices.Clone(overrides), i, i+1))
+		_, without, problems := decode(name, data, slices.Delete(slices.Clone(overrides), i, i+1), strict)
 		if problems != nil {
 			return // the file is in order: it was read before
 		}

@@ -87,6 +87,7 @@ type Sweep struct {
 	Slurm Slurm `yaml:"slurm"`
 
 	base       []byte // the experiment's file
+	stored     bool   // it was written by Latent, with all keys
 	baseName   string
 	space      search.Space
 	dimensions []Dimension // one for each parameter of the space
@@ -209,7 +210,7 @@ func parseSweep(path string, data, base []byte, overrides []string) (*Sweep, err
 		}
 	}
 	s := DefaultSweep()
-	s.Name, s.base = nameOf(path), base
+	s.Name, s.base, s.stored = nameOf(path), base, base != nil
 	d.decode(s)
 	s.check(d, path)
 	if len(d.problems) > 0 {
@@ -324,7 +325,7 @@ func (s *Sweep) checkObjectives(d *decoder) {
 
 // checkBase reads the base with what is set, and tries values of the space on it.
 func (s *Sweep) checkBase(d *decoder) {
-	e, err := Parse(s.baseName, s.base, s.Set.overrides("")...)
+	e, err := s.parse(s.Set.overrides(""))
 	if d.blameSection(err, "set", s.Set.overrides("")) {
 		return
 	}
@@ -380,7 +381,7 @@ func (s *Sweep) checkBase(d *decoder) {
 
 // Experiment returns the experiment of a point and a seed of the runs, from 0.
 func (s *Sweep) Experiment(p search.Point, seed int) (*Experiment, error) {
-	e, err := Parse(s.baseName, s.base, append(s.Set.overrides(""), s.Overrides(p)...)...)
+	e, err := s.parse(append(s.Set.overrides(""), s.Overrides(p)...))
 	if err != nil {
 		return nil, err
 	}
@@ -438,7 +439,7 @@ func basePath(sweep, base string) string {
 
 // BaseExperiment returns the experiment that the trials vary.
 func (s *Sweep) BaseExperiment() (*Experiment, error) {
-	return Parse(s.baseName, s.base, s.Set.overrides("")...)
+	return s.parse(s.Set.overrides(""))
 }
 
 // BaseYAML returns that experiment, fully resolved.
@@ -447,5 +448,10 @@ func (s *Sweep) BaseYAML() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.YAML()
+	return e.yaml(nil) // a trial may make use of a key that does nothing here
+}
+
+// parse reads the base with overrides. What was stored before may have keys that do nothing.
+func (s *Sweep) parse(overrides []string) (*Experiment, error) {
+	return parseText(s.baseName, s.base, overrides, !s.stored && !generated(s.baseName))
 }

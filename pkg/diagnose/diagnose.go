@@ -62,12 +62,12 @@ type Facts struct {
 	// Clean are samples on the model's scale, and Made what the model makes of them, one after another, of Values values each.
 	Clean, Made []float32
 	Values      int
-	// Centred says that samples are pictures on [-1, 1], the ends of the output's activation.
-	Centred bool
+	// Bounded says that the output's activation ends where the samples do, at -1 and 1.
+	Bounded bool
 	// Layers are what hidden layers make of some samples.
 	Layers []Layer
-	// Entries is the number of entries of a codebook; 0 without one.
-	Entries int
+	// Entries is the number of entries of a codebook, and Choices how often the test samples choose one; 0 without one.
+	Entries, Choices int
 }
 
 // Layer is what a layer makes of some samples.
@@ -103,7 +103,7 @@ func (f Facts) lowerRate() string {
 // losses are the training losses of the epochs after the warm-up.
 func (f Facts) losses() (losses []float64, first int) {
 	for _, e := range f.Epochs {
-		if float64(e.Epoch) > f.Warmup {
+		if float64(e.Epoch-1) >= f.Warmup {
 			losses = append(losses, float64(e.TrainLoss))
 		}
 	}
@@ -176,7 +176,7 @@ func (f Facts) outputs() []rundir.Warning {
 	switch share := float64(wrong) / float64(len(f.Made)); {
 	case clean == 0:
 		return nil
-	case f.Centred && share > 0.1:
+	case f.Bounded && share > 0.1:
 		return finding(SaturatedOutput, "%.0f %% of the output's values stand at the wrong end of their scale, where gradients vanish; %s, or take another init or output", 100*share, f.lowerRate())
 	case made < 1e-3*clean:
 		return finding(ConstantOutput, "all inputs give the same output, whose values vary by %.2g between samples where those of the samples vary by %.2g: the code tells nothing; %s, take activation leaky_relu for relu, or train longer",
@@ -235,7 +235,7 @@ func (f Facts) overfit() []rundir.Warning {
 	}
 	best := -1
 	for i, e := range f.Epochs {
-		if e.ValLoss != nil && float64(e.Epoch) > f.Warmup && (best < 0 || *e.ValLoss < *f.Epochs[best].ValLoss) {
+		if e.ValLoss != nil && float64(e.Epoch-1) >= f.Warmup && (best < 0 || *e.ValLoss < *f.Epochs[best].ValLoss) {
 			best = i
 		}
 	}
@@ -255,11 +255,17 @@ func (f Facts) overfit() []rundir.Warning {
 
 // smallValidation finds too few held-out samples to tell epochs apart.
 func (f Facts) smallValidation() []rundir.Warning {
-	if f.Validation < 2 || len(f.Epochs) < 2 || f.ValidationInterval <= 0.25*math.Abs(f.ValidationLoss) {
+	least, most := math.Inf(1), math.Inf(-1)
+	for _, e := range f.Epochs {
+		if e.ValLoss != nil {
+			least, most = min(least, float64(*e.ValLoss)), max(most, float64(*e.ValLoss))
+		}
+	}
+	if f.Validation < 2 || len(f.Epochs) < 2 || f.ValidationInterval <= max(0.25*math.Abs(f.ValidationLoss), most-least) {
 		return nil
 	}
-	return finding(SmallValidation, "the %d held-out samples tell the validation loss to ±%.0f %% only, by which the best epoch is chosen; raise data.validation, or set evaluate.weights: last",
-		f.Validation, 100*f.ValidationInterval/math.Abs(f.ValidationLoss))
+	return finding(SmallValidation, "the validation loss, %.4g, by which the best epoch is chosen, is known to ±%.2g from %d held-out samples: epochs differ by less; raise data.validation, or set evaluate.weights: last",
+		f.ValidationLoss, f.ValidationInterval, f.Validation)
 }
 
 const (
@@ -319,8 +325,8 @@ func (f Facts) code() []rundir.Warning {
 			return finding(PosteriorCollapse, "the posterior has collapsed: the code of %d values tells %.2g nats of a sample; lower model.beta, set model.beta_warmup or model.free_bits, or weaken the decoder", len(l.Divergence), sum)
 		}
 	}
-	if used, found := f.Result.Test["entries_used"]; found && f.Entries > 0 && float64(used) < 0.2*float64(f.Entries) {
-		return finding(UnusedEntries, "%.0f of %d entries of the codebook are ever chosen; lower model.entries, %s, or take model kind fsq, whose entries need no training", float64(used), f.Entries, f.lowerRate())
+	if used, found := f.Result.Test["entries_used"]; found && f.Entries > 0 && f.Choices >= 5*f.Entries && float64(used) < 0.2*float64(f.Entries) {
+		return finding(UnusedEntries, "%.0f of %d entries of the codebook are ever chosen; %s, or make the codebook smaller (model.entries, model.levels)", float64(used), f.Entries, f.lowerRate())
 	}
 	return nil
 }

@@ -105,8 +105,8 @@ func TestKinds(t *testing.T) {
 		"constant":          {diagnose.Facts{Clean: clean, Made: mean, Values: 4}, diagnose.ConstantOutput},
 		"shuffled":          {diagnose.Facts{Clean: clean, Made: shuffled, Values: 4}, diagnose.NoBetterThanMean},
 		"few samples":       {diagnose.Facts{Clean: clean[:40], Made: mean[:40], Values: 4}, ""},
-		"wrong end":         {diagnose.Facts{Clean: clean, Made: wrong, Values: 4, Centred: true}, diagnose.SaturatedOutput},
-		"right end":         {diagnose.Facts{Clean: clean, Made: right, Values: 4, Centred: true}, ""},
+		"wrong end":         {diagnose.Facts{Clean: clean, Made: wrong, Values: 4, Bounded: true}, diagnose.SaturatedOutput},
+		"right end":         {diagnose.Facts{Clean: clean, Made: right, Values: 4, Bounded: true}, ""},
 		"standing":          {diagnose.Facts{Epochs: still}, diagnose.Standstill},
 		"never fell":        {diagnose.Facts{Epochs: epochs([]float64{1, 1.0001, 0.9999})}, diagnose.Standstill},
 		"warming up":        {diagnose.Facts{Epochs: epochs([]float64{1, 2, 3, 2.5, 2.2}), Warmup: 3}, ""},
@@ -117,7 +117,9 @@ func TestKinds(t *testing.T) {
 		"far above":         {diagnose.Facts{Epochs: epochs([]float64{1, 0.5, 0.1, 0.05}, 1, 0.6, 0.5, 0.49)}, diagnose.Overfit},
 		"above, not rising": {diagnose.Facts{Epochs: epochs([]float64{1, 0.5, 0.3, 0.25}, 1, 0.6, 0.5, 0.49)}, ""},
 		"risen once":        {diagnose.Facts{Epochs: epochs([]float64{1, 0.5, 0.3, 0.25}, 1, 0.6, 0.4, 0.46)}, ""},
-		"few held out":      {diagnose.Facts{Epochs: falling, Validation: 4, ValidationLoss: 1, ValidationInterval: 0.3}, diagnose.SmallValidation},
+		"few held out":      {diagnose.Facts{Epochs: epochs([]float64{1, 0.9}, 1, 0.9), Validation: 4, ValidationLoss: 0.9, ValidationInterval: 0.3}, diagnose.SmallValidation},
+		"few but enough":    {diagnose.Facts{Epochs: falling, Validation: 4, ValidationLoss: 0.26, ValidationInterval: 0.3}, ""},
+		"few choices":       {diagnose.Facts{Result: used(10), Entries: 512, Choices: 100}, ""},
 		"clipped":           {diagnose.Facts{Epochs: falling, Clipped: 0.99, ClipNorm: 1}, diagnose.AlwaysClipped},
 		"one sample":        {diagnose.Facts{LastBatch: 1}, diagnose.OneSampleBatch},
 		"dead":              {diagnose.Facts{Layers: layer(half(0), false)}, diagnose.DeadUnits},
@@ -126,8 +128,8 @@ func TestKinds(t *testing.T) {
 		"a constant":        {diagnose.Facts{Layers: layer(half(-1), false)}, ""},
 		"collapsed":         {diagnose.Facts{Result: code(0.01, 0.02, 0)}, diagnose.PosteriorCollapse},
 		"partly collapsed":  {diagnose.Facts{Result: code(3, 0, 0)}, ""},
-		"unused":            {diagnose.Facts{Result: used(10), Entries: 512}, diagnose.UnusedEntries},
-		"used":              {diagnose.Facts{Result: used(400), Entries: 512}, ""},
+		"unused":            {diagnose.Facts{Result: used(10), Entries: 512, Choices: 5120}, diagnose.UnusedEntries},
+		"used":              {diagnose.Facts{Result: used(400), Entries: 512, Choices: 5120}, ""},
 	} {
 		found := diagnose.Run(c.facts)
 		if got := strings.Join(kinds(found), " "); got != c.want {

@@ -9,10 +9,11 @@ import (
 
 	"latent/pkg/dataset"
 	"latent/pkg/model"
+	"latent/pkg/trace"
 )
 
-// watched is the number of images that activations are of: those of a U-Net take some 100 MB.
-const watched = 100
+// watched are numbers of images that activations may be of: as many as fit into the spec's memory.
+var watched = []int{100, 50, 20, 10, 5, 2, 1}
 
 // watcher is the program of Activations, for so many images.
 type watcher struct {
@@ -21,16 +22,16 @@ type watcher struct {
 	units   []int    // the same
 }
 
-// Activation is what a layer makes of some images: [images, places…, Units].
+// Activation is what a layer makes of some samples: [Samples, places…, Units].
 type Activation struct {
-	Values []float32
-	Units  int
+	Values         []float32
+	Samples, Units int
 }
 
-// Activations returns what the layers make of the first images, 100 at most, damaged as where they are measured: the values after
+// Activations returns what the layers make of the first images, 100 at most and no more than fit into memory, damaged as where they are measured: the values after
 // each layer's activation, by its name; see model.Pass.Watch. What a layer makes when it is applied again is left out.
 func (e *Evaluator) Activations(weights []*tensors.Tensor, images *dataset.Samples) (map[string]Activation, error) {
-	n := min(watched, images.Len())
+	n := min(trace.Fitting(e.spec.Memory, watched, e.inputShapes, e.buildActivations), images.Len())
 	w := &e.later.watcher
 	if w.program == nil || w.program.images != n {
 		if w.program != nil {
@@ -52,7 +53,7 @@ func (e *Evaluator) Activations(weights []*tensors.Tensor, images *dataset.Sampl
 		if err != nil {
 			return nil, err
 		}
-		all[layer] = Activation{values, w.units[i]}
+		all[layer] = Activation{values, n, w.units[i]}
 	}
 	return all, nil
 }

@@ -25,8 +25,11 @@ func decided(e *config.Experiment) (map[string]string, error) {
 	}
 	sums := map[string]string{}
 	for name, section := range sections {
-		if name == "data" {
+		switch name {
+		case "data":
 			section = resident.ReplaceAllString(section, "")
+		case "train":
+			section = younger.ReplaceAllString(section, "")
 		}
 		sums[name] = sha256Of([]byte(section))
 	}
@@ -35,6 +38,9 @@ func decided(e *config.Experiment) (map[string]string, error) {
 
 // resident is the key that says where samples lie while a model trains, which decides no bit.
 var resident = regexp.MustCompile(`(?m)^\s*resident: \w+\n?`)
+
+// younger are keys with the values that they had, without a word, in runs that are older than they are.
+var younger = regexp.MustCompile(`(?m)^(restarts: \[\]|extended: \[\]|checkpoint_activations: false)\n`)
 
 // changed says whether a run's config.yaml is another than the one it began with.
 func changed(folder *rundir.Run, manifest *rundir.Manifest) (bool, error) {

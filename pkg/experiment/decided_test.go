@@ -28,7 +28,7 @@ func TestDecided(t *testing.T) {
 		"output.dir=elsewhere":          nil,
 		"output.grid.rows=1":            nil,
 		"evaluate.weights=last":         nil,
-		"evaluate.nll_samples=1":        nil,
+		"evaluate.probe=true":           nil,
 		"train.keep_checkpoints=7":      nil,
 		"seed=1":                        {"seed"},
 		"backend=go":                    {"backend"},

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gomlx/gomlx/core/tensors"
+
 	"latent/pkg/diagnose"
 	"latent/pkg/evaluate"
 	"latent/pkg/model"
@@ -38,36 +40,29 @@ func warmupOf(m model.Model) float64 {
 	return 0
 }
 
-// entriesOf is the number of entries of the one codebook that a model has; 0 of others.
-func entriesOf(m model.Model) int {
+// entriesOf is the number of entries of the one codebook that a model has, and how often codes of so many values choose one; 0 of others.
+func entriesOf(m model.Model, values int) (entries, choices int) {
 	switch m := m.(type) {
 	case *model.VQVAE:
-		if m.Stages == 1 {
-			return m.Entries
+		if m.Stages <= 1 {
+			return m.Entries, values / m.EntrySize
 		}
 	case *model.FSQ:
-		product := 1
+		entries = 1
 		for _, n := range m.Levels {
-			product *= n
+			entries *= n
 		}
-		return product
+		return entries, values / len(m.Levels)
 	}
-	return 0
+	return 0, 0
 }
 
-const (
-	// looked is how many samples outputs and layers are looked at of.
-	looked = 64
-	// mostLooked is the size of the largest sample whose layers are: those of larger ones take gigabytes.
-	mostLooked = 64 * 64 * 3
-)
-
-// diagnose warns of what is wrong with a run that has trained to its end.
-func (r *run) diagnose() error {
+// diagnose warns of what is wrong with a run that has trained to its end, and is measured with these weights.
+func (r *run) diagnose(weights []*tensors.Tensor) error {
 	f := r.facts()
-	f.Entries = entriesOf(r.experiment.Model)
+	f.Entries, f.Choices = entriesOf(r.experiment.Model, r.evaluator.CodeSize()*r.session.split.Test.Len())
 	if !r.session.options.Brief {
-		if err := r.look(&f); err != nil {
+		if err := r.look(weights, &f); err != nil {
 			return err
 		}
 	}
@@ -77,42 +72,46 @@ func (r *run) diagnose() error {
 	return nil
 }
 
+// looked is how many samples outputs are looked at of.
+const looked = 64
+
 // look adds what the model makes of held-out samples to the facts.
-func (r *run) look(f *diagnose.Facts) error {
-	images := r.session.split.Test
+func (r *run) look(weights []*tensors.Tensor, f *diagnose.Facts) error {
+	images, m := r.session.split.Test, r.experiment.Model
 	if r.session.split.Validation.Len() >= looked {
 		images = r.session.split.Validation
 	}
 	if images.Target == nil {
-		samples, err := r.evaluator.Sample(r.trainer.Weights(), images, looked)
+		samples, err := r.evaluator.Sample(weights, images, looked)
 		if err != nil {
 			return err
 		}
 		f.Clean, f.Made, f.Values = samples.Clean.Scaled(0, samples.Clean.Len()), samples.Reconstructed.Scaled(0, samples.Reconstructed.Len()), samples.Clean.Size()
-		f.Centred = !images.Vectors()
+		f.Bounded = !images.Vectors() && m.OutputActivation() != "linear"
 	}
-	if images.Size() > mostLooked {
-		return nil
+	if _, dictionary := m.(*model.SAE); dictionary {
+		return nil // whose latents have figures of their own
 	}
-	layers := r.experiment.Model.Layers(imageOf(images))
-	activations, err := r.evaluator.Activations(r.trainer.Weights(), images)
+	activations, err := r.evaluator.Activations(weights, images)
 	if err != nil {
 		return err
 	}
-	f.Layers = layersOf(layers, activations)
+	for _, l := range m.Layers(imageOf(images)) {
+		a, seen := activations[l.Name]
+		if !seen || isOutput(a, images.Size()) {
+			continue
+		}
+		bounded := strings.HasSuffix(l.Description, "tanh") || strings.HasSuffix(l.Description, "sigmoid")
+		f.Layers = append(f.Layers, diagnose.Layer{Name: l.Name, Values: a.Values, Units: a.Units, Bounded: bounded})
+	}
 	return nil
 }
 
-// layersOf are the hidden layers among those of a model: all but the last, which makes the output.
-func layersOf(layers []model.Layer, activations map[string]evaluate.Activation) []diagnose.Layer {
-	var hidden []diagnose.Layer
-	for _, l := range layers[:len(layers)-1] {
-		if a, seen := activations[l.Name]; seen {
-			bounded := strings.HasSuffix(l.Description, "tanh") || strings.HasSuffix(l.Description, "sigmoid")
-			hidden = append(hidden, diagnose.Layer{Name: l.Name, Values: a.Values, Units: a.Units, Bounded: bounded})
-		}
-	}
-	return hidden
+// isOutput says whether a layer makes as many values as a sample has, or two for each: what it makes is the output, which may well stand at
+// its ends.
+func isOutput(a evaluate.Activation, size int) bool {
+	values := len(a.Values) / a.Samples
+	return values == size || values == 2*size
 }
 
 // diagnoseEpoch warns of what is wrong after an epoch.

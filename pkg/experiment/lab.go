@@ -172,7 +172,7 @@ func (l *Lab) Resume(ctx context.Context, path string) (*Session, error) {
 			return s, err
 		}
 	}
-	return s, nil
+	return s, s.keepLonger()
 }
 
 // open returns the backend of an experiment. Another than the one before takes its place, with all that was compiled for that.

@@ -24,42 +24,43 @@ const (
 	ScheduleExtend  = "extend"
 )
 
-// prolong gives a run more epochs, in its experiment and its manifest. It is not written yet; see [run.keepLonger].
-func (r *run) prolong(longer Longer, now time.Time) error {
-	t := &r.experiment.Train
-	switch {
+// prolong gives a run more epochs, in its experiment and its manifest, and says whether it did. It is not written yet; see [run.keepLonger].
+func (r *run) prolong(longer Longer, now time.Time) (bool, error) {
+	t, p := &r.experiment.Train, r.manifest.Progress
+	switch best := r.manifest.Result.BestEpoch; {
 	case longer.Epochs == t.Epochs:
-		return nil
+		return false, nil
 	case longer.Epochs < t.Epochs:
-		return fmt.Errorf("--epochs=%d: %s has %d already; want more", longer.Epochs, r.folder.Path, t.Epochs)
+		return false, fmt.Errorf("--epochs=%d: %s has %d already; want more", longer.Epochs, r.folder.Path, t.Epochs)
 	case r.manifest.Imported != nil:
-		return fmt.Errorf("%s: its weights were imported; nothing was trained that could go on", r.folder.Path)
+		return false, fmt.Errorf("%s: its weights were imported; nothing was trained that could go on", r.folder.Path)
+	case r.manifest.Sweep != "":
+		return false, fmt.Errorf("%s is a trial of a sweep, which keeps no state of its optimizer to go on from; train its config anew: %s run %s train.epochs=%d",
+			r.folder.Path, rundir.Program(r.session.options.Command), r.folder.ConfigPath(), longer.Epochs)
 	case t.MaxSteps > 0:
-		return fmt.Errorf("%s ends after train.max_steps=%d steps, however many epochs it has; start a new run from its config", r.folder.Path, t.MaxSteps)
-	case t.EarlyStopping > 0 && r.manifest.Progress.Epoch < t.Epochs && r.manifest.State == rundir.Done:
-		return fmt.Errorf("%s stopped early, after epoch %d of %d: more epochs would change nothing; start a new run without train.early_stopping",
-			r.folder.Path, r.manifest.Progress.Epoch, t.Epochs)
+		return false, fmt.Errorf("%s ends after train.max_steps=%d steps, however many epochs it has; start a new run from its config", r.folder.Path, t.MaxSteps)
+	case t.EarlyStopping > 0 && best > 0 && p.Epoch-best >= t.EarlyStopping:
+		return false, fmt.Errorf("%s stops early: after epoch %d, %d epochs have been no better than epoch %d, and more would change nothing; start a new run without train.early_stopping",
+			r.folder.Path, p.Epoch, p.Epoch-best, best)
 	}
-	falls := t.Schedule == "cosine"
-	switch {
+	switch falls := t.Schedule == "cosine"; {
 	case falls && longer.Schedule == "":
-		last := t.LearningRate
 		extended := *t
 		extended.Epochs, extended.Extended = longer.Epochs, append(slices.Clone(t.Extended), t.Epochs)
-		return fmt.Errorf("%s: the learning rate fell to 0 at the end of epoch %d by train.schedule cosine, and how it goes on is not said: "+
-			"--schedule restart begins again at %g and falls to 0 at epoch %d; --schedule extend goes on as a cosine over %d epochs, at %.3g now",
-			r.folder.Path, t.Epochs, last, longer.Epochs, longer.Epochs, extended.RateAt(t.Epochs))
+		return false, fmt.Errorf("%s: by train.schedule cosine, the learning rate falls to 0 at the end of epoch %d, and how it goes on is not said: "+
+			"--schedule restart begins again there, at %g, and falls to 0 at epoch %d; --schedule extend goes on as a cosine over %d epochs, which has %.3g there",
+			r.folder.Path, t.Epochs, t.LearningRate, longer.Epochs, longer.Epochs, extended.RateAt(t.Epochs))
 	case !falls && longer.Schedule != "":
-		return fmt.Errorf("--schedule=%s: train.schedule of %s is %s, which does not depend on the end; leave it out", longer.Schedule, r.folder.Path, t.Schedule)
+		return false, fmt.Errorf("--schedule=%s: train.schedule of %s is %s, which does not depend on the end; leave it out", longer.Schedule, r.folder.Path, t.Schedule)
 	}
 	before, err := r.folder.Config()
 	if err != nil {
-		return err
+		return false, err
 	}
 	change := rundir.Prolonged{Time: now, From: t.Epochs, Epochs: longer.Epochs, Schedule: longer.Schedule, ConfigSHA256: sha256Of(before)}
 	r.apply(change)
 	r.manifest.Prolonged = append(r.manifest.Prolonged, change)
-	return nil
+	return true, nil
 }
 
 // apply changes the experiment.
@@ -108,28 +109,52 @@ func (r *run) makeUpConfig() error {
 	return r.folder.WriteConfig(yaml)
 }
 
-// prolong gives the session's runs more epochs: all, or none where one of them cannot go on.
+// prolong gives the session's runs more epochs: all that can go on, or none where one of them cannot. Nothing is written before [Session.keepLonger].
 func (s *Session) prolong(longer Longer) error {
-	if longer.Epochs == 0 {
-		if longer.Schedule != "" {
-			return errors.New("--schedule says how the learning rate goes on to more epochs; add --epochs")
-		}
+	switch {
+	case longer.Epochs == 0 && longer.Schedule != "":
+		return errors.New("--schedule says how the learning rate goes on to more epochs; add --epochs")
+	case longer.Epochs == 0:
 		return nil
-	}
-	if longer.Schedule != "" && longer.Schedule != ScheduleRestart && longer.Schedule != ScheduleExtend {
+	case longer.Schedule != "" && longer.Schedule != ScheduleRestart && longer.Schedule != ScheduleExtend:
 		return fmt.Errorf("--schedule=%s: want restart or extend", longer.Schedule)
 	}
 	for _, r := range s.runs {
-		if err := r.prolong(longer, s.options.Now()); err != nil {
+		if r.over && r.manifest.State != rundir.Done {
+			continue // it diverged or was stopped
+		}
+		var err error
+		if r.prolonged, err = r.prolong(longer, s.options.Now()); err != nil {
 			return err
 		}
+		r.over = r.over && !r.prolonged
+	}
+	s.keepStep()
+	return nil
+}
+
+// keepStep gives runs of a group that are over, and only trained along, as many epochs as those have that go on.
+func (s *Session) keepStep() {
+	active := s.active()
+	if len(active) == 0 {
+		return
 	}
 	for _, r := range s.runs {
-		if n := len(r.manifest.Prolonged); n == 0 || r.manifest.Prolonged[n-1].Epochs != longer.Epochs {
-			continue // it has as many
+		if lead := active[0].experiment.Train; r.over {
+			t := &r.experiment.Train
+			t.Epochs, t.Restarts, t.Extended = lead.Epochs, lead.Restarts, lead.Extended
 		}
-		if r.manifest.State == rundir.Done {
-			r.over = false
+	}
+}
+
+// keepLonger writes the runs that were given more, once all that they go on from is there.
+func (s *Session) keepLonger() error {
+	for _, r := range s.runs {
+		if !r.prolonged {
+			continue
+		}
+		if r.checkpoint == nil {
+			return InputError{fmt.Errorf("%s has no checkpoint to go on from to more epochs; start a new run from its config", r.folder.Path)}
 		}
 		if err := r.keepLonger(); err != nil {
 			return err

@@ -2,6 +2,7 @@ package experiment_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -60,7 +61,7 @@ func TestLonger(t *testing.T) {
 
 		falling := run("train.epochs=2", "train.schedule=cosine")
 		before := read(t, falling, "config.yaml")
-		if err := resume(falling, experiment.Longer{Epochs: 4}); err == nil || !strings.Contains(err.Error(), "--schedule extend goes on as a cosine over 4 epochs, at 0.0015 now") {
+		if err := resume(falling, experiment.Longer{Epochs: 4}); err == nil || !strings.Contains(err.Error(), "--schedule extend goes on as a cosine over 4 epochs, which has 0.0015 there") {
 			t.Errorf("a cosine without a word on how: %v", err)
 		}
 		if m := manifestOf(t, falling); m.State != rundir.Done || read(t, falling, "config.yaml") != before {
@@ -74,9 +75,10 @@ func TestLonger(t *testing.T) {
 		killed := run("train.epochs=2", "train.schedule=cosine")
 		before = read(t, killed, "config.yaml")
 		ctx, cancel := context.WithCancel(context.Background())
-		cancel()
-		if _, err := experiment.Resume(ctx, killed.Path, experiment.Options{Longer: experiment.Longer{Epochs: 4, Schedule: experiment.ScheduleExtend}}); err == nil {
-			t.Fatal("it was not interrupted")
+		defer cancel()
+		options := experiment.Options{Log: &stopper{cancel: cancel, after: 1}, Terminal: true, Longer: experiment.Longer{Epochs: 4, Schedule: experiment.ScheduleExtend}}
+		if _, err := experiment.Resume(ctx, killed.Path, options); !errors.Is(err, experiment.ErrInterrupted) || read(t, killed, "config.yaml") == before {
+			t.Fatalf("it ends with %v", err)
 		}
 		if err := os.WriteFile(killed.ConfigPath(), []byte(before), 0o644); err != nil {
 			t.Fatal(err)

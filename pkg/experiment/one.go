@@ -40,6 +40,7 @@ type run struct {
 	history    []rundir.Epoch    // the records of all epochs
 	validation evaluate.Figure   // the last validation loss
 	clipped    float64           // the share of the last epoch's steps whose gradient was clipped
+	prolonged  bool              // it has just been given more epochs
 	over       bool              // it is done or diverged, while others of the session may go on
 }
 
@@ -168,7 +169,7 @@ func (r *run) validate(ctx context.Context, w train.Window) (rundir.Epoch, train
 			epoch.ValSSIM = figure(result.Reconstructed, "ssim")
 			epoch.ValExplainedVariance = figure(result.Reconstructed, "explained_variance")
 			epoch.CorruptedPSNR = figure(result.Corrupted, "psnr")
-		} else if err := r.lose(ctx, "validation figures", err); err != nil {
+		} else if err := r.loseMeanwhile(ctx, "validation figures", err); err != nil {
 			return rundir.Epoch{}, train.State{}, err
 		}
 	}
@@ -193,7 +194,7 @@ func (r *run) endEpoch(ctx context.Context, w train.Window) error {
 	}
 	if every := r.experiment.Output.Grid.Every; every > 0 && w.Epoch%every == 0 && !r.session.options.Brief {
 		name := fmt.Sprintf("epoch-%04d", w.Epoch)
-		if err := r.lose(ctx, "pictures of epochs", r.draw(name, r.trainer.Weights(), fmt.Sprintf("epoch %d", w.Epoch))); err != nil {
+		if err := r.loseMeanwhile(ctx, "pictures of epochs", r.draw(name, r.trainer.Weights(), fmt.Sprintf("epoch %d", w.Epoch))); err != nil {
 			return err
 		}
 	}
@@ -281,7 +282,7 @@ func (r *run) conclude(ctx context.Context) error {
 		}
 	}
 	if m.Weights != imported {
-		if err := r.lose(ctx, "diagnosis", r.diagnose()); err != nil {
+		if err := r.loseMeanwhile(ctx, "diagnosis", r.diagnose(weights)); err != nil {
 			return r.session.stopped(ctx, err)
 		}
 	}
@@ -437,11 +438,16 @@ func (r *run) finish(failure error) error {
 	if r.session.options.Brief {
 		return nil
 	}
-	if err := report.Write(r.folder); err != nil {
-		r.warn(missingPart(partReport, err))
-		return r.writeManifest()
+	err := report.Write(r.folder)
+	if (err != nil) == r.manifest.IsMissing(partReport) {
+		return nil
 	}
-	return nil
+	if err != nil {
+		r.warn(missingPart(partReport, err))
+	} else {
+		r.manifest.Warnings = slices.DeleteFunc(r.manifest.Warnings, func(w rundir.Warning) bool { return w.IsMissing() && w.Part == partReport })
+	}
+	return r.folder.WriteManifest(r.manifest)
 }
 
 // end writes how the run ended into its manifest.

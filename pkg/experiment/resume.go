@@ -70,6 +70,7 @@ func (s *Session) takeUp() error {
 		ended := manifest.State == rundir.Diverged || manifest.State == rundir.Pruned
 		r.over = manifest.State == rundir.Done || ended && len(s.runs) > 1
 	}
+	s.keepStep()
 	return nil
 }
 

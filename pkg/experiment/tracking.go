@@ -127,7 +127,7 @@ func (r *run) untrack(err error) {
 	if err == nil {
 		return
 	}
-	r.warn(missingPart("TensorBoard", err))
+	r.warn(rundir.Warning{Kind: rundir.Lost, Part: "TensorBoard", Epoch: max(1, r.trainer.Step()/r.trainer.StepsPerEpoch()), Text: fmt.Sprintf("TensorBoard is told no more: %v", err)})
 	r.tracker.close()
 	r.tracker = nil
 }

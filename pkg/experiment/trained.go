@@ -142,7 +142,7 @@ func (t *Trained) Evaluate(ctx context.Context, path string, options Options) (r
 	if err != nil {
 		return rundir.Result{}, 0, err
 	}
-	makesUp := path == "" && !t.changed && slices.ContainsFunc(t.Manifest.Warnings, rundir.Warning.IsMissing)
+	makesUp := path == "" && !t.changed && t.Manifest.State == rundir.Done && slices.ContainsFunc(t.Manifest.Warnings, rundir.Warning.IsMissing)
 	s.draws = makesUp
 	var lost []rundir.Warning
 	s.lost = func(ctx context.Context, part string, err error) error {
@@ -158,17 +158,17 @@ func (t *Trained) Evaluate(ctx context.Context, path string, options Options) (r
 	}
 	p := &progress{out: options.Log}
 	p.figures(result, fmt.Sprintf("%s %s", thousands(s.images.Len()), t.Manifest.Data.Noun()))
+	if makesUp {
+		if lost, err = t.makeUp(ctx, result, lost, options); err != nil {
+			return result, s.images.Len(), fmt.Errorf("write the figures into the run: %w", err)
+		}
+		p.line("what was missing is in the run now, and in its report: %s", t.Run.ReportPath())
+	}
 	for _, w := range lost {
 		p.line("WARNING: %s", w.Text)
 	}
-	if makesUp {
-		if err := t.makeUp(ctx, result, lost, options); err != nil {
-			return result, s.images.Len(), fmt.Errorf("write the figures into the run: %w", err)
-		}
-		p.line("the figures are those of the run now, and in its report: %s", t.Run.ReportPath())
-	}
 	if len(lost) > 0 {
-		return result, s.images.Len(), fmt.Errorf("%d %s of the figures missing", len(lost), plural(len(lost), "part"))
+		return result, s.images.Len(), fmt.Errorf("%d %s missing still", len(lost), onlyIf(len(lost) == 1, "part is")+onlyIf(len(lost) != 1, "parts are"))
 	}
 	return result, s.images.Len(), nil
 }

@@ -278,6 +278,13 @@ func (c *check) test(ctx context.Context) error {
 	if err := c.run.test(ctx, weights, &now); err != nil {
 		return err
 	}
+	recordedAlone(now.Test, recorded.Test)
+	if now.Generated != nil && recorded.Generated != nil {
+		recordedAlone(now.Generated.Samplers, recorded.Generated.Samplers)
+	}
+	for part := range recorded.Interval {
+		recordedAlone(now.Interval[part], recorded.Interval[part])
+	}
 	c.compare("test images", recorded.Test, now.Test)
 	c.compare("corrupted test images", recorded.Corrupted, now.Corrupted)
 	c.compare("test images with the mask known", recorded.MaskKnown, now.MaskKnown)
@@ -295,6 +302,11 @@ func (c *check) test(ctx context.Context) error {
 	}
 	c.Test = true
 	return nil
+}
+
+// recordedAlone leaves out what is not recorded: figures that are younger than the run, or that its end lacks.
+func recordedAlone[V any](now, recorded map[string]V) {
+	maps.DeleteFunc(now, func(name string, _ V) bool { _, found := recorded[name]; return !found })
 }
 
 // compareEnvironment compares what may explain differences.

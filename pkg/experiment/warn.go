@@ -16,8 +16,14 @@ func (r *run) warn(w rundir.Warning) {
 		return
 	}
 	r.manifest.Warnings = append(r.manifest.Warnings, w)
-	if !r.session.options.Brief {
-		r.session.progress.line("WARNING: %s", w.Text)
+	switch s := r.session; {
+	case s.options.Brief:
+	case s.progress == nil: // it was done before
+		fmt.Fprintf(s.options.Log, "WARNING: %s\n", w.Text)
+	case len(s.runs) > 1:
+		s.progress.line("WARNING: seed %d: %s", r.experiment.Seed, w.Text)
+	default:
+		s.progress.line("WARNING: %s", w.Text)
 	}
 }
 
@@ -28,6 +34,17 @@ func (r *run) lose(ctx context.Context, part string, err error) error {
 		return err
 	}
 	r.warn(missingPart(part, err))
+	return nil
+}
+
+// loseMeanwhile is [run.lose] of what belongs to training, for which nothing makes up afterwards. Of a trial it is an error: its sweep looks at
+// these figures.
+func (r *run) loseMeanwhile(ctx context.Context, part string, err error) error {
+	if err == nil || ctx.Err() != nil || r.session.options.Brief {
+		return err
+	}
+	epoch := max(1, (r.trainer.Step()+r.trainer.StepsPerEpoch()-1)/r.trainer.StepsPerEpoch())
+	r.warn(rundir.Warning{Kind: rundir.Lost, Part: part, Epoch: epoch, Text: fmt.Sprintf("%s missing: %v", part, err)})
 	return nil
 }
 
@@ -55,15 +72,15 @@ func (r *run) untested() error {
 }
 
 // makeUp writes what was measured afterwards into a run of whose end parts are missing, and draws the pictures that are. lost are the parts
-// that are missing still.
-func (t *Trained) makeUp(ctx context.Context, result rundir.Result, lost []rundir.Warning, options Options) error {
+// that are missing still; it returns them with those that are found to be. What the run has already stays as it is.
+func (t *Trained) makeUp(ctx context.Context, result rundir.Result, lost []rundir.Warning, options Options) ([]rundir.Warning, error) {
 	if err := t.Run.Lock(); err != nil {
-		return err
+		return lost, err
 	}
 	defer t.Run.Close()
 	m, err := t.Run.Manifest()
-	if err != nil || m.State != rundir.Done {
-		return err
+	if err != nil {
+		return lost, err
 	}
 	draw := func(name string, draw func() error) error {
 		if !m.IsMissing(pictureOf(name)) {
@@ -86,12 +103,55 @@ func (t *Trained) makeUp(ctx context.Context, result rundir.Result, lost []rundi
 		err = cmp.Or(err, draw(name, func() error { return t.save(ctx, name, options) }))
 	}
 	if err != nil {
-		return err
+		return lost, err
 	}
-	before := m.Result
-	m.Result = result
-	m.Result.BestEpoch, m.Result.BestValidationLoss, m.Result.TrainLoss = before.BestEpoch, before.BestValidationLoss, before.TrainLoss
+	addMissing(&m.Result, result)
 	m.Warnings = append(slices.DeleteFunc(m.Warnings, rundir.Warning.IsMissing), lost...)
 	t.Manifest = m
-	return cmp.Or(t.Run.WriteManifest(m), report.Write(t.Run))
+	return lost, cmp.Or(t.Run.WriteManifest(m), report.Write(t.Run))
+}
+
+// addMissing gives a result the figures of another that it has not.
+func addMissing(into *rundir.Result, from rundir.Result) {
+	if into.Interval == nil {
+		into.Interval = map[string]map[string]rundir.Number{}
+	}
+	add := func(part string, to *map[string]rundir.Number, figures map[string]rundir.Number) {
+		for name, value := range figures {
+			if _, there := (*to)[name]; there {
+				continue
+			}
+			if *to == nil {
+				*to = map[string]rundir.Number{}
+			}
+			(*to)[name] = value
+			if interval, found := from.Interval[part][name]; found {
+				if into.Interval[part] == nil {
+					into.Interval[part] = map[string]rundir.Number{}
+				}
+				into.Interval[part][name] = interval
+			}
+		}
+	}
+	add("test", &into.Test, from.Test)
+	add("corrupted", &into.Corrupted, from.Corrupted)
+	add("mask_known", &into.MaskKnown, from.MaskKnown)
+	into.ComparedWith = cmp.Or(into.ComparedWith, from.ComparedWith)
+	into.Likelihood, into.Probe, into.Anomaly = cmp.Or(into.Likelihood, from.Likelihood), cmp.Or(into.Probe, from.Probe), cmp.Or(into.Anomaly, from.Anomaly)
+	if len(into.Features) == 0 {
+		into.Features = from.Features
+	}
+	if len(into.FiringRates) == 0 {
+		into.FiringRates = from.FiringRates
+	}
+	switch {
+	case into.Generated == nil:
+		into.Generated = from.Generated
+	case from.Generated != nil && from.Generated.FeaturesSHA256 == into.Generated.FeaturesSHA256:
+		for name, figures := range from.Generated.Samplers {
+			if into.Generated.Samplers[name] == nil {
+				into.Generated.Samplers[name] = figures
+			}
+		}
+	}
 }

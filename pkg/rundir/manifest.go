@@ -75,7 +75,7 @@ type Manifest struct {
 
 // Warning is something that went wrong without ending a run, with its cure.
 type Warning struct {
-	// Kind is a word for programs: [Missing], or one of pkg/diagnose.
+	// Kind is a word for programs: [Missing], [Lost], or one of pkg/diagnose.
 	Kind string `json:"kind"`
 	// Part is what it is about: a part of the run's end that is missing, or a layer; "" of the run as a whole.
 	Part string `json:"part,omitempty"`
@@ -86,6 +86,9 @@ type Warning struct {
 
 // Missing is the kind of warnings of what failed after training, such as a sampler: the rest is there, and latent eval makes up for it.
 const Missing = "missing"
+
+// Lost is the kind of warnings of what failed while a run trained, such as the pictures of an epoch, and is lost.
+const Lost = "lost"
 
 // IsMissing says that w is of the kind [Missing].
 func (w Warning) IsMissing() bool { return w.Kind == Missing }

@@ -595,6 +595,9 @@ func (s *Sweep) objectives(runs []*rundir.Run) ([]float64, error) {
 				return nil, err
 			}
 			v, err := value(o.Metric, m, epochs)
+			if lost := slices.IndexFunc(m.Warnings, rundir.Warning.IsMissing); err != nil && lost >= 0 {
+				err = fmt.Errorf("objective %s: %s", o.Metric, m.Warnings[lost].Text) // another trial may have it
+			}
 			if err != nil {
 				return nil, err
 			}
