@@ -84,6 +84,7 @@ func NewLab(options Options) *Lab {
 
 // Close frees everything that the lab keeps, and gives what is on its way to MLflow a few seconds.
 func (l *Lab) Close() {
+	l.options.idle()
 	l.endSending()
 	l.closeBackend()
 }

@@ -270,10 +270,12 @@ func (r *run) conclude(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	options.busy("testing")
 	if err := r.lose(ctx, partTest, r.test(ctx, weights, m)); err != nil {
 		return r.session.stopped(ctx, err)
 	}
 	if !options.Brief {
+		options.busy("drawing")
 		if err := r.lose(ctx, pictureOf("final"), r.draw("final", weights, captionOf(*m, r.session.split.Test.Vectors()))); err != nil {
 			return r.session.stopped(ctx, err)
 		}

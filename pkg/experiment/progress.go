@@ -4,14 +4,11 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"golang.org/x/term"
 
 	"latent/pkg/report"
 	"latent/pkg/rundir"
@@ -90,20 +87,7 @@ func (p *progress) window(windows []train.Window) {
 	bar := strings.Repeat("█", done) + strings.Repeat("░", barWidth-done)
 	figures := fmt.Sprintf("loss %.4f  %s %s/s  %s left", loss/float64(max(1, runs)), thousands(int(float64(images)/w.Duration.Seconds())),
 		p.session.runs[0].manifest.Data.Noun(), left.Round(time.Second))
-	fmt.Fprint(p.out, "\r\x1b[K"+fitted(p.columns(), fmt.Sprintf("epoch %d/%d ", w.Epoch, p.epochs), bar+" ", figures))
-}
-
-// columns is the width of the terminal; 0 where that is not known.
-func (p *progress) columns() int {
-	file, ok := p.out.(*os.File)
-	if !ok {
-		return 0
-	}
-	width, _, err := term.GetSize(int(file.Fd()))
-	if err != nil {
-		return 0
-	}
-	return width
+	fmt.Fprint(p.out, "\r\x1b[K"+fitted(columnsOf(p.out), fmt.Sprintf("epoch %d/%d ", w.Epoch, p.epochs), bar+" ", figures))
 }
 
 // fitted joins the parts of a line so that it does not reach the last of so many columns, where a terminal would begin another: without the bar where

@@ -51,6 +51,9 @@ func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = io.Discard
 	}
+	if _, already := o.Log.(*statusLine); o.Terminal && !already {
+		o.Log = &statusLine{out: o.Log}
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -166,11 +169,13 @@ func (s *Session) Folders() []*rundir.Run {
 // open opens the backend and loads the data.
 func (s *Session) open(ctx context.Context) (err error) {
 	e, start := s.runs[0].experiment, time.Now()
+	s.options.busy("starting the backend")
 	if s.backend, err = s.lab.open(ctx, e); err != nil {
 		return err
 	}
 	s.spend("start", start)
 	defer s.spend("data", time.Now())
+	s.options.busy("loading data")
 	if s.split, err = s.lab.load(ctx, e); err != nil {
 		return err
 	}
@@ -394,6 +399,7 @@ func (s *Session) compile(ctx context.Context) error {
 		return err
 	}
 	defer s.spend("compile", time.Now())
+	s.options.busy("compiling for %s", s.backend.Name)
 	var programs errgroup.Group
 	programs.Go(s.compileTraining)
 	programs.Go(s.compileEvaluation)

@@ -152,6 +152,7 @@ func (t *Trained) Evaluate(ctx context.Context, path string, options Options) (r
 		lost = append(lost, missingPart(part, err))
 		return nil
 	}
+	options.busy("measuring")
 	result := rundir.Result{Weights: t.Manifest.Result.Weights, Epoch: t.Manifest.Result.Epoch}
 	if _, err := s.measure(ctx, &result); err != nil {
 		return rundir.Result{}, 0, err
