@@ -570,3 +570,27 @@ func TestIdle(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Aliases and merge keys stand for what they are of, each in its own place; what is written beats what is merged, and the first merge the second.
+func TestAnchors(t *testing.T) {
+	text := []byte(`
+data: {dataset: glyphs, validation: &n 100}
+corrupt: [&noise {kind: gaussian, noise_factor: 0.2}, {<<: *noise, clip: false}]
+evaluate: {nll_images: *n, corrupt: [*noise]}
+`)
+	e, err := Parse("x.yaml", text, "model={kind: vae}", "corrupt.0.noise_factor=0.5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second, third := e.Corrupt[0].(*corrupt.Gaussian), e.Corrupt[1].(*corrupt.Gaussian), e.Evaluate.Corrupt[0].(*corrupt.Gaussian)
+	if e.Evaluate.NLLImages != 100 || first.NoiseFactor != corrupt.Fixed(0.5) || second.NoiseFactor != corrupt.Fixed(0.2) || second.Clip || third.NoiseFactor != corrupt.Fixed(0.2) {
+		t.Errorf("%d, %+v, %+v, %+v", e.Evaluate.NLLImages, first, second, third)
+	}
+	bomb := "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
+	for c := 'b'; c < 'k'; c++ {
+		bomb += fmt.Sprintf("%c: &%[1]c [*%[2]c, *%[2]c, *%[2]c, *%[2]c, *%[2]c, *%[2]c, *%[2]c, *%[2]c]\n", c, c-1)
+	}
+	if _, err := Parse("x.yaml", []byte(bomb)); err == nil || !strings.Contains(err.Error(), "aliases make more than 100000 values") {
+		t.Errorf("a file that stands for billions of values: %v", err)
+	}
+}

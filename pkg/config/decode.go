@@ -60,8 +60,6 @@ func (d *decoder) report(key string, at place, format string, args ...any) {
 func (d *decoder) value(key string, at place, node *yaml.Node, f field, into reflect.Value) {
 	mismatch := func(cure string) { d.report(key, at, "found %s, want %s%s", found(node), f.want(), cure) }
 	switch {
-	case node.Kind == yaml.AliasNode:
-		d.report(key, at, "aliases such as *%s are not read; write the value out", printable(node.Value))
 	case node.Style&yaml.TaggedStyle != 0:
 		d.report(key, at, "tags such as %s are not read; leave it out", printable(node.Tag))
 	case node.ShortTag() == "!!null" && f.name != "":
@@ -145,13 +143,8 @@ func (d *decoder) plain(key string, node *yaml.Node) {
 		}
 		isName := node.Kind == yaml.MappingNode && i%2 == 0
 		switch {
-		case child.Kind == yaml.AliasNode:
-			d.report(path, at, "aliases such as *%s are not read; write the value out", printable(child.Value))
-			continue
 		case child.Style&yaml.TaggedStyle != 0:
 			d.report(path, at, "tags such as %s are not read; leave it out", printable(child.Tag))
-		case isName && child.ShortTag() == "!!merge":
-			d.report(path, at, "merge keys are not read; write the values out")
 		case isName && (child.Kind != yaml.ScalarNode || child.Value == ""):
 			d.report(path, at, "found %s as a key, want a name", found(child))
 		case isName && names[child.Value]:
@@ -232,10 +225,6 @@ func (d *decoder) mapping(key string, node *yaml.Node, fields []field, chosen *c
 			continue
 		}
 		path := join(key, printable(name.Value))
-		if name.ShortTag() == "!!merge" {
-			d.report(path, at, "merge keys are not read; write the values out")
-			continue
-		}
 		if before, twice := first[name.Value]; twice {
 			d.report(path, at, "written twice; it is already in %s", before)
 			continue
@@ -368,8 +357,6 @@ func found(node *yaml.Node) string {
 		return "a mapping"
 	case node.Kind == yaml.SequenceNode:
 		return "a list"
-	case node.Kind == yaml.AliasNode:
-		return "an alias"
 	case isPlain(node) && node.ShortTag() == "!!null":
 		return "nothing"
 	case isLiteral(node):

@@ -44,7 +44,11 @@ func parseYAML(file string, data []byte) (*yaml.Node, Problems) {
 		line, message := syntaxError(data, err)
 		return nil, problem(line, 1, "%s", message)
 	}
-	return document.Content[0], nil
+	root, err := new(expander).expand(document.Content[0])
+	if wrong := (*expandError)(nil); errors.As(err, &wrong) {
+		return nil, problem(wrong.node.Line, wrong.node.Column, "%s", wrong.problem)
+	}
+	return root, nil
 }
 
 // unreadable finds the first byte that YAML in UTF-8 cannot have.
