@@ -20,9 +20,9 @@ import (
 
 // saeOverrides are short runs of each activation, with data in scales that the export has to undo.
 var saeOverrides = map[string][]string{
-	"topk":       {"model.activation=topk", "data.scale.kind=standardise"},
-	"batchtopk":  {"model.activation=batchtopk", "data.scale.kind=norm"},
-	"matryoshka": {"model.activation=batchtopk", "model.prefixes=[8, 24]"},
+	"topk":       {"model.activation=topk", "model.k=4", "data.scale.kind=standardise"},
+	"batchtopk":  {"model.activation=batchtopk", "model.k=4", "data.scale.kind=norm"},
+	"matryoshka": {"model.activation=batchtopk", "model.k=4", "model.prefixes=[8, 24]"},
 	"jumprelu":   {"model.activation=jumprelu", "model.sparsity=0.1", "data.scale.kind=norm"},
 	"relu":       {"model.activation=relu", "model.sparsity=0.1", "data.scale.kind=standardise"},
 }
@@ -32,7 +32,7 @@ func trainedSAE(t *testing.T, overrides []string) *experiment.Trained {
 	t.Helper()
 	xla := backendtest.XLA(t)
 	e, err := config.Load("../../configs/sae/topk.yaml", append([]string{"backend=" + xla.Name, "data.train=2000", "data.validation=100",
-		"data.test=300", "data.features=64", "data.dims=24", "data.roots=8", "model.width=64", "model.k=4", "train.epochs=2", "train.batch_size=100",
+		"data.test=300", "data.features=64", "data.dims=24", "data.roots=8", "model.width=64", "train.epochs=2", "train.batch_size=100",
 		"output.dir=" + t.TempDir()}, overrides...)...)
 	if err != nil {
 		t.Fatal(err)

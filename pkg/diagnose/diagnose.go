@@ -36,6 +36,7 @@ const (
 	SmallValidation   = "small-validation"    // too few held-out samples to choose an epoch by
 	AlwaysClipped     = "always-clipped"      // the gradient is clipped in nearly every step
 	OneSampleBatch    = "one-sample-batch"    // batch norm sees a batch of one sample
+	BinarisedColours  = "binarised-colours"   // a likelihood of black and white takes pictures in colour for that
 )
 
 // Facts are what is known of a run. What is not known is left at its zero value.
@@ -51,6 +52,8 @@ type Facts struct {
 	Clipped, ClipNorm float64
 	// LastBatch is the size of an epoch's last batch, where the model has batch norm; else 0.
 	LastBatch int
+	// Binarised says that the likelihood makes black and white of pictures in colour.
+	Binarised bool
 
 	// ValidationLoss and ValidationInterval are the last validation loss and half its 95 % interval over Validation samples, by which the best
 	// epoch is chosen.
@@ -92,7 +95,7 @@ func Run(f Facts) []rundir.Warning {
 
 // Epoch finds what is wrong after an epoch, from the facts of training alone.
 func Epoch(f Facts) []rundir.Warning {
-	return slices.Concat(f.jump(), f.clipped(), f.oneSample())
+	return slices.Concat(f.jump(), f.clipped(), f.oneSample(), f.binarised())
 }
 
 // lowerRate is the cure of steps that are too long.
@@ -141,6 +144,14 @@ func (f Facts) oneSample() []rundir.Warning {
 		return nil
 	}
 	return finding(OneSampleBatch, "the last batch of each epoch is a single sample, whose mean and variance batch norm takes for those of all; change train.batch_size or data.limit, or take norm: layer")
+}
+
+// binarised finds pictures in colour that are made black and white.
+func (f Facts) binarised() []rundir.Warning {
+	if !f.Binarised {
+		return nil
+	}
+	return finding(BinarisedColours, "likelihood bernoulli makes each channel of these pictures in colour 0 or 1, and so learns other pictures; take model.likelihood: gaussian (spread: shared) or logistic")
 }
 
 // worseThanInput finds a model that does worse than nothing.

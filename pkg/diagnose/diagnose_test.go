@@ -122,6 +122,7 @@ func TestKinds(t *testing.T) {
 		"few choices":       {diagnose.Facts{Result: used(10), Entries: 512, Choices: 100}, ""},
 		"clipped":           {diagnose.Facts{Epochs: falling, Clipped: 0.99, ClipNorm: 1}, diagnose.AlwaysClipped},
 		"one sample":        {diagnose.Facts{LastBatch: 1}, diagnose.OneSampleBatch},
+		"colours":           {diagnose.Facts{Binarised: true}, diagnose.BinarisedColours},
 		"dead":              {diagnose.Facts{Layers: layer(half(0), false)}, diagnose.DeadUnits},
 		"some dead":         {diagnose.Facts{Layers: layer(fewer(0), false)}, ""},
 		"tanh at an end":    {diagnose.Facts{Layers: layer(half(-1), true)}, diagnose.SaturatedUnits},

@@ -42,6 +42,7 @@ func TestAlarms(t *testing.T) {
 		diagnose.Overfit:           {none, "data.train=60", "data.validation=30", "train.batch_size=10", "train.epochs=60", "model={kind: dense, encoder: [128, 64], decoder: [128]}"},
 		diagnose.SmallValidation:   {"data.validation=2"},
 		diagnose.AlwaysClipped:     {"train.clip_norm=1e-4"},
+		diagnose.BinarisedColours:  {none, "data.colour=rgb", "model={kind: vae, encoder: [16], latent: 4, decoder: [16]}", "evaluate.nll_samples=0", "train.epochs=1"},
 		diagnose.OneSampleBatch:    {"data.train=151", "model={kind: conv, channels: [2], latent: 4, norm: batch}", "train.epochs=1"},
 	} {
 		if found := alarms(overrides...); !slices.Contains(found, kind) {

@@ -23,6 +23,9 @@ func (r *run) facts() diagnose.Facts {
 	if slices.ContainsFunc(layers, func(l model.Layer) bool { return strings.HasSuffix(l.Name, ".batch_norm") }) {
 		f.LastBatch = (r.session.split.Train.Len()-1)%e.Train.BatchSize + 1
 	}
+	if vae, ok := e.Model.(*model.VAE); ok {
+		f.Binarised = vae.Likelihood == "bernoulli" && vae.Binarise != "none" && r.session.split.Train.Channels == 3
+	}
 	if e.Evaluate.Weights == "best" {
 		f.Validation, f.ValidationLoss, f.ValidationInterval = r.session.split.Validation.Len(), r.validation.Mean, r.validation.Interval
 	}

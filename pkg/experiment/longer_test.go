@@ -11,6 +11,7 @@ import (
 	"latent/pkg/backend/backendtest"
 	"latent/pkg/experiment"
 	"latent/pkg/rundir"
+	"latent/pkg/train"
 )
 
 // A run that is done goes on to more epochs. Where its rate is constant or begins again, it ends with the bits of one that was made for them from
@@ -87,5 +88,32 @@ func TestLonger(t *testing.T) {
 			t.Fatal(err)
 		}
 		same(run("train.schedule=cosine", "train.extended=[2]"), killed)
+
+		// Seeds that train together go on together; one that was stopped before its end stays as it is.
+		group := func(epochs string) []*rundir.Run {
+			t.Helper()
+			runs, err := experiment.RunSeeds(context.Background(), load(t, b, tiny, epochs), []int64{5, 6, 7}, experiment.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return runs
+		}
+		whole, together := group("train.epochs=4"), group("train.epochs=2")
+		stopped := manifestOf(t, together[1])
+		stopped.State, stopped.Error = rundir.Diverged, "step 3: the loss is not a finite number"
+		if err := together[1].WriteManifest(stopped); err != nil {
+			t.Fatal(err)
+		}
+		if err := resume(together[0], experiment.Longer{Epochs: 4}); err != nil && !errors.Is(err, train.ErrDiverged) {
+			t.Fatal(err)
+		}
+		same(whole[0], together[0])
+		same(whole[2], together[2])
+		if m := manifestOf(t, together[1]); m.State != rundir.Diverged || len(m.Prolonged) > 0 || m.Error != stopped.Error {
+			t.Errorf("the one that diverged is %s %q, prolonged %v", m.State, m.Error, m.Prolonged)
+		}
+		if err := resume(together[2], experiment.Longer{}); err != nil && !errors.Is(err, train.ErrDiverged) {
+			t.Errorf("resumed again: %v", err)
+		}
 	})
 }
