@@ -213,8 +213,12 @@ func sameTraining(a, b *config.Experiment) (bool, error) {
 
 // evaluation returns the override that sets the section evaluate to that of an experiment.
 func evaluation(e *config.Experiment) ([]string, error) {
+	sections, err := e.Sections("evaluate")
+	if err != nil {
+		return nil, err
+	}
 	var section yaml.Node
-	if err := section.Encode(e.Evaluate); err != nil {
+	if err := yaml.Unmarshal([]byte(sections["evaluate"]), &section); err != nil {
 		return nil, err
 	}
 	inline(&section)

@@ -31,7 +31,7 @@ func TestCheckpointActivations(t *testing.T) {
 		kept := spec()
 		kept.Epochs, kept.Optimizer, kept.LearningRate = 2, "sgd", 0.005 // adam's steps would make more of rounding
 		ae := model.Kinds["ae"]().(*model.AE)
-		ae.Backbone, ae.Latent = &model.ResNet{Channels: []int{4, 8}, Blocks: 1, Kernel: 3, Norm: "layer", Dropout: 0.2}, 4
+		ae.Backbone, ae.Latent = &model.ResNet{Channels: []int{4}, Blocks: 1, Kernel: 3, Norm: "layer", Dropout: 0.2}, 4
 		kept.Model = ae
 		again := kept
 		again.CheckpointActivations = true
