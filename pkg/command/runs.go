@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -101,12 +102,16 @@ type entryJSON struct {
 	Seconds    rundir.Number            `json:"seconds"`
 	Parameters int                      `json:"parameters"`
 	Test       map[string]rundir.Number `json:"test"`
+	// Changed are the values of the config that are not the same for all listed runs of this name.
+	Changed  map[string]any   `json:"changed,omitempty"`
+	Warnings []rundir.Warning `json:"warnings,omitempty"`
 }
 
-func newEntryJSON(e runs.Entry) entryJSON {
+func newEntryJSON(e runs.Entry, changed map[string]any) entryJSON {
 	m := e.Manifest
 	entry := entryJSON{Path: e.Path, Name: m.Name, State: e.State, Error: m.Error, Seed: m.Seed, Dataset: m.Data.Dataset,
-		Epoch: m.Progress.Epoch, Epochs: m.Progress.Epochs, Seconds: rundir.Number(e.Seconds()), Parameters: m.Model.Parameters, Test: m.Result.Test}
+		Epoch: m.Progress.Epoch, Epochs: m.Progress.Epochs, Seconds: rundir.Number(e.Seconds()), Parameters: m.Model.Parameters, Test: m.Result.Test,
+		Changed: changed, Warnings: m.Warnings}
 	if e.Err != nil {
 		entry.Error = e.Err.Error()
 	}
@@ -171,7 +176,8 @@ func newRunsList(c *console) *cobra.Command {
 		Long: `List prints the runs below a folder, the newest first, also those of sweeps: latent runs list sweeps.
 
 A run that says it is running, though no process holds it, is "killed"; latent run --resume goes on with it. One whose manifest
-cannot be read is "damaged".`,
+cannot be read is "damaged". GAIN is how many dB a reconstruction is above its damaged input, ! the number of warnings, and CHANGED has the keys of the config that
+differ between the listed runs of a name, but for seed and epochs, which have columns.`,
 		Example: "  latent runs list --state done --sort psnr --limit 10\n  latent runs list sweeps --name 'noise-*' --json",
 		Args:    cobra.MaximumNArgs(1),
 	}
@@ -215,8 +221,9 @@ cannot be read is "damaged".`,
 		}
 		if asJSON {
 			all := make([]entryJSON, len(entries))
+			changed := changes(entries)
 			for i, e := range entries {
-				all[i] = newEntryJSON(e)
+				all[i] = newEntryJSON(e, changed[i])
 			}
 			return printJSON(c, all)
 		}
@@ -234,25 +241,28 @@ cannot be read is "damaged".`,
 }
 
 // listed are the figures in a list's columns.
-var listed = []string{"psnr", "mse", "loss"}
+var listed = []string{"psnr", "mse"}
 
-// printEntries prints a table of runs, with one figure more where that is not "".
+// printEntries prints a table of runs, with one figure more where that is not "". Columns that would be empty are left out.
 func printEntries(c *console, entries []runs.Entry, extra string) error {
 	figures := listed
 	if extra != "" {
 		figures = append(slices.Clone(listed), extra)
 	}
-	table := newTable(c)
-	head := []string{"RUN", "STATE", "EPOCHS", "SEED"}
+	changed := changes(entries)
+	head := []string{"RUN", "STATE", "EPOCHS", "SEED", "GAIN"}
 	for _, name := range figures {
 		head = append(head, strings.ToUpper(name))
 	}
-	table.row(append(head, "TIME")...)
-	for _, e := range entries {
+	rows := [][]string{append(head, "TIME", "!", "CHANGED")}
+	for i, e := range entries {
 		m := e.Manifest
-		row := []string{e.Path, string(e.State), "", ""}
+		row := []string{e.Path, string(e.State), "", "", ""}
 		if !m.Started.IsZero() {
 			row[2], row[3] = fmt.Sprintf("%d/%d", m.Progress.Epoch, m.Progress.Epochs), strconv.FormatInt(m.Seed, 10)
+		}
+		if input, damaged := m.Result.Corrupted["psnr"]; damaged {
+			row[4] = fmt.Sprintf("%+.2f", float64(m.Result.Test["psnr"]-input))
 		}
 		for _, name := range figures {
 			text := ""
@@ -261,13 +271,65 @@ func printEntries(c *console, entries []runs.Entry, extra string) error {
 			}
 			row = append(row, text)
 		}
-		took := ""
+		took, warnings := "", ""
 		if s := e.Seconds(); s > 0 {
 			took = seconds(s)
 		}
-		table.row(append(row, took)...)
+		if n := len(m.Warnings); n > 0 {
+			warnings = strconv.Itoa(n)
+		}
+		var keys []string
+		for _, key := range slices.Sorted(maps.Keys(changed[i])) {
+			keys = append(keys, fmt.Sprintf("%s=%v", key, changed[i][key]))
+		}
+		rows = append(rows, append(row, took, warnings, strings.Join(keys, " ")))
+	}
+	table := newTable(c)
+	for _, row := range rows {
+		var cells []string
+		for column, cell := range row {
+			if slices.ContainsFunc(rows[1:], func(row []string) bool { return row[column] != "" }) {
+				cells = append(cells, cell)
+			}
+		}
+		table.row(cells...)
 	}
 	return table.Flush()
+}
+
+// mostCompared is of how many runs configs are compared: reading one takes about a millisecond.
+const mostCompared = 1000
+
+// changes are the values of each run's config, of keys that all of these runs with its name have, that are not the same for all; seed and epochs
+// are left out. A config that cannot be read changes nothing, nor do more than [mostCompared].
+func changes(entries []runs.Entry) []map[string]any {
+	changed := make([]map[string]any, len(entries))
+	if len(entries) > mostCompared {
+		return changed
+	}
+	values := make([]map[string]any, len(entries))
+	named := map[string][]map[string]any{}
+	for i, e := range entries {
+		read, err := config.Load((&rundir.Run{Path: e.Path}).ConfigPath())
+		if err == nil {
+			values[i], err = read.Values()
+		}
+		if err == nil {
+			named[e.Manifest.Name] = append(named[e.Manifest.Name], values[i])
+		}
+	}
+	for i, e := range entries {
+		changed[i] = map[string]any{}
+		all := named[e.Manifest.Name]
+		for key, value := range values[i] {
+			has := func(other map[string]any) bool { _, found := other[key]; return found }
+			differs := func(other map[string]any) bool { return !reflect.DeepEqual(other[key], value) }
+			if key != "seed" && key != "train.epochs" && !slices.ContainsFunc(all, func(other map[string]any) bool { return !has(other) }) && slices.ContainsFunc(all, differs) {
+				changed[i][key] = value
+			}
+		}
+	}
+	return changed
 }
 
 // columns are columns of text on standard output.
@@ -350,7 +412,7 @@ func newRunsShow(c *console) *cobra.Command {
 				Changes     []changeJSON     `json:"changes"`
 				Files       []rundir.File    `json:"files"`
 				Manifest    *rundir.Manifest `json:"manifest"` // null of a damaged run
-			}{entryJSON: newEntryJSON(entry), Changes: changes, Files: files}
+			}{entryJSON: newEntryJSON(entry, nil), Changes: changes, Files: files}
 			if configErr != nil {
 				shown.ConfigError = configErr.Error()
 			}
