@@ -107,6 +107,21 @@ func kindsOf(t reflect.Type) kindTable {
 // noKinds are names that one may well look for among the kinds of an interface, and why they are not there.
 var noKinds = map[reflect.Type]map[string]string{
 	reflect.TypeFor[model.Backbone](): model.NoBackbones,
+	reflect.TypeFor[search.Pruner](): {
+		"asha":               "ASHA is kind halving here",
+		"successive-halving": "successive halving is kind halving here",
+		"bohb":               "BOHB is strategy {kind: tpe} with early_stopping {kind: hyperband} here",
+		"percentile":         "there is kind median, the 50th percentile",
+	},
+	reflect.TypeFor[search.Method](): {
+		"bayesian": "Bayesian optimisation is kind tpe here, or kind gp, by a Gaussian process",
+		"bayes":    "Bayesian optimisation is kind tpe here, or kind gp, by a Gaussian process",
+		"optuna":   "Optuna's default is kind tpe here",
+		"sobol":    "Sobol's sequence is {kind: quasi-random, sequence: sobol}",
+		"halton":   "Halton's sequence is {kind: quasi-random, sequence: halton}",
+		"cmaes":    "the covariance matrix adaptation is kind cma-es here",
+		"bohb":     "BOHB is {kind: tpe} with early_stopping {kind: hyperband} here",
+	},
 }
 
 // names lists the kinds in alphabetical order.
