@@ -119,7 +119,6 @@ var noKinds = map[reflect.Type]map[string]string{
 		"optuna":   "Optuna's default is kind tpe here",
 		"sobol":    "Sobol's sequence is {kind: quasi-random, sequence: sobol}",
 		"halton":   "Halton's sequence is {kind: quasi-random, sequence: halton}",
-		"cmaes":    "the covariance matrix adaptation is kind cma-es here",
 		"bohb":     "BOHB is {kind: tpe} with early_stopping {kind: hyperband} here",
 	},
 }
