@@ -15,7 +15,7 @@ func TestAlarms(t *testing.T) {
 	b := &backend.Backend{Name: "go"}
 	alarms := func(overrides ...string) (kinds []string) {
 		t.Helper()
-		run, err := experiment.Run(context.Background(), load(t, b, tiny, append(overrides, "output.grid.every=0")...), experiment.Options{})
+		run, err := experiment.Run(context.Background(), load(t, b, tiny, append([]string{"data.test=60", "output.grid.every=0"}, overrides...)...), experiment.Options{})
 		if err != nil {
 			t.Fatalf("%v: %v", overrides, err)
 		}
@@ -38,7 +38,7 @@ func TestAlarms(t *testing.T) {
 		diagnose.DeadUnits:         {"train.optimizer=sgd", "train.learning_rate=6", "train.warmup_epochs=4", "model.output=linear", none},
 		diagnose.SaturatedUnits:    {"train.learning_rate=3", "model.activation=tanh", none},
 		diagnose.PosteriorCollapse: {none, "model={kind: vae, encoder: [16], latent: 4, decoder: [16], beta: 1000}", "evaluate.nll_samples=0"},
-		diagnose.UnusedEntries:     {none, "model={kind: vqvae, encoder: [16], latent: 4, decoder: [16], entry_size: 4, entries: 40}", "train.learning_rate=0.05"},
+		diagnose.UnusedEntries:     {none, "model={kind: vqvae, encoder: [16], latent: 4, decoder: [16], entry_size: 4, entries: 12}", "train.learning_rate=0.05"},
 		diagnose.Overfit:           {none, "data.train=60", "data.validation=30", "train.batch_size=10", "train.epochs=60", "model={kind: dense, encoder: [128, 64], decoder: [128]}"},
 		diagnose.SmallValidation:   {"data.validation=2"},
 		diagnose.AlwaysClipped:     {"train.clip_norm=1e-4"},

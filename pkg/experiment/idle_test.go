@@ -73,7 +73,7 @@ func TestKeys(t *testing.T) {
 	}
 	t.Setenv("GOMLX_BACKEND", "")
 	const small = `
-data: {dataset: glyphs, train: 90, test: 30, validation: 30}
+data: {dataset: glyphs, train: 70, test: 20, validation: 20}
 corrupt: {kind: gaussian, noise_factor: 0.5}
 train: {batch_size: 20, epochs: 2}
 evaluate: {nll_samples: 20, nll_images: 10}
@@ -88,7 +88,7 @@ output: {grid: {rows: 1, columns: 1}}
 		if err != nil {
 			return "", false
 		}
-		run, err := experiment.Run(t.Context(), e, experiment.Options{})
+		run, err := experiment.Run(t.Context(), e, experiment.Options{Brief: true})
 		if err != nil && run == nil {
 			return "", false
 		}
