@@ -27,14 +27,14 @@ const picturesPath = "docs/results-pictures.md"
 
 // pictureTrials are experiments on colour pictures of this size. Short ones are of memory and time alone.
 var pictureTrials = []pictureTrial{
-	{trial{"vae-64", "configs/photos/vae-64.yaml", nil}, 64, false},
-	{trial{"vae-64-bfloat16", "configs/photos/vae-64.yaml", []string{"train.precision=bfloat16"}}, 64, true},
-	{trial{"vae-128", "configs/photos/vae-128.yaml", nil}, 128, false},
-	{trial{"vae-128-accumulate", "configs/photos/vae-128.yaml", []string{"train.accumulate=4"}}, 128, true},
-	{trial{"vae-128-checkpoint", "configs/photos/vae-128.yaml", []string{"train.checkpoint_activations=true"}}, 128, true},
-	{trial{"resnet-128", "configs/photos/vae-128.yaml", []string{deep}}, 128, true},
-	{trial{"resnet-128-checkpoint", "configs/photos/vae-128.yaml", []string{deep, "train.checkpoint_activations=true"}}, 128, true},
-	{trial{"resnet-128-accumulate", "configs/photos/vae-128.yaml", []string{deep, "train.accumulate=4"}}, 128, true},
+	{trial: trial{"vae-64", "configs/photos/vae-64.yaml", nil}, side: 64},
+	{trial: trial{"vae-64-bfloat16", "configs/photos/vae-64.yaml", []string{"train.precision=bfloat16"}}, side: 64, short: true},
+	{trial: trial{"vae-128", "configs/photos/vae-128.yaml", nil}, side: 128},
+	{trial: trial{"vae-128-accumulate", "configs/photos/vae-128.yaml", []string{"train.accumulate=4"}}, side: 128, short: true},
+	{trial: trial{"vae-128-checkpoint", "configs/photos/vae-128.yaml", []string{"train.checkpoint_activations=true"}}, side: 128, short: true},
+	{trial: trial{"resnet-128", "configs/photos/vae-128.yaml", []string{deep}}, side: 128, short: true},
+	{trial: trial{"resnet-128-checkpoint", "configs/photos/vae-128.yaml", []string{deep, "train.checkpoint_activations=true"}}, side: 128, short: true},
+	{trial: trial{"resnet-128-accumulate", "configs/photos/vae-128.yaml", []string{deep, "train.accumulate=4"}}, side: 128, short: true},
 }
 
 // deep is a backbone of residual blocks with attention.

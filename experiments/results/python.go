@@ -1,7 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strings"
@@ -18,6 +22,20 @@ func askPython(ctx context.Context, name, requirements, script string, arguments
 	cmd := exec.CommandContext(ctx, python, append([]string{"-"}, arguments...)...)
 	cmd.Stdin, cmd.Stderr = strings.NewReader(script), os.Stderr
 	return cmd.Output()
+}
+
+// kept reads what was measured before from a file or, where that is not there, asks for it and keeps it. It is JSON, in the last line of a text.
+func kept(path string, into any, ask func() ([]byte, error)) error {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if text, err = ask(); err == nil {
+			err = os.WriteFile(path, text, 0o644)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text[bytes.LastIndexByte(bytes.TrimSpace(text), '\n')+1:], into)
 }
 
 // verdict says whether a bar is met.

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -163,18 +162,10 @@ func saeLens(ctx context.Context, name string, e *config.Experiment, seed int64,
 	if err != nil {
 		return r, err
 	}
-	kept := filepath.Join(runs, fmt.Sprintf("saelens-%s-%d.json", name, seed))
-	text, err := os.ReadFile(kept)
-	if errors.Is(err, fs.ErrNotExist) {
-		if text, err = askPython(ctx, "sae", saePackages, saeScript, folder, string(asked)); err != nil {
-			return r, err
-		}
-		err = os.WriteFile(kept, text, 0o644)
-	}
-	if err != nil {
-		return r, err
-	}
-	return r, json.Unmarshal(text[bytes.LastIndexByte(bytes.TrimSpace(text), '\n')+1:], &r)
+	err = kept(filepath.Join(runs, fmt.Sprintf("saelens-%s-%d.json", name, seed)), &r, func() ([]byte, error) {
+		return askPython(ctx, "sae", saePackages, saeScript, folder, string(asked))
+	})
+	return r, err
 }
 
 // pace measures the training of an experiment alone: all its steps but those of the first epoch, or takes what was measured before.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -37,22 +36,17 @@ func obtainTwin(ctx context.Context, t paperTrial, seed int64, runs string, trai
 	if err != nil {
 		return nil, err
 	}
-	kept := filepath.Join(runs, fmt.Sprintf("torch-%s-%d.json", t.name, seed))
-	text, err := os.ReadFile(kept)
-	if errors.Is(err, fs.ErrNotExist) {
+	var found *twin
+	err = kept(filepath.Join(runs, fmt.Sprintf("torch-%s-%d.json", t.name, seed)), &found, func() ([]byte, error) {
 		if !train {
-			return nil, nil
+			return nil, fs.ErrNotExist
 		}
-		if text, err = trainTwin(ctx, e, seed); err != nil {
-			return nil, err
-		}
-		err = os.WriteFile(kept, text, 0o644)
+		return trainTwin(ctx, e, seed)
+	})
+	if !train && errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	found := &twin{}
-	return found, json.Unmarshal(text[bytes.LastIndexByte(bytes.TrimSpace(text), '\n')+1:], found)
+	return found, err
 }
 
 // trainTwin gives PyTorch the images and numbers of an experiment, and returns what it printed.

@@ -308,28 +308,44 @@ func changes(entries []runs.Entry) []map[string]any {
 		return changed
 	}
 	values := make([]map[string]any, len(entries))
-	named := map[string][]map[string]any{}
+	named := map[string]*keysOfName{}
 	for i, e := range entries {
 		read, err := config.Load((&rundir.Run{Path: e.Path}).ConfigPath())
 		if err == nil {
 			values[i], err = read.Values()
 		}
-		if err == nil {
-			named[e.Manifest.Name] = append(named[e.Manifest.Name], values[i])
+		if err != nil {
+			continue
+		}
+		of := named[e.Manifest.Name]
+		if of == nil {
+			of = &keysOfName{first: values[i], runs: map[string]int{}, differs: map[string]bool{}}
+			named[e.Manifest.Name] = of
+		}
+		of.all++
+		for key, value := range values[i] {
+			of.runs[key]++
+			of.differs[key] = of.differs[key] || !reflect.DeepEqual(of.first[key], value)
 		}
 	}
 	for i, e := range entries {
 		changed[i] = map[string]any{}
-		all := named[e.Manifest.Name]
 		for key, value := range values[i] {
-			has := func(other map[string]any) bool { _, found := other[key]; return found }
-			differs := func(other map[string]any) bool { return !reflect.DeepEqual(other[key], value) }
-			if key != "seed" && key != "train.epochs" && !slices.ContainsFunc(all, func(other map[string]any) bool { return !has(other) }) && slices.ContainsFunc(all, differs) {
+			of := named[e.Manifest.Name]
+			if of.differs[key] && of.runs[key] == of.all && key != "seed" && key != "train.epochs" {
 				changed[i][key] = value
 			}
 		}
 	}
 	return changed
+}
+
+// keysOfName are the keys of the runs of a name.
+type keysOfName struct {
+	all     int            // runs
+	first   map[string]any // values of the first
+	runs    map[string]int // that have a key
+	differs map[string]bool
 }
 
 // columns are columns of text on standard output.

@@ -224,7 +224,7 @@ func (f Facts) standstill() []rundir.Warning {
 	}
 	least := slices.Min(losses)
 	if gained := losses[0] - least; gained <= 1e-3*math.Abs(losses[0]) {
-		return finding(Standstill, "the training loss has not fallen since epoch %d (%.4g): change train.learning_rate, which is %g, or look at the data with latent data show",
+		return finding(Standstill, "the training loss has not fallen since epoch %d (%.4g): change train.learning_rate, which is %g, or look at the data",
 			first, losses[0], f.LearningRate)
 	}
 	stands := n - 1

@@ -87,7 +87,6 @@ func (r *run) keepLonger() error {
 	if m.ConfigSections, err = decided(r.experiment); err != nil {
 		return err
 	}
-	m.Warnings = slices.DeleteFunc(m.Warnings, func(w rundir.Warning) bool { return w.Epoch == 0 }) // those of its end
 	return errors.Join(r.folder.WriteManifest(m), r.folder.WriteConfig(yaml))
 }
 

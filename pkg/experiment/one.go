@@ -88,7 +88,7 @@ func (r *run) rewindMetrics(step int) error {
 	for _, warning := range warnings {
 		r.session.progress.line("%s", warning)
 	}
-	if err == nil {
+	if err == nil && step > 0 {
 		_, r.history, err = r.folder.Metrics()
 	}
 	return err

@@ -334,9 +334,12 @@ func (s *Session) tellAgain(tell func([]Ended)) error {
 		if !r.over && r.checkpoint == nil {
 			continue
 		}
-		_, epochs, err := r.folder.Metrics()
-		if err != nil {
-			return err
+		epochs := r.history
+		if r.over {
+			var err error
+			if _, epochs, err = r.folder.Metrics(); err != nil {
+				return err
+			}
 		}
 		if n := len(epochs); n > 0 && !r.over {
 			r.manifest.Result.TrainLoss = epochs[n-1].TrainLoss // it may have been killed before it wrote that

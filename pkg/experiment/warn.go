@@ -64,10 +64,10 @@ func pictureOf(name string) string { return "picture " + name }
 
 // untested is the error of a run whose test figures are missing; nil of others.
 func (r *run) untested() error {
-	if !r.manifest.IsMissing(partTest) {
+	i := slices.IndexFunc(r.manifest.Warnings, func(w rundir.Warning) bool { return w.IsMissing() && w.Part == partTest })
+	if i < 0 {
 		return nil
 	}
-	i := slices.IndexFunc(r.manifest.Warnings, func(w rundir.Warning) bool { return w.Part == partTest })
 	return fmt.Errorf("%s; the model is trained and saved: measure it with %s eval %s", r.manifest.Warnings[i].Text, rundir.Program(r.session.options.Command), r.folder.Path)
 }
 
