@@ -14,15 +14,16 @@ func newImport(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import WEIGHTS CONFIG [key=value …]",
 		Short: "Make a run of weights that were trained elsewhere",
-		Long: `Import takes the weights of an experiment's model from a safetensors file, measures them on the test images, draws the final
-picture, and leaves a run's folder, on which eval, denoise, generate and export work.
+		Long: `Import takes the weights of an experiment's model, measures them on the test images, draws the final picture, and leaves a run's
+folder, on which eval, denoise, generate and export work.
 
-The file is one that latent export wrote, or, for a dense model, a PyTorch state dict of linear layers:
+The weights are those of a safetensors file, such as latent export writes, or of a PyTorch state dict:
 
-  safetensors.torch.save_file(model.state_dict(), "model.safetensors")
+  torch.save(model.state_dict(), "model.pt")
 
-Its layers are taken in the order of their names, the encoder's before the decoder's, and must be those of the config.`,
-		Example: "  latent import model.safetensors configs/mnist/denoise.yaml",
+Linear layers, convolutions, transposed convolutions and norms are taken one after another, the encoder's before the decoder's, and must be
+those of the config; docs/weights.md has modules of PyTorch beside their configs. To train such weights on: latent run CONFIG --from WEIGHTS.`,
+		Example: "  latent import model.pt configs/mnist/denoise.yaml",
 		Args:    cobra.MinimumNArgs(2),
 	}
 	cmd.Flags().StringVar(&out, "out", "", "folder for all runs, instead of output.dir")

@@ -15,7 +15,7 @@ import (
 )
 
 func newRun(c *console) *cobra.Command {
-	var out, resume string
+	var out, resume, from string
 	var longer experiment.Longer
 	var seeds int
 	var dryRun, asJSON bool
@@ -32,7 +32,11 @@ train.keep_checkpoints.
 
 With --resume RUN --epochs N, a run goes on to N epochs, also one that is done. Where its learning rate is constant, it ends with the bits of
 a run that had N from the start. A cosine has reached 0: --schedule restart begins it again, and --schedule extend goes on as one over N epochs has
-it there. The run's config.yaml and manifest say what was done.`,
+it there. The run's config.yaml and manifest say what was done.
+
+With --from RUN, or train.from in the config, the model begins with the weights of another run, or of a file of safetensors or PyTorch
+(torch.save(model.state_dict(), FILE)), as far as names and shapes, or layers, fit; what was taken is told. train.freeze keeps layers as they are,
+and train.rates gives layers learning rates of their own.`,
 		Example: "  latent run configs/mnist/denoise.yaml seed=7\n  latent run --resume runs/denoise/2026-11-24T10-15-30-7f3a\n  latent run --resume runs/denoise/2026-11-24T10-15-30-7f3a --epochs 20",
 		Args:    cobra.ArbitraryArgs,
 	}
@@ -41,6 +45,7 @@ it there. The run's config.yaml and manifest say what was done.`,
 	cmd.Flags().StringVar(&resume, "resume", "", "go on with the run in this folder")
 	cmd.Flags().IntVar(&longer.Epochs, "epochs", 0, "with --resume: train on to so many epochs in all, also where the run is done")
 	cmd.Flags().StringVar(&longer.Schedule, "schedule", "", "with --epochs, of a learning rate that falls to the end: restart it, or extend it to the new end")
+	cmd.Flags().StringVar(&from, "from", "", "begin with the weights of a run, or of a file, as train.from says")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "build everything and print layers, memory and steps, without training")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the run's folder and manifest as JSON at the end")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -52,8 +57,8 @@ it there. The run's config.yaml and manifest say what was done.`,
 			return usageError{errors.New("--epochs and --schedule go with --resume RUN; of a new run, write train.epochs=20 and train.schedule=cosine")}
 		case cmd.Flags().Changed("epochs") && longer.Epochs < 1:
 			return usageError{fmt.Errorf("--epochs=%d: want 1 or more", longer.Epochs)}
-		case resume != "" && (len(args) > 0 || out != "" || dryRun || cmd.Flags().Changed("seeds")):
-			return usageError{errors.New("--resume takes the run's own config; leave CONFIG, overrides, --out, --seeds and --dry-run out")}
+		case resume != "" && (len(args) > 0 || out != "" || from != "" || dryRun || cmd.Flags().Changed("seeds")):
+			return usageError{errors.New("--resume takes the run's own config; leave CONFIG, overrides, --out, --from, --seeds and --dry-run out")}
 		case resume != "":
 			if resume, err = pathOf(resume); err != nil {
 				return err
@@ -71,6 +76,11 @@ it there. The run's config.yaml and manifest say what was done.`,
 			}
 			if out != "" {
 				e.Output.Dir = out
+			}
+			if from != "" {
+				if e.Train.From, err = pathOf(from); err != nil {
+					return err
+				}
 			}
 			if dryRun {
 				return printPlan(cmd, c, e, seeds, options, asJSON)

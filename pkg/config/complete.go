@@ -158,6 +158,9 @@ func knownOf(f field, value reflect.Value) known {
 		}
 	case f.isSections():
 		k.below = func() []known {
+			if value.Len() == 0 {
+				return levelOf(reflect.Zero(f.typ.Elem()))
+			}
 			return elements(f, value, func(i int) []known { return levelOf(value.Index(i)) })
 		}
 	case f.typ.Kind() == reflect.Struct:

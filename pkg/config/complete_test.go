@@ -115,8 +115,16 @@ func TestCompleteReachesEveryKey(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		within := func(key string) bool { // of a list that is empty
+			for name := range reached {
+				if strings.HasPrefix(name, key+".") {
+					return true
+				}
+			}
+			return false
+		}
 		for key := range values {
-			if !reached[key] && key != "evaluate.corrupt" && key != "corrupt" { // sections without a kind yet
+			if !reached[key] && !within(key) {
 				t.Errorf("%s: %s is not offered", kind, key)
 			}
 		}

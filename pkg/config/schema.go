@@ -90,23 +90,29 @@ func structSchema(defaults reflect.Value) object {
 	return object{"type": "object", "properties": properties, "additionalProperties": false}
 }
 
+// bounded adds to the schema of a list how many elements it may have.
+func (f field) bounded(list object) object {
+	if f.minItems >= 0 {
+		list["minItems"] = f.minItems
+	}
+	if f.maxItems >= 0 {
+		list["maxItems"] = f.maxItems
+	}
+	return list
+}
+
 func (f field) schema(defaults reflect.Value) object {
 	switch {
 	case f.isMapping():
 		return object{"type": "object"}
 	case f.isSections():
 		one := structSchema(reflect.Zero(f.typ.Elem()))
-		list := object{"type": "array", "items": one, "minItems": f.minItems, "maxItems": f.maxItems}
-		return object{"oneOf": []object{one, list}}
+		return object{"oneOf": []object{one, f.bounded(object{"type": "array", "items": one})}}
 	case f.isKind():
 		kind, _ := kindsOf(f.typ).kindOf(defaults.Interface())
 		return kindSchema(f, kind)
 	case f.isChain():
-		list := object{"type": "array", "items": kindSchema(f.element(), "")}
-		if f.maxItems >= 0 {
-			list["maxItems"] = f.maxItems
-		}
-		return object{"oneOf": []object{kindSchema(f.element(), ""), list}}
+		return object{"oneOf": []object{kindSchema(f.element(), ""), f.bounded(object{"type": "array", "items": kindSchema(f.element(), "")})}}
 	case f.short != "":
 		return object{"oneOf": []object{f.stands().scalarSchema(), structSchema(defaults)}}
 	case f.typ.Kind() == reflect.Struct:
@@ -120,13 +126,7 @@ func (f field) schema(defaults reflect.Value) object {
 		pair := object{"type": "array", "items": end, "minItems": 2, "maxItems": 2}
 		return object{"oneOf": []object{end, pair}, "default": value}
 	case f.typ.Kind() == reflect.Slice:
-		list := object{"type": "array", "items": f.element().scalarSchema(), "default": defaults.Interface()}
-		if f.minItems >= 0 {
-			list["minItems"] = f.minItems
-		}
-		if f.maxItems >= 0 {
-			list["maxItems"] = f.maxItems
-		}
+		list := f.bounded(object{"type": "array", "items": f.element().scalarSchema(), "default": defaults.Interface()})
 		if f.single {
 			return object{"oneOf": []object{f.element().scalarSchema(), list}}
 		}

@@ -40,7 +40,7 @@ func decided(e *config.Experiment) (map[string]string, error) {
 var resident = regexp.MustCompile(`(?m)^\s*resident: \w+\n?`)
 
 // younger are keys with the values that they had, without a word, in runs that are older than they are.
-var younger = regexp.MustCompile(`(?m)^(restarts: \[\]|extended: \[\]|checkpoint_activations: false)\n`)
+var younger = regexp.MustCompile(`(?m)^(restarts: \[\]|extended: \[\]|checkpoint_activations: false|from: ""|freeze: \[\]|rates: \[\])\n`)
 
 // changed says whether a run's config.yaml is another than the one it began with.
 func changed(folder *rundir.Run, manifest *rundir.Manifest) (bool, error) {

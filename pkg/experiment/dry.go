@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"latent/pkg/config"
+	"latent/pkg/model"
 	"latent/pkg/rundir"
 )
 
@@ -34,6 +35,8 @@ type Plan struct {
 	// EvaluateImages is how many images such a pass takes at once.
 	EvaluateImages int     `json:"evaluate_images"`
 	Compile        float64 `json:"compile_seconds"`
+	// From says what the model would begin with; nil where all is drawn.
+	From *rundir.From `json:"from,omitempty"`
 }
 
 // Dry loads the data and builds and compiles everything that RunSeeds would for so many seeds, without training and without
@@ -59,6 +62,9 @@ func Dry(ctx context.Context, e *config.Experiment, runs int, options Options) (
 		StepsPerEpoch: trainer.StepsPerEpoch(), Steps: trainer.Steps(), Runs: runs,
 		ImageBytes: memory.Images, StateBytes: memory.State, StepBytes: memory.Step,
 		Compile: s.runs[0].ledger["compile"] * float64(runs),
+	}
+	if begins := s.runs[0].begins; begins != nil {
+		plan.From = begins.began(model.Params(e.Model, image), e.Train)
 	}
 	plan.EvaluateImages, plan.EvaluateBytes = s.runs[0].evaluator.Memory()
 	plan.EvaluateImages = min(plan.EvaluateImages, max(plan.Validation, plan.Test))
@@ -91,6 +97,9 @@ func (p *Plan) String() string {
 		megabytes(p.Bytes()), noun, megabytes(p.ImageBytes), onlyIf(p.Streamed, " at a time"), megabytes(p.StateBytes), megabytes(p.StepBytes),
 		thousands(p.EvaluateImages), noun, megabytes(p.EvaluateBytes))
 	fmt.Fprintf(&out, "backend   %s, compiled in %.1f s\n", p.Backend, p.Compile)
+	if p.From != nil {
+		tellBegin(func(format string, args ...any) { fmt.Fprintf(&out, format+"\n", args...) }, p.From)
+	}
 	return out.String()
 }
 

@@ -21,6 +21,7 @@ import (
 // elsewhere are keys whose effect the runs of TestKeys cannot show, and why.
 var elsewhere = map[string]string{
 	"train.devices":                "it has one device",
+	"train.from":                   "it names a folder; see TestFrom",
 	"train.group":                  "a run alone is no group",
 	"train.checkpoint_activations": "pure Go has none",
 	"train.accumulate":             "it changes the last bits at most",
@@ -157,7 +158,7 @@ func others(key string, value any, overrides []string) []string {
 		list = []string{fmt.Sprint(v/2 + 0.3), fmt.Sprint(2*v + 1), fmt.Sprint(v / 2), "0.5"}
 	default:
 		if strings.HasPrefix(fmt.Sprint(value), "[") {
-			list = []string{"[1]", "[7]", "[1, 2]", "[3, 1]", "[5, 3]", "[6]", "[3, 4]"}
+			list = []string{"[1]", "[7]", "[1, 2]", "[3, 1]", "[5, 3]", "[6]", "[3, 4]", "[encoder]", "[{layers: encoder, factor: 0.5}]"}
 			break
 		}
 		for _, c := range config.Complete("", overrides, key+"=") {

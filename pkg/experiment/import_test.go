@@ -2,6 +2,7 @@ package experiment_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -152,16 +153,60 @@ func TestImport(t *testing.T) {
 
 var pureGo = &backend.Backend{Name: "go"}
 
+// A convolutional autoencoder of PyTorch's gives the outputs that it gives there (testdata/torch/make.py), from either format: kernels, batch norms, and
+// linear layers that take and give the values of maps.
+func TestImportTorch(t *testing.T) {
+	var expect struct{ X, Y []float32 }
+	text, err := os.ReadFile("testdata/torch/conv.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &expect); err != nil {
+		t.Fatal(err)
+	}
+	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
+		for _, file := range []string{"conv.pt", "conv.safetensors"} {
+			e := load(t, b, `
+data: {dataset: glyphs, train: 64, test: 64, validation: 32}
+model: {kind: conv, channels: [3, 4], kernel: 4, stride: 2, latent: 5, norm: batch, activation: relu, latent_activation: linear, output: tanh}
+train: {batch_size: 32}
+`)
+			run, err := experiment.Import(t.Context(), e, filepath.Join("testdata/torch", file), experiment.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			trained, err := experiment.Open(t.Context(), run.Path, nil, experiment.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer trained.Close()
+			restorer, err := restore.New(trained.Backend.Compute, trained.Experiment.Model, trained.Weights, trained.Like())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := restorer.Images(expect.X)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, value := range got {
+				if math.Abs(float64(value-expect.Y[i])) > 1e-5 {
+					t.Fatalf("%s: pixel %d is %g; PyTorch has %g", file, i, value, expect.Y[i])
+				}
+			}
+		}
+	})
+}
+
 // What does not fit is refused before a folder is made, with what is there and what is wanted.
 func TestImportRefused(t *testing.T) {
 	names := []string{"encoder.0", "encoder.2", "encoder.4", "encoder.6", "decoder.0", "decoder.2", "decoder.4"}
 	for want, change := range map[string]func([]weights.Tensor) []weights.Tensor{
-		"its linear layers are 784-32-16-8-4-16-24, and": func(d []weights.Tensor) []weights.Tensor { return d[:len(d)-2] },
-		"layer encoder.0 has no bias":                    func(d []weights.Tensor) []weights.Tensor { return slices.Delete(d, 1, 2) },
-		"of no linear layer": func(d []weights.Tensor) []weights.Tensor {
+		"decoder.layer_3.weight: not there. Its layers are encoder.0 784 → 32, encoder.2 32 → 16": func(d []weights.Tensor) []weights.Tensor { return d[:len(d)-2] },
+		"encoder.layer_1.weight: not there": func(d []weights.Tensor) []weights.Tensor { return slices.Delete(d, 0, 1) },
+		"norm.running_mean, which the model has not": func(d []weights.Tensor) []weights.Tensor {
 			return append(d, weights.Tensor{Name: "norm.running_mean", Dims: []int{1}, Values: []float32{0}})
 		},
-		"encoder.2 takes 16 values, and encoder.1 before it gives 32": func(d []weights.Tensor) []weights.Tensor {
+		"encoder.layer_2.weight: shape [16 8] there, [32 16] here": func(d []weights.Tensor) []weights.Tensor {
 			d[0].Name, d[1].Name = "encoder.1.weight", "encoder.1.bias"
 			d[2].Name, d[3].Name, d[4].Name, d[5].Name = "encoder.4.weight", "encoder.4.bias", "encoder.2.weight", "encoder.2.bias"
 			return d
@@ -179,7 +224,7 @@ func TestImportRefused(t *testing.T) {
 		}
 	}
 	e := load(t, pureGo, importedConfig)
-	for path, want := range map[string]string{"nowhere.safetensors": "no such file", t.TempDir(): "is no file"} {
+	for path, want := range map[string]string{"nowhere.safetensors": "no such file", t.TempDir(): "not the folder of a run"} {
 		if _, err := experiment.Import(t.Context(), e, path, experiment.Options{}); err == nil || !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("%s: %v", path, err)
 		}

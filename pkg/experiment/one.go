@@ -31,6 +31,7 @@ type run struct {
 	evaluator  *evaluate.Evaluator
 	trainer    *train.Trainer
 	checkpoint *rundir.Checkpoint // to go on from; nil to start at the first step
+	begins     *beginning         // what it starts with there; nil of what is drawn
 	best       best
 	epoch      *rundir.Epoch     // the record of the last epoch
 	isBest     bool              // that epoch was the best so far

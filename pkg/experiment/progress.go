@@ -53,6 +53,9 @@ func (s *Session) announce() {
 	for _, r := range s.active() {
 		s.progress.line("folder   %s", r.folder.Path)
 	}
+	if lead.begins != nil {
+		tellBegin(s.progress.line, lead.manifest.From)
+	}
 }
 
 func plural(n int, word string) string {

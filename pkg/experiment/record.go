@@ -46,7 +46,7 @@ func (r *run) describe() error {
 	if old := r.manifest; old != nil {
 		m.Started, m.Command, m.Timings, m.Sweep = old.Started, old.Command, old.Timings, old.Sweep
 		m.ConfigSHA256, m.ConfigSections = old.ConfigSHA256, old.ConfigSections
-		m.Resumed, m.Perceptual, m.Prolonged = append(old.Resumed, now), old.Perceptual, old.Prolonged
+		m.Resumed, m.Perceptual, m.Prolonged, m.From = append(old.Resumed, now), old.Perceptual, old.Prolonged, old.From
 		m.Warnings = slices.DeleteFunc(slices.Clone(old.Warnings), func(w rundir.Warning) bool { return w.Epoch == 0 }) // those of its end
 		m.Result.TrainLoss = old.Result.TrainLoss
 		if now := describeHost(); e.Threads == 0 && old.Backend.Name == "xla:cpu" && old.Host.Cores != now.Cores {
@@ -72,6 +72,9 @@ func (r *run) describe() error {
 	}
 	m.Data.Network = describeNetwork(s.split.Network)
 	m.Model = describeModel(e.Model, image)
+	if r.begins != nil {
+		m.From = r.begins.began(model.Params(e.Model, image), e.Train)
+	}
 	if m.Files, err = e.Files(); err != nil {
 		return InputError{err}
 	}

@@ -184,7 +184,7 @@ func (s *Session) open(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	return nil
+	return s.begin()
 }
 
 // codedOf says that a model has codes, which are not the images themselves.
@@ -230,7 +230,20 @@ func (s *Session) checkAgainstData(e *config.Experiment) error {
 			return err
 		}
 	}
+	if err := s.checkLayers(e); err != nil {
+		return err
+	}
 	return checkScores(e, s.split)
+}
+
+// checkLayers finds names of layers in the section train that the model does not have.
+func (s *Session) checkLayers(e *config.Experiment) (err error) {
+	e.Train.CheckLayers(model.Params(e.Model, imageOf(s.split.Train)), func(key, problem string) {
+		if err == nil {
+			err = InputError{e.Problem("train."+key, "%s", problem)}
+		}
+	})
+	return err
 }
 
 // checkVectors finds kinds that make sense of pictures alone.
@@ -431,6 +444,11 @@ func (s *Session) compileTraining() error {
 	}
 	for i, r := range s.runs {
 		r.trainer = s.group.Runs[i]
+		if r.begins != nil {
+			if err := r.trainer.Begin(r.begins.values); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

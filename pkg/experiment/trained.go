@@ -109,19 +109,10 @@ func readTrained(path string, overrides []string, options Options) (*Trained, er
 	if t.Image.Size() <= 0 {
 		return nil, fmt.Errorf("%s: images of %v; the manifest was changed", folder.ManifestPath(), t.Image)
 	}
-	var checkpoint *rundir.Checkpoint
 	if t.Manifest.Result.Weights == "best" && t.Experiment.Evaluate.Weights == "last" {
 		t.Manifest.Result.Weights, t.Manifest.Result.Epoch = "last", t.Manifest.Progress.Epoch
 	}
-	if t.Manifest.Result.Weights == "best" {
-		checkpoint, err = folder.BestCheckpoint()
-	} else {
-		var warnings []string
-		checkpoint, warnings, err = folder.LatestCheckpoint()
-		for _, warning := range warnings {
-			fmt.Fprintln(options.Log, warning)
-		}
-	}
+	checkpoint, _, err := checkpointFor(folder, t.Manifest, options.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -131,6 +122,22 @@ func readTrained(path string, overrides []string, options Options) (*Trained, er
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return t, nil
+}
+
+// checkpointFor reads the checkpoint with the weights that a run's figures are of, or, where it has none yet, its newest, and returns its file.
+func checkpointFor(folder *rundir.Run, m *rundir.Manifest, log io.Writer) (*rundir.Checkpoint, string, error) {
+	if m.Result.Weights == "best" {
+		checkpoint, err := folder.BestCheckpoint()
+		return checkpoint, folder.BestCheckpointPath(), err
+	}
+	checkpoint, warnings, err := folder.LatestCheckpoint()
+	for _, warning := range warnings {
+		fmt.Fprintln(log, warning)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	return checkpoint, folder.CheckpointPath(checkpoint.Step), nil
 }
 
 // Evaluate measures the model on held-out samples: the run's own for the test, or those of [Trained.Samples] of a path, where that is

@@ -174,7 +174,7 @@ func (l normLayer) moments(p *Pass, x *Node) (mean, variance *Node) {
 		return mean, ReduceAndKeep(Square(Sub(x, mean)), ReduceMean, -1)
 	}
 	runningMean, runningVariance := p.Weights[l.name+".mean"], p.Weights[l.name+".variance"]
-	if !p.Training {
+	if !p.Training || p.Frozen != nil && p.Frozen(l.name+".mean") {
 		return l.along(x, runningMean), l.along(x, runningVariance)
 	}
 	var axes []int // all but that of the channels

@@ -70,7 +70,7 @@ func (l convLayer) layer() Layer {
 		Description: fmt.Sprintf("%s %d×%d, %d → %d at %v, %s", kind, l.kernel, l.kernel, l.in, l.out, l.to(), l.activation),
 		Products:    taps * l.in * l.out * places.area(),
 		Params: []Param{
-			{Name: l.name + ".weight", Dims: []int{l.kernel, l.kernel, l.in, l.out}, Init: weight, Decays: true},
+			{Name: l.name + ".weight", Dims: []int{l.kernel, l.kernel, l.in, l.out}, Init: weight, Decays: true, Transposed: l.kind == "transposed"},
 			{Name: l.name + ".bias", Dims: []int{l.out}, Init: bias},
 		},
 	}

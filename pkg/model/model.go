@@ -134,6 +134,8 @@ type Param struct {
 	Init Init
 	// Decays says whether weight decay shrinks it: weights do, biases don't.
 	Decays bool
+	// Transposed says that it is the kernel of a transposed convolution.
+	Transposed bool
 	// Statistic says that no gradient changes it: a pass in training gives its next value, see [Pass.Update].
 	Statistic bool
 }

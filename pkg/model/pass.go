@@ -30,6 +30,9 @@ type Pass struct {
 	// Checkpoint says that gradients compute what is inside of layers once more, from inputs that are kept.
 	Checkpoint bool
 
+	// Frozen says of a parameter that training keeps it as it is; nil where none is. A batch norm whose running means are kept looks at these, and not at the batch.
+	Frozen func(param string) bool
+
 	// Key is the source of the pass's draws; see Draw. Only models that draw need it.
 	Key random.Key
 

@@ -42,6 +42,11 @@ func (r *Run) CheckpointPath(step int) string {
 	return filepath.Join(r.Path, checkpointsDir, stepName(step))
 }
 
+// BestCheckpointPath is the path of the checkpoint with the lowest validation loss.
+func (r *Run) BestCheckpointPath() string {
+	return filepath.Join(r.Path, checkpointsDir, bestCheckpoint)
+}
+
 // SaveCheckpoint writes a step's checkpoint, the best one too where it is that, and then removes all others but the newest keep,
 // of at least 1. Whatever fails, the checkpoints before it are still there.
 func (r *Run) SaveCheckpoint(c Checkpoint, best bool, keep int) error {
@@ -51,7 +56,7 @@ func (r *Run) SaveCheckpoint(c Checkpoint, best bool, keep int) error {
 	// The best goes first: if the process dies between the two, the run goes on from the step before and makes it again.
 	path := r.CheckpointPath(c.Step)
 	if best {
-		bestPath := filepath.Join(r.Path, checkpointsDir, bestCheckpoint)
+		bestPath := r.BestCheckpointPath()
 		if err := r.writeFile(bestPath, c.encode); err != nil {
 			return fmt.Errorf("save checkpoint %s: %w; the checkpoints before it are still there", bestPath, err)
 		}
@@ -166,7 +171,7 @@ func CommonCheckpoint(runs []*Run) (all []*Checkpoint, warnings []string, err er
 func (r *Run) BestCheckpoint() (*Checkpoint, error) {
 	c, err := r.readCheckpoint(bestCheckpoint)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(r.Path, checkpointsDir, bestCheckpoint), ErrNoCheckpoint)
+		return nil, fmt.Errorf("%s: %w", r.BestCheckpointPath(), ErrNoCheckpoint)
 	}
 	return c, err
 }

@@ -62,6 +62,9 @@ type Manifest struct {
 	// Imported says where the weights of a run are from that was not trained here; nil of others.
 	Imported *Imported `json:"imported,omitempty"`
 
+	// From says which weights the run began with; nil where all were drawn.
+	From *From `json:"from,omitempty"`
+
 	Progress Progress `json:"progress"`
 	// Perceptual is the checksum of the classifier that train.perceptual compares by, "" without it.
 	Perceptual string `json:"perceptual_sha256,omitempty"`
@@ -113,6 +116,28 @@ type Prolonged struct {
 type Imported struct {
 	File   string `json:"file"` // its name
 	SHA256 string `json:"sha256"`
+}
+
+// From is weights that a run began with.
+type From struct {
+	Path   string `json:"path"`   // of a run's folder, or of a file
+	SHA256 string `json:"sha256"` // of the file: of a run, that of the checkpoint
+	// Checkpoint is the file's name among those of the run, and Step the step that it is of; empty and 0 of other files.
+	Checkpoint string `json:"checkpoint,omitempty"`
+	Step       int    `json:"step,omitempty"`
+	// Layers are those of the model.
+	Layers []FromLayer `json:"layers"`
+	// Unused are tensors that the model has no parameter for.
+	Unused []string `json:"unused,omitempty"`
+}
+
+// FromLayer is what became of a layer's parameters.
+type FromLayer struct {
+	Name   string   `json:"name"`
+	Taken  []string `json:"taken,omitempty"`
+	Drawn  []string `json:"drawn,omitempty"` // each with the cause: "weight: shape [784 64] there, [784 128] here"
+	Frozen bool     `json:"frozen,omitempty"`
+	Factor float64  `json:"factor"` // of the learning rate
 }
 
 // Backend is what computed.

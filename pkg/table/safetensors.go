@@ -19,7 +19,10 @@ type safetensorsSource struct {
 var safetensorsTypes = map[string]struct {
 	kind byte
 	item int
-}{"F64": {'f', 8}, "F32": {'f', 4}, "F16": {'f', 2}, "BF16": {'B', 2}}
+}{
+	"F64": {'f', 8}, "F32": {'f', 4}, "F16": {'f', 2}, "BF16": {'B', 2}, "BOOL": {'b', 1},
+	"U8": {'u', 1}, "U16": {'u', 2}, "U32": {'u', 4}, "U64": {'u', 8}, "I8": {'i', 1}, "I16": {'i', 2}, "I32": {'i', 4}, "I64": {'i', 8},
+}
 
 func (s *safetensorsSource) head(f *File) error {
 	entries, err := weights.ReadSafetensorsHeader(io.NewSectionReader(f.file, 0, f.size), f.size)

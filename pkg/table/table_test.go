@@ -635,7 +635,8 @@ func TestSafetensors(t *testing.T) {
 		"label":     {safetensors(`{"a":{`+two+`}`, 0, 0, 0, 0), Options{Label: "y"}, "has no labels"},
 		"cut off":   {safetensors(`{"a":{`+two+`}`, 0, 0, 0), Options{}, "more than the file holds"},
 		"infinite":  {safetensors(`{"a":{`+two+`}`, 0, 0x7c, 0, 0), Options{}, "row 1"},
-		"integers":  {safetensors(`{"a":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}}`, 0, 0, 0, 0, 0, 0, 0, 0), Options{}, "those that are read are BF16"},
+		"integers":  {safetensors(`{"a":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}}`, 5, 0, 0, 0, 0, 0, 0, 0), Options{}, "[5]"},
+		"complex":   {safetensors(`{"a":{"dtype":"C64","shape":[1],"data_offsets":[0,8]}}`, 0, 0, 0, 0, 0, 0, 0, 0), Options{}, "those that are read are BF16"},
 	} {
 		got, err := readAll(write(t, "x.safetensors", c.data), c.options)
 		text := fmt.Sprint(got.values.Float32)

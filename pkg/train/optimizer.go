@@ -28,18 +28,21 @@ var optimizers = map[string]optimizer{
 // hyper are the optimizer's numbers as inputs of the program, scalars each.
 type hyper struct {
 	beta1, beta2, epsilon, momentum, weightDecay, clipNorm, ema *Node
+	factors                                                     []*Node // of Options.Rates
 }
 
 // hyperValues lists the numbers in the order of newHyper.
 func hyperValues(o Options) []float32 {
-	return []float32{float32(o.Beta1), float32(o.Beta2), float32(o.Epsilon), float32(o.Momentum),
+	values := []float32{float32(o.Beta1), float32(o.Beta2), float32(o.Epsilon), float32(o.Momentum),
 		float32(o.WeightDecay), float32(o.ClipNorm), float32(o.EMA)}
+	for _, rate := range o.Rates {
+		values = append(values, float32(rate.Factor))
+	}
+	return values
 }
 
-const hyperCount = 7
-
 func newHyper(scalars []*Node) hyper {
-	return hyper{scalars[0], scalars[1], scalars[2], scalars[3], scalars[4], scalars[5], scalars[6]}
+	return hyper{scalars[0], scalars[1], scalars[2], scalars[3], scalars[4], scalars[5], scalars[6], scalars[7:]}
 }
 
 // adam is Kingma & Ba 2015, algorithm 1:

@@ -37,6 +37,18 @@ type Options struct {
 	// memory and about a third more time. Nothing else changes but the last bits. In pure Go it does nothing.
 	CheckpointActivations bool `yaml:"checkpoint_activations"`
 
+	// From is what the model begins with: the folder of a run, of which it takes the weights that the run's figures are of; a safetensors file;
+	// or a PyTorch file of a state dict (.pt, .pth). Of a run, and of a file that latent export wrote, parameters are taken by name and shape; of
+	// others, layer by layer. What is not there, or has another shape, is drawn. The optimizer begins anew.
+	From string `yaml:"from"`
+
+	// Freeze lists layers that keep their first values, running means of norms included: names of layers, or their beginnings up to a dot, such
+	// as encoder or encoder.layer_1. latent run --dry-run lists a model's layers.
+	Freeze []string `yaml:"freeze,flow" pattern:"^[a-z][a-z0-9_]*([.][a-z0-9_]+)*$" maxitems:"1000"`
+
+	// Rates are learning rates of their own for some layers.
+	Rates []Rate `yaml:"rates" maxitems:"100"`
+
 	// Epochs is how often every training image is seen.
 	Epochs int `yaml:"epochs" min:"1" max:"1000000"`
 

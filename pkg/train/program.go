@@ -223,6 +223,7 @@ type Structure struct {
 	Model, Corrupt, Loss, LossOn, Features, Optimizer, Precision, Group string
 	BatchSize, Devices                                                  int
 	Accumulate                                                          int
+	Layers                                                              string // frozen, and with rates of their own
 	ClipsNorm, Averages, CheckpointActivations                          bool
 }
 
@@ -232,7 +233,7 @@ func (s Spec) Structure() Structure {
 		Model:   model.Structure(s.Model),
 		Corrupt: s.Corrupt.Structure(), Loss: s.Loss, LossOn: s.LossOn, Features: s.LossFunction().Features(), Optimizer: s.Optimizer,
 		Precision: s.Precision, Group: s.Group, BatchSize: s.BatchSize, Devices: s.Devices, ClipsNorm: s.ClipNorm > 0,
-		Accumulate: s.Accumulate, Averages: s.EMA > 0, CheckpointActivations: s.CheckpointActivations,
+		Accumulate: s.Accumulate, Averages: s.EMA > 0, CheckpointActivations: s.CheckpointActivations, Layers: s.layersStructure(),
 	}
 }
 
@@ -352,11 +353,11 @@ func (p *Program) trained(i int) int {
 	return len(p.params) + p.optimizer.slots*len(p.learned()) + i
 }
 
-// learned lists the places of the parameters that have gradients.
+// learned lists the places of the parameters that training changes by their gradients.
 func (p *Program) learned() []int {
 	var places []int
 	for j, param := range p.params {
-		if !param.Statistic {
+		if !param.Statistic && !p.spec.Frozen(param.Name) {
 			places = append(places, j)
 		}
 	}
@@ -528,7 +529,7 @@ func (p *Program) step(shared, run []*Node, step *Node) (loss *Node, state []*No
 	}
 	state = p.update(numbers.hyper, run[inputState:], gradients, after(gradients, rate), count)
 	for j, param := range p.params {
-		if next := updated(param.Name); next != nil {
+		if next := updated(param.Name); next != nil && !p.spec.Frozen(param.Name) {
 			state[j] = next
 		}
 	}
@@ -578,7 +579,7 @@ func (p *Program) part(shared, run []*Node, step *Node, numbers numbers, part in
 	}
 	pass = &model.Pass{
 		Weights: p.weights(values), Numbers: numbers.model, Precision: p.precision(), Training: true, Checkpoint: p.checkpoints(),
-		Key: key(streamModel), Places: ConvertDType(index, dtypes.Uint32), Counts: counts,
+		Frozen: p.spec.Frozen, Key: key(streamModel), Places: ConvertDType(index, dtypes.Uint32), Counts: counts,
 		Epoch: DivScalar(ConvertDType(step, dtypes.Float32), p.stepsPerEpoch()),
 	}
 	if model.Conditions(p.spec.Model) > 0 {
@@ -652,7 +653,7 @@ func (p *Program) update(h hyper, state, gradients []*Node, rate, count *Node) [
 			slots[k] = state[len(p.params)+k*len(learned)+i]
 		}
 		var value *Node
-		value, slots = p.optimizer.update(h, p.params[j], values[j], gradients[i], slots, rate, count)
+		value, slots = p.optimizer.update(h, p.params[j], values[j], gradients[i], slots, p.rateFor(h, p.params[j].Name, rate), count)
 		if p.averages() {
 			next[j], next[p.trained(i)] = movingAverage(h, state[j], value, count), value
 		} else {

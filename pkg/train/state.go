@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/gomlx/gomlx/core/tensors"
@@ -34,6 +35,9 @@ type Tensor struct {
 	Dims   []int
 	Values []float32
 }
+
+// OfTraining says that a tensor is none of the model's: an optimizer's slot, or a parameter behind its average.
+func (t Tensor) OfTraining() bool { return strings.Contains(t.Name, "/") }
 
 // Checksum is the SHA-256 of the tensors' values, as little-endian float32, in order: of the bits that two equal runs share.
 func (s State) Checksum() string {

@@ -62,7 +62,7 @@ func (s Spec) numbers(scalars []*Node) numbers {
 		return taken
 	}
 	return numbers{
-		hyper: newHyper(take(hyperCount)),
+		hyper: newHyper(take(len(hyperValues(s.Options)))),
 		loss:  take(len(s.LossFunction().Strengths())),
 		model: take(len(model.Numbers(s.Model))), corrupt: take(len(s.Corrupt.Strengths())),
 	}

@@ -66,6 +66,10 @@ func WriteSafetensors(w io.Writer, tensors []Tensor, metadata map[string]string)
 	return nil
 }
 
+// wholeTypes are those of whole numbers, with the size of a value in bytes: weights have none, but counters beside them, such as those of
+// PyTorch's batch norms, which are passed over.
+var wholeTypes = map[string]int{"I64": 8, "U64": 8, "I32": 4, "U32": 4, "I16": 2, "U16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+
 // dtypes are those that are read, with the size of a value in bytes and how it becomes a float32. F64 is rounded.
 var dtypes = map[string]struct {
 	size  int
@@ -95,7 +99,7 @@ func half(bits uint16) float32 {
 	return float32(sign * math.Ldexp(1+fraction, exponent-15))
 }
 
-// ReadSafetensors reads a file of size bytes: its tensors in the order of their values, and the metadata.
+// ReadSafetensors reads a file of size bytes: its tensors in the order of their values, and the metadata. Those of whole numbers are left out.
 func ReadSafetensors(r io.Reader, size int64) ([]Tensor, map[string]string, error) {
 	tensors, metadata, err := readSafetensors(r, size)
 	if err != nil {
@@ -111,10 +115,13 @@ func readSafetensors(r io.Reader, size int64) ([]Tensor, map[string]string, erro
 	}
 	var tensors []Tensor
 	for _, e := range entries {
-		dtype := dtypes[e.DType]
 		bytes := make([]byte, e.Size)
 		if _, err := io.ReadFull(r, bytes); err != nil {
 			return nil, nil, cutOff(err)
+		}
+		dtype, float := dtypes[e.DType]
+		if !float {
+			continue
 		}
 		t := Tensor{Name: e.Name, Dims: e.Dims, Values: make([]float32, len(bytes)/dtype.size)}
 		for i := range t.Values {
@@ -128,7 +135,7 @@ func readSafetensors(r io.Reader, size int64) ([]Tensor, map[string]string, erro
 // Entry is where a tensor's values lie in a safetensors file.
 type Entry struct {
 	Name  string
-	DType string // F32, F64, F16 or BF16
+	DType string // F32, F64, F16 or BF16; or one of whole numbers
 	Dims  []int
 	Begin int64 // of the values, from the file's beginning
 	Size  int64 // of them, in bytes
@@ -208,11 +215,12 @@ func checkOffsets(names []string, entries map[string]entry, rest int64) error {
 	at := int64(0)
 	for _, name := range names {
 		e := entries[name]
-		dtype, known := dtypes[e.DType]
-		if !known {
+		size := int64(dtypes[e.DType].size)
+		if whole, known := wholeTypes[e.DType]; known {
+			size = int64(whole)
+		} else if size == 0 {
 			return fmt.Errorf("tensor %.100q is %.20q; those that are read are %s", name, e.DType, strings.Join(slices.Sorted(maps.Keys(dtypes)), ", "))
 		}
-		size := int64(dtype.size)
 		for _, dim := range e.Shape {
 			if dim < 0 || dim > 0 && size > rest/int64(dim) {
 				return fmt.Errorf("tensor %.100q has shape %.100s, more than the file holds", name, fmt.Sprint(e.Shape))

@@ -1,4 +1,5 @@
-// Package weights writes named float32 arrays to the files of other tools, and reads them: NumPy's .npz, and safetensors.
+// Package weights writes named float32 arrays to the files of other tools, and reads them: NumPy's .npz, safetensors, and, to read alone,
+// PyTorch's.
 //
 //	err := weights.WriteNPZ(file, tensors)
 //	err = weights.WriteSafetensors(file, tensors, map[string]string{"run": "2026-11-24T10-15-30-7f3a"})
@@ -23,20 +24,25 @@ type Tensor struct {
 	Values []float32
 }
 
+// size is the number of values that the shape has room for.
+func (t Tensor) size() int {
+	size := 1
+	for _, dim := range t.Dims {
+		size *= dim
+	}
+	return size
+}
+
 // check refuses what no reader could tell apart or would find too short.
 func check(tensors []Tensor) error {
 	names := map[string]bool{}
 	for _, t := range tensors {
-		size := 1
-		for _, dim := range t.Dims {
-			size *= dim
-		}
 		switch {
 		case t.Name == "":
 			return fmt.Errorf("a tensor of shape %v has no name", t.Dims)
 		case names[t.Name]:
 			return fmt.Errorf("two tensors are named %q", t.Name)
-		case len(t.Values) != size:
+		case len(t.Values) != t.size():
 			return fmt.Errorf("tensor %q of shape %v has %d values", t.Name, t.Dims, len(t.Values))
 		}
 		names[t.Name] = true

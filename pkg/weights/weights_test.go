@@ -111,7 +111,7 @@ func TestHostileSafetensors(t *testing.T) {
 		"it is no safetensors":     []byte("\x00\x00\x00\x00\x00\x00\x00\x7f{}"),
 		"its header: ":             file(`{"a":`, 0),
 		`its header, "a": `:        file(`{"a": 3}`, 0),
-		`is "I64"`:                 file(`{"a": {"dtype": "I64", "shape": [1], "data_offsets": [0, 8]}}`, 8),
+		`is "C64"`:                 file(`{"a": {"dtype": "C64", "shape": [1], "data_offsets": [0, 8]}}`, 8),
 		"more than the file holds": file(`{"a": {"dtype": "F32", "shape": [4611686018427387904, 4], "data_offsets": [0, 0]}}`, 4),
 		"shape [-1]":               file(`{"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}`, 4),
 		"want 0 to 4":              file(`{"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}`, 8),
@@ -121,6 +121,10 @@ func TestHostileSafetensors(t *testing.T) {
 		if _, _, err := ReadSafetensors(bytes.NewReader(bad), int64(len(bad))); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.40q: %v, want %q", bad, err, want)
 		}
+	}
+	counted := file(`{"a": {"dtype": "I64", "shape": [], "data_offsets": [0, 8]}, "b": {"dtype": "F32", "shape": [1], "data_offsets": [8, 12]}}`, 12)
+	if got, _, err := ReadSafetensors(bytes.NewReader(counted), int64(len(counted))); err != nil || len(got) != 1 || got[0].Name != "b" {
+		t.Errorf("beside a counter: %v, %v", got, err)
 	}
 	whole := encode(t, sample(), nil)
 	for cut := range whole {
