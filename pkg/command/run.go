@@ -32,7 +32,7 @@ train.keep_checkpoints.
 
 With --resume RUN --epochs N, a run goes on to N epochs, also one that is done. Where its learning rate is constant, it ends with the bits of
 a run that had N from the start. A cosine has reached 0: --schedule restart begins it again, and --schedule extend goes on as one over N epochs has
-it there. The run's config.yaml and manifest say what was done.
+it there. The run's config.yaml and manifest say what was done. Of a trial of a sweep, a copy goes on, as a run of its own.
 
 With --from RUN, or train.from in the config, the model begins with the weights of another run, or of a file of safetensors or PyTorch
 (torch.save(model.state_dict(), FILE)), as far as names and shapes, or layers, fit; what was taken is told. train.freeze keeps layers as they are,

@@ -100,7 +100,7 @@ func Epoch(f Facts) []rundir.Warning {
 
 // lowerRate is the cure of steps that are too long.
 func (f Facts) lowerRate() string {
-	return fmt.Sprintf("lower train.learning_rate, which is %g", f.LearningRate)
+	return fmt.Sprintf("lower train.learning_rate, which is %.4g", f.LearningRate)
 }
 
 // losses are the training losses of the epochs after the warm-up.
@@ -134,7 +134,7 @@ func (f Facts) clipped() []rundir.Warning {
 	if f.Clipped <= 0.95 || len(f.Epochs) < 2 {
 		return nil
 	}
-	return finding(AlwaysClipped, "the gradient was clipped in %.0f %% of the epoch's steps, so that only its direction counts; raise train.clip_norm, which is %g, or leave it out",
+	return finding(AlwaysClipped, "the gradient was clipped in %.0f %% of the epoch's steps, so that only its direction counts; raise train.clip_norm, which is %.4g, or leave it out",
 		100*f.Clipped, f.ClipNorm)
 }
 
@@ -193,7 +193,7 @@ func (f Facts) outputs() []rundir.Warning {
 		return finding(ConstantOutput, "all inputs give the same output, whose values vary by %.2g between samples where those of the samples vary by %.2g: the code tells nothing; %s, take activation leaky_relu for relu, or train longer",
 			math.Sqrt(made), math.Sqrt(clean), f.lowerRate())
 	case mse > 0.98*clean:
-		return finding(NoBetterThanMean, "the reconstruction is no better than the mean of all samples would be (MSE %.3g, and %.3g for the mean); train longer (train.epochs), or change train.learning_rate, which is %g",
+		return finding(NoBetterThanMean, "the reconstruction is no better than the mean of all samples would be (MSE %.3g, and %.3g for the mean); train longer (train.epochs), or change train.learning_rate, which is %.4g",
 			mse, clean, f.LearningRate)
 	}
 	return nil
@@ -224,7 +224,7 @@ func (f Facts) standstill() []rundir.Warning {
 	}
 	least := slices.Min(losses)
 	if gained := losses[0] - least; gained <= 1e-3*math.Abs(losses[0]) {
-		return finding(Standstill, "the training loss has not fallen since epoch %d (%.4g): change train.learning_rate, which is %g, or look at the data",
+		return finding(Standstill, "the training loss has not fallen since epoch %d (%.4g): change train.learning_rate, which is %.4g, or look at the data",
 			first, losses[0], f.LearningRate)
 	}
 	stands := n - 1

@@ -140,9 +140,13 @@ func (l *Lab) Start(ctx context.Context, experiments []*config.Experiment, paths
 //
 // A config, an image or a watermark that was changed after the run began is refused, but for what cannot change the bits of
 // training: the name, output, tracking, evaluate but for its seed and corrupt, train.keep_checkpoints and data.resident. [Options.Longer] gives the runs
-// more epochs first, also those that are done.
+// more epochs first, also those that are done; of a trial of a sweep, to a copy in output.dir.
 func (l *Lab) Resume(ctx context.Context, path string) (*Session, error) {
 	s := l.session()
+	path, err := s.promote(path)
+	if err != nil {
+		return s, InputError{err}
+	}
 	if err := s.reopen(path); err != nil {
 		return s, InputError{err}
 	}

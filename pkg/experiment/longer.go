@@ -34,9 +34,6 @@ func (r *run) prolong(longer Longer, now time.Time) (bool, error) {
 		return false, fmt.Errorf("--epochs=%d: %s has %d already; want more", longer.Epochs, r.folder.Path, t.Epochs)
 	case r.manifest.Imported != nil:
 		return false, fmt.Errorf("%s: its weights were imported; nothing was trained that could go on", r.folder.Path)
-	case r.manifest.Sweep != "":
-		return false, fmt.Errorf("%s is a trial of a sweep, which keeps no state of its optimizer to go on from; train its config anew: %s run %s train.epochs=%d",
-			r.folder.Path, rundir.Program(r.session.options.Command), r.folder.ConfigPath(), longer.Epochs)
 	case t.MaxSteps > 0:
 		return false, fmt.Errorf("%s ends after train.max_steps=%d steps, however many epochs it has; start a new run from its config", r.folder.Path, t.MaxSteps)
 	case t.EarlyStopping > 0 && best > 0 && p.Epoch-best >= t.EarlyStopping:
@@ -152,7 +149,7 @@ func (s *Session) keepLonger() error {
 		if !r.prolonged {
 			continue
 		}
-		if r.checkpoint == nil {
+		if r.checkpoint == nil && r.manifest.Trial == "" { // a trial may have been too short to keep one
 			return InputError{fmt.Errorf("%s has no checkpoint to go on from to more epochs; start a new run from its config", r.folder.Path)}
 		}
 		if err := r.keepLonger(); err != nil {

@@ -47,6 +47,7 @@ func (r *run) describe() error {
 		m.Started, m.Command, m.Timings, m.Sweep = old.Started, old.Command, old.Timings, old.Sweep
 		m.ConfigSHA256, m.ConfigSections = old.ConfigSHA256, old.ConfigSections
 		m.Resumed, m.Perceptual, m.Prolonged, m.From = append(old.Resumed, now), old.Perceptual, old.Prolonged, old.From
+		m.Trial = old.Trial
 		m.Warnings = slices.DeleteFunc(slices.Clone(old.Warnings), func(w rundir.Warning) bool { return w.Epoch == 0 }) // those of its end
 		m.Result.TrainLoss = old.Result.TrainLoss
 		if now := describeHost(); e.Threads == 0 && old.Backend.Name == "xla:cpu" && old.Host.Cores != now.Cores {

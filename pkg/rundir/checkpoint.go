@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -122,6 +123,45 @@ func (r *Run) steps() ([]int, error) {
 	}
 	slices.Sort(steps)
 	return steps, nil
+}
+
+// CopyTo puts what a run goes on from into the folder of another, which has nothing yet: its config, its records, and those of its checkpoints that
+// are wanted.
+func (r *Run) CopyTo(to *Run, want func(*Checkpoint) bool) error {
+	config, err := r.Config()
+	if err != nil {
+		return err
+	}
+	metrics, err := os.Open(r.metricsPath())
+	if err != nil {
+		return fmt.Errorf("copy the run's records: %w", err)
+	}
+	defer metrics.Close()
+	copied := to.writeFile(to.metricsPath(), func(w io.Writer) error { _, err := io.Copy(w, metrics); return err })
+	if err := errors.Join(to.WriteConfig(config), copied); err != nil {
+		return err
+	}
+	steps, err := r.steps()
+	if err != nil {
+		return err
+	}
+	paths := map[string]string{r.BestCheckpointPath(): to.BestCheckpointPath()}
+	for _, step := range steps {
+		paths[r.CheckpointPath(step)] = to.CheckpointPath(step)
+	}
+	for from, path := range paths {
+		c, err := ReadCheckpoint(from)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && from != r.BestCheckpointPath() && !want(c) {
+			continue
+		}
+		if err == nil {
+			err = to.writeFile(path, c.encode)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ErrNoCheckpoint says that a run has none that can be used.

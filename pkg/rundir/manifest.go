@@ -44,6 +44,9 @@ type Manifest struct {
 	// Sweep is the name of the folder of the sweep that the run is a trial of; empty of others.
 	Sweep string `json:"sweep,omitempty"`
 
+	// Trial is the folder of the trial of a sweep that the run goes on from; empty of others.
+	Trial string `json:"trial,omitempty"`
+
 	Started  time.Time   `json:"started"`
 	Resumed  []time.Time `json:"resumed,omitempty"`
 	Finished *time.Time  `json:"finished,omitempty"`
