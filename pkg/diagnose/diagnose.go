@@ -227,11 +227,12 @@ func (f Facts) standstill() []rundir.Warning {
 		return finding(Standstill, "the training loss has not fallen since epoch %d (%.4g): change train.learning_rate, which is %.4g, or look at the data",
 			first, losses[0], f.LearningRate)
 	}
+	alike := min(2e-3*(losses[0]-least), 5e-3*math.Abs(least)) // a loss that has fallen to a hundredth may still halve
 	stands := n - 1
-	for stands > 0 && losses[stands-1]-least <= 2e-3*(losses[0]-least) && losses[stands-1] >= least {
+	for stands > 0 && losses[stands-1]-least <= alike && losses[stands-1] >= least {
 		stands--
 	}
-	if alike := n - stands; alike < max(5, (n+2)/3) {
+	if n-stands < max(5, (n+2)/3) {
 		return nil
 	}
 	return finding(Standstill, "the training loss stands at %.4g since epoch %d of %d: fewer epochs do as well (train.early_stopping), or a larger model or code goes on",
