@@ -69,7 +69,15 @@ func (c *Canvas) Rect(class string, corner Point, width, height float64, title s
 
 // Curve joins points.
 func (c *Canvas) Curve(class string, points []Point, title string) {
-	c.open("polyline", class)
+	c.points("polyline", class, points, title)
+}
+
+// Area fills what points are around.
+func (c *Canvas) Area(class string, points []Point) { c.points("polygon", class, points, "") }
+
+// points draws an element of points.
+func (c *Canvas) points(element, class string, points []Point, title string) {
+	c.open(element, class)
 	c.out.WriteString(` points="`)
 	for i, p := range points {
 		if i > 0 {
@@ -80,7 +88,7 @@ func (c *Canvas) Curve(class string, points []Point, title string) {
 		c.decimal(p.Y)
 	}
 	c.out.WriteByte('"')
-	c.end("polyline", title)
+	c.end(element, title)
 }
 
 // mostSpecks bounds the size of a picture of specks: some 9 bytes each.

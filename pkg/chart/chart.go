@@ -109,6 +109,8 @@ type Series struct {
 	Name   string
 	X, Y   []float64
 	Dotted bool // a point at each value
+	// Low and High are the ends of a band around the curve, one for each of its points, finite; nil where it has none.
+	Low, High []float64
 }
 
 // Add adds a point, where y is finite.
@@ -147,6 +149,10 @@ func Lines(title, xName string, mayBeLog bool, all ...Series) (Chart, bool) {
 			horizontal.Include(s.X[i])
 			vertical.Include(s.Y[i])
 		}
+		for i := range s.Low {
+			vertical.Include(s.Low[i])
+			vertical.Include(s.High[i])
+		}
 	}
 	if len(drawn) == 0 {
 		return Chart{}, false
@@ -165,7 +171,15 @@ func Lines(title, xName string, mayBeLog bool, all ...Series) (Chart, bool) {
 		for i := range s.X {
 			points[i] = f.At(x.Place(s.X[i]), y.Place(s.Y[i]))
 		}
-		f.Curve("curve "+s.Class, points, "")
+		if n := len(s.Low); n > 0 {
+			around := make([]Point, 2*n)
+			for i := range n {
+				around[i] = f.At(x.Place(s.X[i]), y.Place(s.High[i]))
+				around[2*n-1-i] = f.At(x.Place(s.X[i]), y.Place(s.Low[i]))
+			}
+			f.Area("band "+s.Class, around)
+		}
+		f.Curve("curve "+s.Class, points, s.Name)
 		if s.Dotted && len(s.X) <= 100 {
 			for i, at := range points {
 				f.Dot("dot "+s.Class, at, 3, fmt.Sprintf("%s %s: %s", xName, Number(s.X[i]), Number(s.Y[i])))

@@ -157,6 +157,8 @@ func (r *raster) draw(s *shape) error {
 		r.stroke(style, []Point{{s.number("x1"), s.number("y1")}, {s.number("x2"), s.number("y2")}})
 	case "polyline":
 		r.stroke(style, pairs(s.numbers("points")))
+	case "polygon":
+		r.fill(style, pairs(s.numbers("points")))
 	case "circle":
 		center, radius := Point{s.number("cx"), s.number("cy")}, s.number("r")
 		r.fill(style, circle(center, radius))

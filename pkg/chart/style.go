@@ -31,6 +31,30 @@ var colours = []struct{ name, light, dark string }{
 	{"h6", "#35b779", "#31688e"},
 	{"h7", "#6ece58", "#3e4989"},
 	{"h8", "#b5de2b", "#482878"},
+	// Colours of curves that are told apart and have no order, each with a contrast of 3 to 1 on its paper at least.
+	{"s0", "#1f6fb4", "#6db3f2"},
+	{"s1", "#bd5418", "#f0a066"},
+	{"s2", "#1b7a43", "#6fcf97"},
+	{"s3", "#8e44a3", "#cf9be0"},
+	{"s4", "#8a6d00", "#d9be4a"},
+	{"s5", "#c2407f", "#f28fbf"},
+	{"s6", "#007c89", "#4fc6d3"},
+	{"s7", "#5b6472", "#b8c0cc"},
+}
+
+const (
+	hues      = 8 // s0 to s7
+	lineKinds = 3 // whole, dashed, dotted
+)
+
+// Distinct is the class of the i-th of several curves of equal rank: one of eight colours, with dashes from the ninth on, so that the first
+// 24 differ.
+func Distinct(i int) string {
+	class := fmt.Sprintf("s%d", i%hues)
+	if dash := i / hues % lineKinds; dash > 0 {
+		class += fmt.Sprintf(" dash%d", dash)
+	}
+	return class
 }
 
 // Shades is the number of colours from best to worst.
@@ -63,6 +87,9 @@ func shadeStyle() string {
 	var out strings.Builder
 	for i := range Shades {
 		fmt.Fprintf(&out, ".h%d { color: var(--h%[1]d); }\n", i)
+	}
+	for i := range hues {
+		fmt.Fprintf(&out, ".s%d { color: var(--s%[1]d); }\n", i)
 	}
 	return out.String()
 }

@@ -210,7 +210,7 @@ func complete(root *cobra.Command) {
 	for path, complete := range map[string]completer{
 		"run": keys, "config check": keys, "config show": keys, "sweep": sweepKeys, "import": configThenKeys(1, config.Complete),
 		"eval": runThenKeys, "denoise": runThenFiles, "encode": runThenFiles, "score": runThenFiles, "decode": runThenFiles, "generate": oneRun, "export": oneRun, "verify": oneRun,
-		"runs show": oneRun, "runs rm": anyRun, "diff": anyRun, "track sync": anyRun, "runs list": folders, "runs gc": folders,
+		"runs show": oneRun, "runs rm": anyRun, "diff": anyRun, "compare": anyRun, "track sync": anyRun, "runs list": folders, "runs gc": folders,
 		"sweep status": folders, "sweep best": folders, "sweep resume": folders, "sweep rerun": folders, "sweep export": folders,
 		"data cache clear": cacheKeys,
 	} {

@@ -6,11 +6,11 @@ import (
 	"math"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"latent/pkg/compare"
 	"latent/pkg/config"
 	"latent/pkg/experiment"
 	"latent/pkg/rundir"
@@ -26,8 +26,8 @@ func newDiff(c *console) *cobra.Command {
 A config file may stand in the place of a run; it has a config alone.
 
 A result with a * differs from the first run's by more than the 95 % intervals of both together would let two draws of test images
-differ. The runs saw the same images, so that less is often no accident either; and another seed changes figures too, which only
-runs of several seeds show.`,
+differ. The runs saw the same images, so that less is often no accident either, which latent compare tells; and another seed changes
+figures too, which only runs of several seeds show.`,
 		Example: "  latent diff runs/mnist-denoise/2026-11-24T10-15-30-7f3a runs/mnist-denoise/2026-11-24T11-02-11-09bc\n" +
 			"  latent diff mnist-denoise configs/mnist/denoise.yaml",
 		Args: cobra.MinimumNArgs(2),
@@ -42,7 +42,7 @@ runs of several seeds show.`,
 			}
 			sides = append(sides, s)
 		}
-		found, err := compare(sides)
+		found, err := differ(sides)
 		if err != nil {
 			return err
 		}
@@ -78,7 +78,7 @@ func openSide(arg string) (side, error) {
 	return side{entry.Path, e, entry.Manifest}, err
 }
 
-// differences are what compare finds. Lists of values are in the order of the runs.
+// differences are what differ finds. Lists of values are in the order of the runs.
 type differences struct {
 	Runs        []string     `json:"runs"`
 	Config      []difference `json:"config"`
@@ -103,7 +103,7 @@ type compared struct {
 	Beyond []*bool `json:"beyond"`
 }
 
-func compare(sides []side) (*differences, error) {
+func differ(sides []side) (*differences, error) {
 	found := &differences{Config: []difference{}, Environment: []difference{}, Results: []compared{}}
 	var experiments []*config.Experiment
 	var environments []map[string]any
@@ -236,8 +236,8 @@ func (d *differences) print(c *console) error {
 	table := newTable(c)
 	head := []string{""}
 	for i, path := range d.Runs {
-		table.row(letter(i), path)
-		head = append(head, letter(i))
+		table.row(compare.Letter(i), path)
+		head = append(head, compare.Letter(i))
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -253,7 +253,7 @@ func (d *differences) print(c *console) error {
 		for _, difference := range of {
 			row := []string{difference.Key}
 			for _, value := range difference.Values {
-				row = append(row, short(valueText(value)))
+				row = append(row, short(compare.ValueText(value)))
 			}
 			table.row(row...)
 		}
@@ -272,9 +272,9 @@ func (d *differences) print(c *console) error {
 	table.row()
 	head = []string{"RESULT"}
 	for i := range d.Runs {
-		head = append(head, letter(i))
+		head = append(head, compare.Letter(i))
 		if i > 0 {
-			head = append(head, letter(i)+" − "+letter(0))
+			head = append(head, compare.Letter(i)+" − "+compare.Letter(0))
 		}
 	}
 	table.row(head...)
@@ -312,14 +312,6 @@ func (d *differences) print(c *console) error {
 		fmt.Fprintln(c.stderr, "* more than the 95 % intervals over images of both; the seed is a cause of its own")
 	}
 	return nil
-}
-
-// letter names a run in a table: A, B, …, and from the 27th on its number.
-func letter(i int) string {
-	if i < 26 {
-		return string(rune('A' + i))
-	}
-	return strconv.Itoa(i + 1)
 }
 
 // short cuts a long value, such as a checksum.

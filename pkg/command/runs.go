@@ -21,6 +21,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"latent/pkg/compare"
 	"latent/pkg/config"
 	"latent/pkg/experiment"
 	"latent/pkg/report"
@@ -451,7 +452,7 @@ func newRunsShow(c *console) *cobra.Command {
 			table.row("CONFIG", "VALUE", "DEFAULT")
 		}
 		for _, change := range changes {
-			table.row(change.Key, valueText(change.Value), valueText(change.Default))
+			table.row(change.Key, compare.ValueText(change.Value), compare.ValueText(change.Default))
 		}
 		table.row()
 		table.row("FILE", "SIZE")
@@ -464,17 +465,6 @@ func newRunsShow(c *console) *cobra.Command {
 		return table.Flush()
 	}
 	return cmd
-}
-
-// valueText is a value of a config in a table; nothing where there is none.
-func valueText(value any) string {
-	switch value {
-	case nil:
-		return "–"
-	case "":
-		return `""`
-	}
-	return fmt.Sprint(value)
 }
 
 // showRun prints what the manifest says.

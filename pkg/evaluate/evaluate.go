@@ -187,6 +187,9 @@ type Result struct {
 	Features []Feature
 	// MaskKnown are the same figures of a baseline; see [Evaluator.MaskKnown]. Measure leaves it nil.
 	MaskKnown map[string]Figure
+	// Each holds values of the reconstructed images, one after another in the same order for every model, whose mean is a figure: of the
+	// loss, as "loss", and of each metric that is defined for every image; of vectors also of "explained_variance", see [explained].
+	Each map[string][]float64
 }
 
 // New compiles the evaluation of a model on images of the size, type and scale of these, of which there may be none.
@@ -477,7 +480,12 @@ func (e *Evaluator) Measure(ctx context.Context, weights []*tensors.Tensor, imag
 		return Result{}, err
 	}
 	changed := rows[len(rows)-1]
-	result := Result{Images: n, Loss: figure(rows[0]), Reconstructed: e.figures(every(2, rows[1:]), changed)}
+	result := Result{Images: n, Loss: figure(rows[0]), Reconstructed: e.figures(every(2, rows[1:]), changed), Each: map[string][]float64{"loss": rows[0]}}
+	for i, metric := range e.metrics {
+		if metric.Part == nil {
+			result.Each[metric.Name] = rows[1+2*i]
+		}
+	}
 	if !e.spec.Corrupt.Identity() || images.Target != nil {
 		result.Corrupted = e.figures(every(2, rows[2:]), changed)
 	}

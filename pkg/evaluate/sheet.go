@@ -221,3 +221,10 @@ func wrap(face font.Face, text string, width int) []string {
 	}
 	return lines
 }
+
+// Tile is one of some pictures, as [dataset.Samples.Shown] has them, as a PNG: a pixel for each of its own.
+func Tile(images *dataset.Samples, i int) ([]byte, error) {
+	canvas := newCanvas(images.Width, images.Height)
+	paint(canvas, image.Point{}, images, i, 1)
+	return encode(canvas)
+}

@@ -86,8 +86,8 @@ func (v *variance) add(first, n int, outputs []*tensors.Tensor) error {
 // enter puts the figures in a result.
 func (v *variance) enter(result *Result) {
 	const name = "explained_variance"
-	if figure, defined := explained(v.errors.samples, v.spread.samples); defined {
-		result.Reconstructed[name] = figure
+	if figure, each := explained(v.errors.samples, v.spread.samples); each != nil {
+		result.Reconstructed[name], result.Each[name] = figure, each
 		if result.Corrupted != nil {
 			result.Corrupted[name], _ = explained(v.damages.samples, v.spread.samples)
 		}
@@ -101,17 +101,18 @@ func (v *variance) enter(result *Result) {
 	}
 }
 
-// explained returns 1 − Σ errors / Σ spread, of sums of squares of each sample, the part of the variance that is explained. Its
-// interval is that of a ratio of means, by its linearisation (Cochran 1977, section 6.3). It is not defined where nothing varies.
-func explained(errors, spread []float64) (f Figure, defined bool) {
+// explained returns 1 − r, r = Σ errors / Σ spread, of sums of squares of each sample: the part of the variance that is explained. Its
+// interval is that of a ratio of means, by its linearisation (Cochran 1977, section 6.3): that of the mean of each sample's
+// 1 − r − (error − r spread) / mean spread, which is 1 − r too. There are none where nothing varies.
+func explained(errors, spread []float64) (f Figure, each []float64) {
 	of, all := figure(errors), figure(spread)
 	if !(all.Mean > 0) {
-		return Figure{}, false
+		return Figure{}, nil
 	}
 	ratio := of.Mean / all.Mean
-	rest := make([]float64, len(errors))
-	for i := range rest {
-		rest[i] = (errors[i] - ratio*spread[i]) / all.Mean
+	each = make([]float64, len(errors))
+	for i := range each {
+		each[i] = 1 - ratio - (errors[i]-ratio*spread[i])/all.Mean
 	}
-	return Figure{Mean: 1 - ratio, Interval: figure(rest).Interval}, true
+	return Figure{Mean: 1 - ratio, Interval: figure(each).Interval}, each
 }
