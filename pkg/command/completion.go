@@ -211,7 +211,7 @@ func complete(root *cobra.Command) {
 		"run": keys, "config check": keys, "config show": keys, "sweep": sweepKeys, "import": configThenKeys(1, config.Complete),
 		"eval": runThenKeys, "denoise": runThenFiles, "encode": runThenFiles, "score": runThenFiles, "decode": runThenFiles, "generate": oneRun, "export": oneRun, "verify": oneRun,
 		"runs show": oneRun, "runs rm": anyRun, "diff": anyRun, "compare": anyRun, "track sync": anyRun, "runs list": folders, "runs gc": folders,
-		"sweep status": folders, "sweep best": folders, "sweep resume": folders, "sweep rerun": folders, "sweep export": folders,
+		"sweep status": folders, "sweep best": folders, "sweep resume": folders, "sweep rerun": folders, "sweep export": folders, "sweep compare": folders,
 		"data cache clear": cacheKeys,
 	} {
 		find(root, path).ValidArgsFunction = complete

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -82,7 +84,7 @@ Ctrl-C saves what runs; "sweep resume DIR" goes on, and tries what an undisturbe
 		defer s.Close()
 		return runSweep(cmd.Context(), c, s, launcher, asJSON)
 	}
-	cmd.AddCommand(newSweepStatus(c), newSweepBest(c), newSweepResume(c), newSweepRerun(c), newSweepExport(c))
+	cmd.AddCommand(newSweepStatus(c), newSweepBest(c), newSweepResume(c), newSweepRerun(c), newSweepExport(c), newSweepCompare(c))
 	return cmd
 }
 
@@ -369,6 +371,119 @@ journal: FILE writes one while it runs.`,
 		return nil
 	}
 	return cmd
+}
+
+func newSweepCompare(c *console) *cobra.Command {
+	var out string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "compare DIR DIR…",
+		Short: "Compare how soon sweeps of one objective found what",
+		Long: `Compare prints the best value that each sweep had after so many trials, its best of all and when it was found, such as several
+strategies for the same objective. With -o, it writes a page with the best so far over trials and over time.`,
+		Example: "  latent sweep compare sweeps/random/* sweeps/tpe/* -o page.html",
+		Args:    cobra.MinimumNArgs(2),
+	}
+	cmd.Flags().StringVarP(&out, "out", "o", "", "write a page to this file")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the comparison as JSON")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		var sweeps []*sweep.Sweep
+		var known folders
+		for _, arg := range args {
+			s, err := openSweep(cmd.Context(), arg)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			at, err := known.add(s.Path)
+			if err != nil {
+				return experiment.InputError{Err: err}
+			}
+			if at >= 0 {
+				fmt.Fprintf(c.stderr, "%s is the sweep %s, which is named before: it is compared once\n", printable(arg), printable(sweeps[at].Path))
+				continue
+			}
+			sweeps = append(sweeps, s)
+		}
+		if len(sweeps) < 2 {
+			return usageError{fmt.Errorf("one sweep, %s; a comparison needs two; see %s --help", sweeps[0].Path, cmd.CommandPath())}
+		}
+		if err := canPut(out); err != nil {
+			return err
+		}
+		found, differences, err := sweep.Compare(cmd.Context(), sweeps)
+		if err != nil {
+			return experiment.InputError{Err: err}
+		}
+		if out != "" {
+			if err := writePage(c, out, func(w io.Writer) error { return survey.RenderComparison(w, found) }); err != nil {
+				return err
+			}
+		}
+		if asJSON {
+			return printJSON(c, newSweepComparisonJSON(found, differences, out))
+		}
+		table := newTable(c)
+		for i, row := range found.Table() {
+			if i == 0 {
+				for column := range row {
+					row[column] = strings.ToUpper(row[column])
+				}
+			}
+			table.row(row...)
+		}
+		return table.Flush()
+	}
+	return cmd
+}
+
+// sweepComparisonJSON is a comparison of sweeps for programs.
+type sweepComparisonJSON struct {
+	Objective sweep.ObjectiveStatus `json:"objective"`
+	Sweeps    []comparedSweepJSON   `json:"sweeps"`
+	// Config has the keys that differ, with values in the order of the sweeps; those of the experiment that they vary begin with base.
+	Config []difference `json:"config"`
+	Page   string       `json:"page,omitempty"`
+}
+
+type comparedSweepJSON struct {
+	Letter string `json:"letter"`
+	Sweep  string `json:"sweep"` // its folder
+	Name   string `json:"name"`
+	State  string `json:"state"`
+	// Trials are those that are over, in the order in which they ended.
+	Trials []comparedTrialJSON `json:"trials"`
+}
+
+type comparedTrialJSON struct {
+	Trial   int           `json:"trial"`
+	Value   rundir.Number `json:"value"` // null where it failed or was pruned
+	Best    rundir.Number `json:"best"`  // of the trials up to here
+	Seconds float64       `json:"seconds"`
+}
+
+func newSweepComparisonJSON(found survey.Comparison, differences []config.Difference, page string) sweepComparisonJSON {
+	direction := "min"
+	if found.Objective.Maximize {
+		direction = "max"
+	}
+	all := sweepComparisonJSON{Objective: sweep.ObjectiveStatus{Metric: found.Objective.Metric, Direction: direction}, Config: []difference{}, Page: page}
+	for _, d := range differences {
+		all.Config = append(all.Config, difference(d))
+	}
+	for _, t := range found.Traces {
+		one := comparedSweepJSON{Letter: t.Letter, Sweep: t.Path, Name: t.Name, State: t.State, Trials: []comparedTrialJSON{}}
+		best := math.NaN()
+		records := t.Records(found.Objective)
+		for i, r := range t.Results {
+			if slices.Contains(records, i) {
+				best = r.Value
+			}
+			one.Trials = append(one.Trials, comparedTrialJSON{r.Trial, rundir.Number(r.Value), rundir.Number(best), r.Spent.Seconds()})
+		}
+		all.Sweeps = append(all.Sweeps, one)
+	}
+	return all
 }
 
 func newWorker(c *console) *cobra.Command {

@@ -20,16 +20,59 @@ type Difference struct {
 // Differences lists the keys whose values are not the same in all experiments, in the order of a config. A name, and where output
 // goes, are keys like others here.
 func Differences(experiments ...*Experiment) ([]Difference, error) {
-	var keys []string
-	all := make([]map[string]any, len(experiments))
+	nodes := make([]*yaml.Node, len(experiments))
 	for i, e := range experiments {
-		node, err := encodeStruct(reflect.ValueOf(e).Elem())
-		if err != nil {
+		var err error
+		if nodes[i], err = encodeStruct(reflect.ValueOf(e).Elem()); err != nil {
 			return nil, fmt.Errorf("compare experiments: %w", err)
 		}
+	}
+	found, err := differencesOf(nodes)
+	if err != nil {
+		return nil, fmt.Errorf("compare experiments: %w", err)
+	}
+	return found, nil
+}
+
+// SweepDifferences is the same of sweeps. Keys of the experiments that they vary, with what the sweeps set, begin with base.
+func SweepDifferences(sweeps ...*Sweep) ([]Difference, error) {
+	nodes := make([]*yaml.Node, len(sweeps))
+	for i, s := range sweeps {
+		base, err := s.BaseExperiment()
+		if err != nil {
+			return nil, err
+		}
+		resolved := *s
+		resolved.Set = Mapping{} // which the base has already
+		node, err := encodeStruct(reflect.ValueOf(&resolved).Elem())
+		if err != nil {
+			return nil, fmt.Errorf("compare sweeps: %w", err)
+		}
+		for j := 0; j < len(node.Content); j += 2 {
+			if node.Content[j].Value != "base" {
+				continue
+			}
+			if node.Content[j+1], err = encodeStruct(reflect.ValueOf(base).Elem()); err != nil {
+				return nil, fmt.Errorf("compare sweeps: %w", err)
+			}
+		}
+		nodes[i] = node
+	}
+	found, err := differencesOf(nodes)
+	if err != nil {
+		return nil, fmt.Errorf("compare sweeps: %w", err)
+	}
+	return found, nil
+}
+
+// differencesOf lists the keys of mappings whose values are not the same in all.
+func differencesOf(nodes []*yaml.Node) ([]Difference, error) {
+	var keys []string
+	all := make([]map[string]any, len(nodes))
+	for i, node := range nodes {
 		all[i] = map[string]any{}
 		last := -1 // where the key before is
-		err = eachValue("", node, func(key string, value any) {
+		err := eachValue("", node, func(key string, value any) {
 			all[i][key] = value
 			at := slices.Index(keys, key)
 			if at < 0 {
@@ -43,7 +86,7 @@ func Differences(experiments ...*Experiment) ([]Difference, error) {
 			last = at
 		})
 		if err != nil {
-			return nil, fmt.Errorf("compare experiments: %w", err)
+			return nil, err
 		}
 	}
 	var differences []Difference

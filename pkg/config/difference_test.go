@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -72,5 +74,45 @@ func TestChanges(t *testing.T) {
 		if diff := cmp.Diff(strings.Join(want, "\n"), written(got)); diff != "" {
 			t.Errorf("%s: want -, got +:\n%s", text, diff)
 		}
+	}
+}
+
+// Sweeps differ in their own keys, and in those of the experiments that they vary with what they set.
+func TestSweepDifferences(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	write("base.yaml", "{seed: 1, train: {epochs: 2}}")
+	write("other.yaml", "{seed: 1, train: {epochs: 3}}")
+	var sweeps []*Sweep
+	for i, text := range []string{
+		"{name: a, base: base.yaml, objective: {metric: val_loss}, space: {train.learning_rate: {loguniform: [1e-4, 0.1]}}, strategy: {kind: random}, budget: {trials: 9}}",
+		"{name: a, base: other.yaml, set: {train: {batch_size: 32}}, objective: {metric: val_loss}, space: {train.learning_rate: {loguniform: [1e-3, 0.1]}}, strategy: {kind: quasi-random}, budget: {trials: 9}}",
+	} {
+		s, err := LoadSweep(write(fmt.Sprintf("s%d.yaml", i), text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sweeps = append(sweeps, s)
+	}
+	got, err := SweepDifferences(sweeps...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := strings.Join([]string{
+		"base.name | base | other",
+		"base.train.batch_size | 128 | 32",
+		"base.train.epochs | 2 | 3",
+		"space.train.learning_rate.loguniform | [1e-4, 0.1] | [1e-3, 0.1]",
+		"strategy.kind | random | quasi-random",
+		"strategy.sequence | <nil> | sobol",
+	}, "\n")
+	if written(got) != want {
+		t.Errorf("found\n%s\nwant\n%s", written(got), want)
 	}
 }

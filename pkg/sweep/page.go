@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"latent/pkg/config"
 	"latent/pkg/importance"
 	"latent/pkg/report"
 	"latent/pkg/rundir"
@@ -90,11 +91,7 @@ func (s *Sweep) survey(ctx context.Context, now time.Time) (survey.Sweep, error)
 		Started: s.Record.Started, Updated: now, Curve: onTheWay(s.Config.Objective[0]),
 	}
 	for _, o := range s.Config.Objective {
-		unit := ""
-		if strings.HasSuffix(o.Metric, "psnr") || o.Metric == "val_gain" {
-			unit = "dB"
-		}
-		shown.Objectives = append(shown.Objectives, survey.Objective{Metric: o.Metric, Maximize: o.Maximize(), Unit: unit})
+		shown.Objectives = append(shown.Objectives, objective(o))
 	}
 	for _, d := range s.Config.Dimensions() {
 		shown.Labels = append(shown.Labels, d.Options)
@@ -121,6 +118,15 @@ func (s *Sweep) survey(ctx context.Context, now time.Time) (survey.Sweep, error)
 	shown.Facts = append(shown.Facts, survey.Fact{Name: "study", Value: s.Record.Study}, survey.Fact{Name: "trials in", Value: s.Record.Store},
 		survey.Fact{Name: "seeds of a trial", Value: fmt.Sprint(s.Config.Seeds)})
 	return shown, nil
+}
+
+// objective is one as it is shown.
+func objective(o config.Objective) survey.Objective {
+	unit := ""
+	if strings.HasSuffix(o.Metric, "psnr") || o.Metric == "val_gain" {
+		unit = "dB"
+	}
+	return survey.Objective{Metric: o.Metric, Maximize: o.Maximize(), Unit: unit}
 }
 
 // state is where the sweep stands, in a word.

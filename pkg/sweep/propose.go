@@ -134,9 +134,14 @@ func mustStrategy(c *config.Sweep) search.Strategy {
 }
 
 // Spent is the time in which at least one trial ran.
-func Spent(all []*study.Trial, now time.Time) time.Duration {
-	type span struct{ from, to int64 } // microseconds, as a study has them
-	spans := make([]span, 0, len(all))
+func Spent(all []*study.Trial, now time.Time) time.Duration { return spentUntil(spells(all, now), now) }
+
+// spell is a time in which at least one trial ran, in microseconds, as a study has them.
+type spell struct{ from, to int64 }
+
+// spells are all of them, one after another.
+func spells(all []*study.Trial, now time.Time) []spell {
+	var list []spell
 	for _, t := range all {
 		if t.Started.IsZero() {
 			continue
@@ -145,15 +150,26 @@ func Spent(all []*study.Trial, now time.Time) time.Duration {
 		if to.IsZero() {
 			to = now
 		}
-		spans = append(spans, span{t.Started.UnixMicro(), to.UnixMicro()})
+		list = append(list, spell{t.Started.UnixMicro(), to.UnixMicro()})
 	}
-	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.from, b.from) })
-	total, end := int64(0), int64(math.MinInt64)
-	for _, s := range spans {
-		if from := max(s.from, end); s.to > from {
-			total += s.to - from
-			end = s.to
+	slices.SortFunc(list, func(a, b spell) int { return cmp.Compare(a.from, b.from) })
+	var apart []spell
+	for _, s := range list {
+		last := len(apart) - 1
+		if last >= 0 && s.from <= apart[last].to {
+			apart[last].to = max(apart[last].to, s.to)
+		} else if s.to > s.from {
+			apart = append(apart, s)
 		}
+	}
+	return apart
+}
+
+// spentUntil is how much of spells lies before a time.
+func spentUntil(list []spell, at time.Time) time.Duration {
+	total, until := int64(0), at.UnixMicro()
+	for _, s := range list {
+		total += max(0, min(s.to, until)-s.from)
 	}
 	return time.Duration(total) * time.Microsecond
 }
