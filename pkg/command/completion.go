@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,6 +19,7 @@ import (
 	"latent/pkg/model"
 	"latent/pkg/picture"
 	"latent/pkg/runs"
+	"latent/pkg/sweep"
 )
 
 func newCompletion(c *console) *cobra.Command {
@@ -60,9 +62,18 @@ their values.
 
 // bashEquals mends what cobra's function for bash does with key=value: bash ends words at "=", so that only what is behind it must be
 // handed back, which cobra knows of flags alone.
+//
+// cobra's function calls those of the package bash-completion: where they are missing, a line says so, once a shell, and files are completed.
 const bashEquals = `
 __%[1]s_complete()
 {
+    if ! declare -F _init_completion >/dev/null && ! declare -F _get_comp_words_by_ref >/dev/null; then
+        if [[ -z ${__%[1]s_told-} ]]; then
+            __%[1]s_told=1
+            printf '\n%[1]s: to complete its commands, install the package bash-completion and start a new shell\n' >&2
+        fi
+        return
+    fi
     __start_%[1]s "$@"
     local word="${COMP_LINE:0:COMP_POINT}"
     word="${word##* }"
@@ -110,7 +121,7 @@ func runThenKeys(cmd *cobra.Command, args []string, word string) ([]cobra.Comple
 	if len(args) == 0 {
 		return anyRun(cmd, args, word)
 	}
-	entry, err := runs.Open(args[0])
+	entry, err := findRun(args[0])
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -139,14 +150,97 @@ func runThenFiles(cmd *cobra.Command, args []string, word string) ([]cobra.Compl
 // maxShown bounds the runs that a shell is told of: their manifests are read while somebody waits.
 const maxShown = 100
 
-// anyRun completes the path of a run's folder: those in the folder that the word has, the newest first, with what came out.
-func anyRun(_ *cobra.Command, _ []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+// anyRun completes a run: its path, or its name or TIME-ID below runs/.
+func anyRun(cmd *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	words, directive := runFolders(cmd, args, word)
+	if strings.ContainsRune(word, filepath.Separator) {
+		return words, directive
+	}
+	entries, _ := runs.List(runsDir) // nothing to complete with where it fails
+	var called []called
+	for _, e := range entries {
+		called = append(called, calledBy(e.Manifest.Name, e.ID(), inBrief(e)))
+	}
+	return withNames(startingWith(word, called), words, directive)
+}
+
+// anySweep is anyRun for sweeps.
+func anySweep(_ *cobra.Command, _ []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	words, directive := foldersBelow(sweepsDir, word, func(path string) (string, bool) {
+		entries, err := sweep.List(path)
+		return "", err == nil && len(entries) == 1 && entries[0].Path == filepath.Clean(path)
+	})
+	if strings.ContainsRune(word, filepath.Separator) {
+		return words, directive
+	}
+	entries, _ := sweep.List(sweepsDir)
+	var called []called
+	for _, e := range entries {
+		called = append(called, calledBy(e.Name(), e.ID(), e.Record.Started.Format(time.DateTime)))
+	}
+	return withNames(startingWith(word, called), words, directive)
+}
+
+// oneSweep completes a SWEEP that nothing follows.
+func oneSweep(cmd *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return anySweep(cmd, args, word)
+}
+
+// called is what a person may call a run or a sweep.
+type called struct{ name, timeID, id, help string }
+
+func calledBy(name, timeID, help string) called {
+	return called{name, timeID, timeID[strings.LastIndexByte(timeID, '-')+1:], help}
+}
+
+// withNames puts names before folders.
+func withNames(names, folders []cobra.Completion, directive cobra.ShellCompDirective) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(names) > 0 && directive == cobra.ShellCompDirectiveFilterDirs { // under which a shell takes words for folders
+		directive = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	}
+	return append(names, folders...), directive
+}
+
+// startingWith lists the names that start with a word, each once, with the help of the newest; and where something is typed, what else of
+// them does.
+func startingWith(word string, all []called) []cobra.Completion {
+	var words []cobra.Completion
+	seen := map[string]bool{}
+	for _, c := range all[:min(len(all), maxShown)] {
+		for i, text := range []string{c.name, c.id, c.timeID} {
+			if strings.HasPrefix(text, word) && !seen[text] && (i == 0 || word != "") {
+				words = append(words, cobra.CompletionWithDesc(text, c.help))
+				seen[text] = true
+				break
+			}
+		}
+	}
+	return words
+}
+
+// runFolders completes the path of a run's folder, with what came out.
+func runFolders(_ *cobra.Command, _ []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return foldersBelow(runsDir, word, func(path string) (string, bool) {
+		entry, err := runs.Open(path)
+		if err != nil {
+			return "", false
+		}
+		return inBrief(entry), true
+	})
+}
+
+// foldersBelow completes the path of a folder that known tells of: those in the folder that the word has, or in usual, the newest first. Of others the
+// path goes on.
+func foldersBelow(usual, word string, known func(path string) (help string, found bool)) ([]cobra.Completion, cobra.ShellCompDirective) {
 	dir, start := filepath.Split(word)
-	if dir == "" && !strings.HasPrefix(runsDir, start) {
+	if dir == "" && !strings.HasPrefix(usual, start) {
 		return nil, cobra.ShellCompDirectiveFilterDirs
 	}
 	if dir == "" {
-		dir = runsDir + string(filepath.Separator)
+		dir = usual + string(filepath.Separator)
 		start = ""
 	}
 	children, err := os.ReadDir(dir)
@@ -161,13 +255,13 @@ func anyRun(_ *cobra.Command, _ []string, word string) ([]cobra.Completion, cobr
 			continue
 		}
 		path := dir + child.Name()
-		entry, err := runs.Open(path)
-		if err != nil {
+		help, found := known(path)
+		if !found {
 			words = append(words, path+string(filepath.Separator))
 			directive |= cobra.ShellCompDirectiveNoSpace
 			continue
 		}
-		words = append(words, cobra.CompletionWithDesc(path, inBrief(entry)))
+		words = append(words, cobra.CompletionWithDesc(path, help))
 	}
 	return words, directive
 }
@@ -195,8 +289,13 @@ func inBrief(e runs.Entry) string {
 
 // completeFlag completes a flag's value with one of some words.
 func completeFlag(cmd *cobra.Command, flag string, words ...string) {
+	completeFlagBy(cmd, flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// completeFlagBy completes a flag's value.
+func completeFlagBy(cmd *cobra.Command, flag string, complete completer) {
 	// It fails for a flag that there is not, or twice: mistakes of this package.
-	if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+	if err := cmd.RegisterFlagCompletionFunc(flag, complete); err != nil {
 		panic(fmt.Errorf("%s --%s: %w", cmd.Name(), flag, err))
 	}
 }
@@ -210,12 +309,16 @@ func complete(root *cobra.Command) {
 	for path, complete := range map[string]completer{
 		"run": keys, "config check": keys, "config show": keys, "sweep": sweepKeys, "import": configThenKeys(1, config.Complete),
 		"eval": runThenKeys, "denoise": runThenFiles, "encode": runThenFiles, "score": runThenFiles, "decode": runThenFiles, "generate": oneRun, "export": oneRun, "verify": oneRun,
-		"runs show": oneRun, "runs rm": anyRun, "diff": anyRun, "compare": anyRun, "track sync": anyRun, "runs list": folders, "runs gc": folders,
-		"sweep status": folders, "sweep best": folders, "sweep resume": folders, "sweep rerun": folders, "sweep export": folders, "sweep compare": folders,
+		"runs show": oneRun, "runs rm": anyRun, "diff": anyRun, "compare": anyRun, "track sync": runFolders, "runs list": folders, "runs gc": folders,
+		"sweep list": folders, "sweep status": oneSweep, "sweep best": oneSweep, "sweep resume": oneSweep, "sweep rerun": oneSweep, "sweep export": oneSweep, "sweep compare": anySweep,
 		"data cache clear": cacheKeys,
 	} {
 		find(root, path).ValidArgsFunction = complete
 	}
+	for path, complete := range map[string]completer{"run": anyRun, "sweep": anySweep} {
+		completeFlagBy(find(root, path), "resume", complete)
+	}
+	completeFlagBy(find(root, "worker"), "sweep", anySweep)
 	var states []string
 	for _, state := range runs.States {
 		states = append(states, string(state))

@@ -1,10 +1,13 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"os/exec"
@@ -36,8 +39,11 @@ of them as a config.
 
 Overrides change values of the sweep: budget.trials=20 strategy={kind: random} set.train.epochs=2
 
-Ctrl-C saves what runs; "sweep resume DIR" goes on, and tries what an undisturbed sweep would have tried.`,
-		Example: "  latent sweep configs/sweeps/noise-lr.yaml\n  latent sweep status sweeps/noise-lr/2026-11-24T10-15-30-7f3a --json",
+Ctrl-C saves what runs; "sweep resume NAME" goes on, and tries what an undisturbed sweep would have tried.
+
+A sweep that was begun is named by the path of its folder; by its name, for the newest of that name; or by the beginning or the end of
+TIME-ID, where only one sweep in the folder sweeps/ has it.`,
+		Example: "  latent sweep configs/sweeps/noise-lr.yaml\n  latent sweep status noise-lr --json",
 		Args:    cobra.ArbitraryArgs,
 	}
 	cmd.Flags().StringVar(&out, "out", "", "folder for all sweeps, instead of dir")
@@ -68,6 +74,9 @@ Ctrl-C saves what runs; "sweep resume DIR" goes on, and tries what an undisturbe
 			overrides = append(overrides, fmt.Sprintf("stack=%d", stack))
 		}
 		loaded, err := config.LoadSweep(args[0], overrides...)
+		if _, statErr := os.Stat(args[0]); errors.Is(statErr, fs.ErrNotExist) {
+			return noSweepFile(cmd, args[0], err)
+		}
 		if err != nil {
 			return err
 		}
@@ -84,8 +93,20 @@ Ctrl-C saves what runs; "sweep resume DIR" goes on, and tries what an undisturbe
 		defer s.Close()
 		return runSweep(cmd.Context(), c, s, launcher, asJSON)
 	}
-	cmd.AddCommand(newSweepStatus(c), newSweepBest(c), newSweepResume(c), newSweepRerun(c), newSweepExport(c), newSweepCompare(c))
+	cmd.AddCommand(newSweepList(c), newSweepStatus(c), newSweepBest(c), newSweepResume(c), newSweepRerun(c), newSweepExport(c), newSweepCompare(c))
 	return cmd
+}
+
+// noSweepFile is the error of a sweep's file that is not there: what was typed may have been meant as a command, or as a sweep that was begun.
+func noSweepFile(cmd *cobra.Command, name string, err error) error {
+	what := fmt.Sprintf("no file %s, which would be a sweep to begin", name)
+	if _, findErr := sweep.Find(sweepsDir, name); findErr == nil {
+		return usageError{fmt.Errorf("%s; one of that name was begun: %s sweep status %s, or resume, best, export", what, program(), name)}
+	}
+	if hint := suggestion(cmd, name); hint != "" && filepath.Ext(name) == "" {
+		return usageError{fmt.Errorf("%s; %s", what, hint)}
+	}
+	return err
 }
 
 // workersOf is the flag's value; 0 where it was not given.
@@ -137,9 +158,16 @@ func (c *console) width() int {
 	return width
 }
 
-// openSweep opens a sweep's folder; what is wrong with it is the input's.
-func openSweep(ctx context.Context, path string) (*sweep.Sweep, error) {
-	s, err := sweep.Open(ctx, filepath.Clean(path))
+// sweepsDir is where sweeps are looked for unless a folder is given: what a sweep's dir is by default.
+const sweepsDir = "sweeps"
+
+// openSweep opens the sweep that an argument names; what is wrong with it is the input's.
+func openSweep(ctx context.Context, name string) (*sweep.Sweep, error) {
+	path, err := sweep.Find(sweepsDir, name)
+	if err != nil {
+		return nil, experiment.InputError{Err: err}
+	}
+	s, err := sweep.Open(ctx, path)
 	if err != nil {
 		return nil, experiment.InputError{Err: err}
 	}
@@ -154,14 +182,99 @@ func printStatus(ctx context.Context, c *console, s *sweep.Sweep) error {
 	return printJSON(c, status)
 }
 
-func newSweepStatus(c *console) *cobra.Command {
+// sweepJSON is a sweep in a list, for programs.
+type sweepJSON struct {
+	Path    string         `json:"path"`
+	Name    string         `json:"name"`
+	Started time.Time      `json:"started"`
+	Counts  map[string]int `json:"counts"`          // of trials, by state
+	Budget  int            `json:"budget"`          // trials; 0 without such a limit
+	Metric  string         `json:"metric"`          // the first objective's
+	Best    *float64       `json:"best"`            // its best value; null where none is done, and with several objectives
+	Error   string         `json:"error,omitempty"` // why nothing is known of the trials
+}
+
+func newSweepJSON(ctx context.Context, e sweep.Entry) sweepJSON {
+	one := sweepJSON{Path: e.Path, Name: e.Name(), Started: e.Record.Started, Counts: map[string]int{}}
+	status, err := e.Status(ctx)
+	if err != nil {
+		one.Error = err.Error()
+		return one
+	}
+	one.Counts, one.Budget, one.Metric = status.Counts, status.Budget, status.Objectives[0].Metric
+	if status.Best != nil {
+		one.Best = status.Best.Value
+	}
+	return one
+}
+
+// states lists the trials of a sweep by state.
+func (s sweepJSON) states() string {
+	var parts []string
+	for _, state := range slices.Sorted(maps.Keys(s.Counts)) {
+		parts = append(parts, fmt.Sprintf("%d %s", s.Counts[state], state))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func newSweepList(c *console) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:     "status DIR",
+		Use:     "list [DIR]",
+		Short:   "List the sweeps below a folder, which is sweeps/ unless another is given",
+		Example: "  latent sweep list\n  latent sweep list /scratch/sweeps --json",
+		Args:    cobra.MaximumNArgs(1),
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print a list of sweeps as JSON")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		dir := sweepsDir
+		if len(args) > 0 {
+			dir = args[0]
+		}
+		entries, err := sweep.List(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("there is no folder %s; which has the sweeps? %s sweep list DIR", dir, program())
+		}
+		if err != nil {
+			return experiment.InputError{Err: err}
+		}
+		all := []sweepJSON{}
+		for _, e := range entries {
+			all = append(all, newSweepJSON(cmd.Context(), e))
+		}
+		if asJSON {
+			return printJSON(c, all)
+		}
+		if len(all) == 0 {
+			fmt.Fprintln(c.stderr, "no sweeps")
+			return nil
+		}
+		table := newTable(c)
+		table.row("SWEEP", "BUDGET", "TRIALS", "METRIC", "BEST")
+		for _, one := range all {
+			budget, best := "", ""
+			if one.Budget > 0 {
+				budget = strconv.Itoa(one.Budget)
+			}
+			if one.Best != nil {
+				best = fmt.Sprintf("%.5g", *one.Best)
+			}
+			table.row(one.Path, budget, cmp.Or(one.Error, one.states()), one.Metric, best)
+		}
+		return table.Flush()
+	}
+	return cmd
+}
+
+func newSweepStatus(c *console) *cobra.Command {
+	var all, asJSON bool
+	cmd := &cobra.Command{
+		Use:     "status SWEEP",
 		Short:   "Say where a sweep stands",
-		Example: "  latent sweep status sweeps/noise-lr/2026-11-24T10-15-30-7f3a --json",
+		Example: "  latent sweep status noise-lr --json",
 		Args:    cobra.ExactArgs(1),
 	}
+	cmd.Flags().BoolVar(&all, "all", false, "show all trials, instead of the best, those that run and those that ended last")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print all trials and the best as JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		s, err := openSweep(cmd.Context(), args[0])
@@ -180,7 +293,16 @@ func newSweepStatus(c *console) *cobra.Command {
 		if width == 0 {
 			width = 120
 		}
-		fmt.Fprint(c.stdout, survey.Table(shown, width))
+		text, left := survey.Table(shown, width), 0
+		if all {
+			text = survey.FullTable(shown, width)
+		} else {
+			left = survey.LeftOut(shown)
+		}
+		fmt.Fprint(c.stdout, text)
+		if left > 0 {
+			fmt.Fprintf(c.stderr, "shown are the best trials, those that run and the last that ended; --all shows the other %d too\n", left)
+		}
 		if page, err := s.WritePage(cmd.Context()); err == nil {
 			fmt.Fprintf(c.stderr, "page     %s\n", page)
 		}
@@ -190,20 +312,22 @@ func newSweepStatus(c *console) *cobra.Command {
 }
 
 func newSweepBest(c *console) *cobra.Command {
-	var asJSON bool
+	var whole, asJSON bool
 	var confirm, trial int
 	cmd := &cobra.Command{
-		Use:   "best DIR",
+		Use:   "best SWEEP",
 		Short: "Write the best trial as a config that runs",
-		Long: `Best writes the best trial as best.yaml into the sweep's folder, and prints it.
+		Long: `Best writes the best trial as best.yaml into the sweep's folder, and prints what it changes of the sweep's base, and the command that
+runs it. With --config, it prints all of best.yaml.
 
 The best of many trials was lucky in part. With --confirm 5, it is run again with five seeds that the sweep has not seen, beside
 the experiment as it was before the sweep.`,
-		Example: "  latent sweep best sweeps/noise-lr/2026-11-24T10-15-30-7f3a --confirm 5",
+		Example: "  latent sweep best noise-lr --confirm 5",
 		Args:    cobra.ExactArgs(1),
 	}
 	cmd.Flags().IntVar(&confirm, "confirm", 0, "run it again with so many fresh seeds, and print the mean with its interval")
 	cmd.Flags().IntVar(&trial, "trial", -1, "another trial than the best")
+	cmd.Flags().BoolVar(&whole, "config", false, "print the whole config, instead of what differs from the base")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print it as JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if confirm < 0 || confirm > maxSeeds {
@@ -234,19 +358,20 @@ the experiment as it was before the sweep.`,
 				return err
 			}
 		}
-		if asJSON {
-			return printJSON(c, struct {
-				Config    string              `json:"config"`
-				Best      *sweep.TrialStatus  `json:"best"`
-				Front     []int               `json:"front,omitempty"`
-				Confirmed *sweep.Confirmation `json:"confirmed,omitempty"`
-			}{path, status.Best, status.Front, confirmed})
-		}
-		text, err := rundir.ReadFile(path, 1<<20)
+		best, err := readBest(s, path)
 		if err != nil {
 			return err
 		}
-		if _, err := c.stdout.Write(text); err != nil {
+		if asJSON {
+			best.Best, best.Front, best.Confirmed = status.Best, status.Front, confirmed
+			return printJSON(c, best)
+		}
+		if whole {
+			_, err = c.stdout.Write(best.text)
+		} else {
+			err = best.print(c)
+		}
+		if err != nil {
 			return err
 		}
 		fmt.Fprintf(c.stderr, "config   %s\n", path)
@@ -256,6 +381,67 @@ the experiment as it was before the sweep.`,
 		return nil
 	}
 	return cmd
+}
+
+// bestJSON is what sweep best has to tell.
+type bestJSON struct {
+	Config    string              `json:"config"`
+	Command   string              `json:"command"` // that runs it
+	Changes   []baseChange        `json:"changes"`
+	Best      *sweep.TrialStatus  `json:"best"`
+	Front     []int               `json:"front,omitempty"`
+	Confirmed *sweep.Confirmation `json:"confirmed,omitempty"`
+
+	text []byte // of the config
+}
+
+// baseChange is a key that is not as it is in a sweep's base.
+type baseChange struct {
+	Key   string `json:"key"`
+	Base  any    `json:"base"` // null where the base does not have the key; the same for value
+	Value any    `json:"value"`
+}
+
+// readBest compares a config that sweep.WriteBest wrote with the sweep's base.
+func readBest(s *sweep.Sweep, path string) (*bestJSON, error) {
+	best := &bestJSON{Config: path, Command: fmt.Sprintf("%s run %s", program(), word(path)), Changes: []baseChange{}}
+	var err error
+	if best.text, err = rundir.ReadFile(path, 1<<20); err != nil {
+		return nil, err
+	}
+	base, err := s.Config.BaseExperiment()
+	if err != nil {
+		return nil, err
+	}
+	e, err := config.Parse(path, best.text)
+	if err != nil {
+		return nil, err
+	}
+	differences, err := config.Differences(base, e)
+	for _, d := range differences {
+		best.Changes = append(best.Changes, baseChange{d.Key, d.Values[0], d.Values[1]})
+	}
+	return best, err
+}
+
+// print prints the first line of the config, which says what it is, and what differs from the base.
+func (b *bestJSON) print(c *console) error {
+	head, _, _ := strings.Cut(string(b.text), "\n")
+	fmt.Fprintln(c.stdout, printable(strings.TrimPrefix(head, "# ")))
+	table := newTable(c)
+	if len(b.Changes) == 0 {
+		table.row("all is as in the base")
+	} else {
+		table.row("CONFIG", "VALUE", "BASE")
+	}
+	for _, change := range b.Changes {
+		table.row(change.Key, valueText(change.Value), valueText(change.Base))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(c.stdout, "\n%s\n", b.Command)
+	return err
 }
 
 func printConfirmed(w io.Writer, s *sweep.Sweep, c *sweep.Confirmation) {
@@ -274,12 +460,12 @@ func newSweepResume(c *console) *cobra.Command {
 	var launcher string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "resume DIR [budget.trials=N …]",
+		Use:   "resume SWEEP [budget.trials=N …]",
 		Short: "Go on with a sweep that was stopped, or give it a larger budget",
 		Long: `Resume goes on with a sweep. It tries what it would have tried undisturbed.
 
 Only what does not change that may be overridden: budget, workers, journal and slurm.`,
-		Example: "  latent sweep resume sweeps/noise-lr/2026-11-24T10-15-30-7f3a budget.trials=80",
+		Example: "  latent sweep resume noise-lr budget.trials=80",
 		Args:    cobra.MinimumNArgs(1),
 	}
 	cmd.Flags().IntVar(&workers, "workers", 1, "run trials in so many processes, instead of workers")
@@ -309,12 +495,12 @@ func resumeSweep(cmd *cobra.Command, c *console, path string, overrides []string
 func newSweepRerun(c *console) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "rerun DIR N",
+		Use:   "rerun SWEEP N",
 		Short: "Run a trial of a sweep again, and take its new result",
 		Long: `Rerun drops a trial's result and runs it again, from its first step, with those that it trained together with.
 
 A trial that failed, of which the cause is mended, is brought in so. What was proposed after it stays.`,
-		Example: "  latent sweep rerun sweeps/noise-lr/2026-11-24T10-15-30-7f3a 12",
+		Example: "  latent sweep rerun noise-lr 12",
 		Args:    cobra.ExactArgs(2),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the sweep's status as JSON at the end")
@@ -340,11 +526,11 @@ func newSweepExport(c *console) *cobra.Command {
 	var optuna string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "export DIR --optuna FILE",
+		Use:   "export SWEEP --optuna FILE",
 		Short: "Write a sweep's trials as Optuna's journal, for optuna-dashboard and optuna.visualization",
 		Long: `Export writes all trials as a journal that Optuna loads: JournalStorage(JournalFileBackend(FILE)). A sweep whose config has
 journal: FILE writes one while it runs.`,
-		Example: "  latent sweep export sweeps/noise-lr/2026-11-24T10-15-30-7f3a --optuna study.log",
+		Example: "  latent sweep export noise-lr --optuna study.log",
 		Args:    cobra.ExactArgs(1),
 	}
 	cmd.Flags().StringVar(&optuna, "optuna", "", "the journal's file")

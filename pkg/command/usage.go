@@ -29,7 +29,6 @@ func requireArgs(cmd *cobra.Command) {
 	}
 	if cmd.HasSubCommands() && cmd.RunE == nil {
 		cmd.Args = cobra.ArbitraryArgs
-		cmd.SuggestionsMinimumDistance = 2
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
 			var names []string
 			for _, child := range cmd.Commands() {
@@ -40,13 +39,60 @@ func requireArgs(cmd *cobra.Command) {
 			what := "which command?"
 			if len(args) > 0 {
 				what = fmt.Sprintf("unknown command %q;", args[0])
-				if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-					what += " did you mean " + near[0] + "?"
+				if hint := suggestion(cmd, args[0]); hint != "" {
+					what += " " + hint
 				}
 			}
 			return usageError{fmt.Errorf("%s %s; see %s --help", what, strings.Join(names, ", "), cmd.CommandPath())}
 		}
 	}
+}
+
+// meant are words that other tools have, or other groups here, and the commands that are meant by them: those in the group where
+// the word was tried, or else those below the program itself.
+var meant = map[string][]string{
+	"add": {"install", "import"}, "benchmark": {"eval"}, "clean": {"clear", "gc", "runs gc"}, "complete": {"completion"}, "create": {"init"},
+	"delete": {"rm", "clear", "runs rm"}, "describe": {"show", "runs show"}, "detect": {"score"}, "download": {"fetch", "data fetch"}, "embed": {"encode"},
+	"evaluate": {"eval"}, "finetune": {"import"}, "fit": {"run"}, "get": {"show", "fetch", "data fetch"}, "hpo": {"sweep"}, "hyperopt": {"sweep"},
+	"infer": {"denoise", "score"}, "inference": {"denoise", "score"}, "info": {"show", "runs show"}, "inspect": {"show", "runs show"}, "latents": {"encode"},
+	"lint": {"check", "config check"}, "list": {"runs list"}, "load": {"import"}, "ls": {"list", "runs list"}, "mlflow": {"track sync"}, "new": {"init"},
+	"onnx": {"export"}, "optimise": {"sweep"}, "optimize": {"sweep"}, "plot": {"generate"}, "predict": {"denoise", "score"}, "ps": {"list", "runs list"},
+	"prune": {"gc", "runs gc"}, "reconstruct": {"denoise"}, "remove": {"rm", "clear", "runs rm"}, "reproduce": {"verify"}, "restore": {"denoise"},
+	"resume": {"run"}, "rm": {"clear", "runs rm"}, "sample": {"generate"}, "schema": {"config schema"}, "search": {"sweep"}, "setup": {"install", "init"},
+	"show": {"runs show"}, "start": {"run"}, "status": {"runs list"}, "sync": {"track sync"}, "test": {"check", "eval"}, "train": {"run"}, "tune": {"sweep"},
+	"upload": {"track sync"}, "validate": {"check", "config check"},
+}
+
+// servers are words for a page that a program serves.
+var servers = []string{"board", "dashboard", "gui", "serve", "server", "tensorboard", "ui", "view", "web"}
+
+// suggestion says what is most likely meant by a command that a group does not have; "" where nobody knows.
+func suggestion(group *cobra.Command, word string) string {
+	word = strings.ToLower(word)
+	if slices.Contains(servers, word) {
+		return fmt.Sprintf("nothing is served: open report.html in a run's folder, which %s runs list names, or sweep.html in a sweep's; TensorBoard and MLflow show runs too "+
+			"(tracking in the config);", group.Root().Name())
+	}
+	var here, elsewhere []string
+	for _, path := range meant[word] {
+		if child, rest, err := group.Find(strings.Fields(path)); err == nil && len(rest) == 0 && child != group {
+			here = append(here, path)
+		} else if _, rest, err := group.Root().Find(strings.Fields(path)); err == nil && len(rest) == 0 {
+			elsewhere = append(elsewhere, group.Root().Name()+" "+path)
+		}
+	}
+	if len(here) == 0 {
+		here = elsewhere
+	}
+	if len(here) > 0 {
+		return "did you mean " + strings.Join(here, " or ") + "?"
+	}
+	// A slip of the fingers is one letter in three.
+	group.SuggestionsMinimumDistance = min(2, max(1, len(word)/3))
+	if near := group.SuggestionsFor(word); len(near) > 0 {
+		return "did you mean " + near[0] + "?"
+	}
+	return ""
 }
 
 // argsError says what was found in the place of the arguments that a command wants.

@@ -63,7 +63,11 @@ func (d *decoder) value(key string, at place, node *yaml.Node, f field, into ref
 	case node.Style&yaml.TaggedStyle != 0:
 		d.report(key, at, "tags such as %s are not read; leave it out", printable(node.Tag))
 	case node.ShortTag() == "!!null" && f.name != "":
-		mismatch("; or leave the key out")
+		none := ""
+		if f.isChain() && slices.Contains(kindsOf(f.typ.Elem()).names(), "none") {
+			none = fmt.Sprintf("; for none write {%s: none}", f.kindKey)
+		}
+		mismatch(none + "; or leave the key out, for its default")
 	case f.isMapping():
 		d.free(key, at, node, f, into)
 	case f.isKind():
@@ -357,8 +361,10 @@ func found(node *yaml.Node) string {
 		return "a mapping"
 	case node.Kind == yaml.SequenceNode:
 		return "a list"
-	case isPlain(node) && node.ShortTag() == "!!null":
+	case isPlain(node) && node.ShortTag() == "!!null" && node.Value == "":
 		return "nothing"
+	case isPlain(node) && node.ShortTag() == "!!null":
+		return "nothing (" + node.Value + ")"
 	case isLiteral(node):
 		return printable(node.Value)
 	}

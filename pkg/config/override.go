@@ -60,8 +60,11 @@ func (d *document) override(text string) Problems {
 		problems[0].Line = 0
 		return problems
 	}
-	if node == nil {
+	if node == nil && strings.HasPrefix(strings.TrimSpace(value), "#") || strings.TrimSpace(value) == "" {
 		return Problems{at.problem("", fmt.Sprintf(`nothing after "="; for empty text write %s='""'`, path))}
+	}
+	if node == nil {
+		node = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: strings.TrimSpace(value)} // of which the decoder says what it is here
 	}
 	d.mark(node, text)
 	if message := d.set(d.root, keys, 0, node, text); message != "" {
@@ -93,6 +96,9 @@ func (d *document) set(node *yaml.Node, keys []string, depth int, value *yaml.No
 		return ""
 	case node.Kind == yaml.SequenceNode && len(node.Content) == 1:
 		return d.set(node.Content[0], keys, depth, value, text)
+	case node.Kind == yaml.SequenceNode && len(node.Content) == 0:
+		_, given, _ := strings.Cut(text, "=")
+		return fmt.Sprintf("%s is an empty list, in which nothing can be set; write all of it: %s={kind: …, %s: %s}", parent, parent, strings.Join(keys[depth:], "."), shorten(given))
 	case node.Kind == yaml.SequenceNode:
 		return fmt.Sprintf("%s is a list of %d; say which, from 0: %s.0.%s", parent, len(node.Content), parent, strings.Join(keys[depth:], "."))
 	case node.Kind != yaml.MappingNode:

@@ -113,6 +113,14 @@ func MakeFolder(dir, name string, now time.Time) (string, error) {
 	}
 }
 
+// Called says whether a person may call a folder NAME/TIME-ID so: by the beginning of its TIME-ID, by the ID, or by NAME/ and a beginning.
+func Called(name, timeID, called string) bool {
+	if called == "" {
+		return false
+	}
+	return strings.HasPrefix(timeID, called) || strings.HasSuffix(timeID, "-"+called) || strings.Contains(called, "/") && strings.HasPrefix(name+"/"+timeID, called)
+}
+
 // NewID returns four random hexadecimal digits.
 func NewID() string {
 	var id [2]byte

@@ -220,8 +220,7 @@ func Find(dir, name string) (Entry, error) {
 	}
 	var matches []Entry
 	for _, entry := range entries {
-		id := entry.ID()
-		if name != "" && (strings.HasPrefix(id, name) || strings.HasSuffix(id, "-"+name) || strings.Contains(name, "/") && strings.HasPrefix(entry.Manifest.Name+"/"+id, name)) {
+		if rundir.Called(entry.Manifest.Name, entry.ID(), name) {
 			matches = append(matches, entry)
 		}
 	}

@@ -31,8 +31,8 @@ type Sweep struct {
 	Name string
 	// State is where it stands, in a word: running, done, interrupted, failed.
 	State string
-	// Path is its folder, Command the line that started it, Config its YAML.
-	Path, Command, Config string
+	// Path is its folder, Command the line that started it, Config its YAML, and Base that of the experiment whose keys it varies.
+	Path, Command, Config, Base string
 	// Objectives are what is looked for, at least one.
 	Objectives []Objective
 	Space      search.Space

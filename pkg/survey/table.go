@@ -22,18 +22,30 @@ const (
 // those that run, and those that ended last. It is meant to be drawn again and again: no line is longer than the width, at
 // least 20, and there are 20 lines at most. With more parameters than there is room for, the most important are shown.
 func Table(s Sweep, width int) string {
-	width = max(width, 20)
-	head := s.Name
-	if s.State != "" {
-		head += ", " + s.State
+	best, running, ended := s.phases(tableBest, tableRunning, tableEnded)
+	return s.table(best, running, ended, width)
+}
+
+// FullTable is Table with all trials: the best, those that run, those that ended, the last first, and those that wait.
+func FullTable(s Sweep, width int) string {
+	best, running, rest := s.phases(len(s.Trials), len(s.Trials), len(s.Trials))
+	for _, t := range s.Trials {
+		if t.State == Waiting {
+			rest = append(rest, t)
+		}
 	}
-	head += "; " + s.counts()
-	if left, known := s.timeLeft(); known && s.State == Running {
-		head += "; about " + duration(left) + " left"
-	}
-	lines := fold(plain(head), width, 2)
-	best := s.bestTrials()
-	var running, ended, shown []Trial
+	return s.table(best, running, rest, width)
+}
+
+// LeftOut is how many trials Table does not show.
+func LeftOut(s Sweep) int {
+	best, running, ended := s.phases(tableBest, tableRunning, tableEnded)
+	return len(s.Trials) - len(best) - len(running) - len(ended)
+}
+
+// phases are so many at most of the best trials, of those that run, and of the others that ended, the last first.
+func (s Sweep) phases(mostBest, mostRunning, mostEnded int) (best, running, ended []Trial) {
+	best = s.bestTrials()
 	for _, t := range s.Trials {
 		switch t.State {
 		case Running:
@@ -45,14 +57,26 @@ func Table(s Sweep, width int) string {
 	slices.SortStableFunc(ended, func(a, b Trial) int {
 		return cmp.Or(b.Finished.Compare(a.Finished), cmp.Compare(b.Number, a.Number))
 	})
-	best = best[:min(len(best), tableBest)]
+	best = best[:min(len(best), mostBest)]
 	ended = slices.DeleteFunc(ended, func(t Trial) bool { // each once
 		return slices.ContainsFunc(best, func(b Trial) bool { return b.Number == t.Number })
 	})
-	ended = ended[:min(len(ended), tableEnded)]
-	more := max(0, len(running)-tableRunning)
-	running = running[:len(running)-more]
-	shown = slices.Concat(best, running, ended)
+	return best, running[:min(len(running), mostRunning)], ended[:min(len(ended), mostEnded)]
+}
+
+// table is a table of these trials.
+func (s Sweep) table(best, running, ended []Trial, width int) string {
+	width = max(width, 20)
+	head := s.Name
+	if s.State != "" {
+		head += ", " + s.State
+	}
+	head += "; " + s.counts()
+	if left, known := s.timeLeft(); known && s.State == Running {
+		head += "; about " + duration(left) + " left"
+	}
+	lines := fold(plain(head), width, 2)
+	shown := slices.Concat(best, running, ended)
 	if len(shown) == 0 {
 		return strings.Join(append(lines, "no trial yet"), "\n") + "\n"
 	}
@@ -113,7 +137,7 @@ func Table(s Sweep, width int) string {
 		}
 	}
 	lines = append(lines, align(columns, width)...)
-	if more > 0 {
+	if more := s.count(Running) - len(running); more > 0 {
 		lines = append(lines, cut(fmt.Sprintf("and %d more that run", more), width))
 	}
 	if hidden > 0 {

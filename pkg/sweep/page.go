@@ -85,8 +85,12 @@ func (s *Sweep) survey(ctx context.Context, now time.Time) (survey.Sweep, error)
 	if err != nil {
 		return survey.Sweep{}, err
 	}
+	base, err := s.Config.BaseYAML()
+	if err != nil {
+		return survey.Sweep{}, err
+	}
 	shown := survey.Sweep{
-		Name: s.Config.Name, State: s.state(all), Path: s.Path, Command: s.Record.Command, Config: string(text),
+		Name: s.Config.Name, State: s.state(all), Path: s.Path, Command: s.Record.Command, Config: string(text), Base: string(base),
 		Space: s.Config.SearchSpace(), Budget: survey.Budget{Trials: s.Config.Budget.Trials, Time: s.Config.Budget.Duration()},
 		Started: s.Record.Started, Updated: now, Curve: onTheWay(s.Config.Objective[0]),
 	}

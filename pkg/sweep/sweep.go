@@ -130,20 +130,11 @@ func Create(ctx context.Context, c *config.Sweep, command string, now time.Time)
 
 // Open opens the sweep in a folder.
 func Open(ctx context.Context, path string) (*Sweep, error) {
-	data, err := rundir.ReadFile(filepath.Join(path, recordFile), 1<<20)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("open sweep: %s has no %s: it is not the folder of a sweep, which is DIR/NAME/TIME-ID", path, recordFile)
-	}
+	record, err := readRecord(path)
 	if err != nil {
-		return nil, fmt.Errorf("open sweep: %w", err)
+		return nil, err
 	}
-	s := &Sweep{Path: path}
-	if err := json.Unmarshal(data, &s.Record); err != nil {
-		return nil, fmt.Errorf("open sweep: %s is damaged: %w", filepath.Join(path, recordFile), err)
-	}
-	if s.Record.Version != recordVersion {
-		return nil, fmt.Errorf("open sweep: %s has version %d, this program reads version %d", filepath.Join(path, recordFile), s.Record.Version, recordVersion)
-	}
+	s := &Sweep{Path: path, Record: record}
 	if s.Record.Store == studyFile {
 		info, err := os.Stat(filepath.Join(path, studyFile))
 		if err == nil && info.Size() == 0 {
