@@ -16,6 +16,7 @@ import (
 	"latent/configs"
 	"latent/pkg/config"
 	"latent/pkg/experiment"
+	"latent/pkg/rundir"
 	"latent/pkg/starter"
 )
 
@@ -31,7 +32,10 @@ another file is given. With --from, it is one of those that docs/results.md has 
 
 With --data, it is one for your own data: a folder of pictures, or a table (.csv, .tsv, .parquet, .arrow, .feather, .npy, .npz). Init
 looks at some of it, chooses size, colour, scale, columns, model and training by that, writes what it saw as comments, and changes
-nothing. Give the option again for more folders or files, and patterns in quotes: --data "scans/2026-*/*.tif".`,
+nothing. Give the option again for more folders or files, and patterns in quotes: --data "scans/2026-*/*.tif".
+
+The first line tells editors where the schema is: docs/experiment.schema.json in a clone of Latent, elsewhere experiment.schema.json, which
+init writes beside the config.`,
 		Example: "  latent init --data photos\n  latent init sensors.yaml --data sensors.csv\n" +
 			"  latent init my-vae.yaml --kind vae\n  latent init denoise.yaml --from mnist/denoise",
 		Args: cobra.ArbitraryArgs,
@@ -99,16 +103,63 @@ func taken(file string) error {
 	return experiment.InputError{Err: fmt.Errorf("%s is there already; choose another file, or write over it with --force", file)}
 }
 
-// writeConfig writes a config, and says how to run it.
+// writeConfig writes a config whose first line tells editors of its schema, and says how to run it.
 func (c *console) writeConfig(file string, text []byte, force bool) error {
-	err := writeNew(file, text, force)
+	if info, err := os.Stat(file); err == nil && info.IsDir() {
+		return usageError{fmt.Errorf("%s is a folder; for a config that fits what is in it: %s init --data %s", file, program(), word(file))}
+	}
+	schema, shared := sharedSchema(file)
+	if !shared {
+		schema = schemaFile
+	}
+	err := writeNew(file, append([]byte(schemaLine+schema+"\n#\n"), text...), force)
 	if errors.Is(err, os.ErrExist) {
 		return taken(file)
+	}
+	if err == nil && !shared {
+		err = c.writeSchema(filepath.Join(filepath.Dir(file), schemaFile))
 	}
 	if err != nil {
 		return experiment.InputError{Err: err}
 	}
 	fmt.Fprintf(c.stderr, "config   %s\nrun it   %s run %s\n", file, program(), word(file))
+	return nil
+}
+
+// schemaLine is the beginning of the line by which editors find a config's schema, whose address is seen from the config.
+const schemaLine = "# yaml-language-server: $schema="
+
+// schemaFile is the schema's name.
+const schemaFile = "experiment.schema.json"
+
+// sharedSchema returns the way from a config to this program's schema in the folder docs of a folder above, as in a clone of Latent.
+func sharedSchema(file string) (address string, found bool) {
+	full, err := filepath.Abs(file)
+	if err != nil {
+		return "", false
+	}
+	way := ""
+	for dir := filepath.Dir(full); ; dir, way = filepath.Dir(dir), way+"../" {
+		if text, err := rundir.ReadFile(filepath.Join(dir, "docs", schemaFile), 1<<22); err == nil && bytes.Equal(text, config.Schema()) {
+			return way + "docs/" + schemaFile, true
+		}
+		if dir == filepath.Dir(dir) {
+			return "", false
+		}
+	}
+}
+
+// writeSchema writes the schema beside a config. What has its name there already is left, unless it is a schema too.
+func (c *console) writeSchema(path string) error {
+	before, err := rundir.ReadFile(path, 1<<22)
+	begin, _, _ := bytes.Cut(config.Schema(), []byte("properties"))
+	if err == nil && (bytes.Equal(before, config.Schema()) || !bytes.HasPrefix(before, begin)) {
+		return nil
+	}
+	if err := writeNew(path, config.Schema(), true); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.stderr, "schema   %s, by which editors check and complete the config\n", path)
 	return nil
 }
 
@@ -138,7 +189,7 @@ func shipped(name string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--from=%s: no such config; there are %s", name, strings.Join(configNames(), ", "))
 	}
-	if line, rest, _ := bytes.Cut(text, []byte("\n")); bytes.HasPrefix(line, []byte("# yaml-language-server:")) {
+	if line, rest, _ := bytes.Cut(text, []byte("\n")); bytes.HasPrefix(line, []byte(schemaLine)) {
 		text = bytes.TrimPrefix(rest, []byte("#\n"))
 	}
 	return text, nil
