@@ -109,7 +109,8 @@ func setenv(name, value string) (restore func()) {
 // Open opens the backend of this choice: auto, xla:cpu, xla:cuda or go. The environment variable GOMLX_BACKEND, where it
 // is set, is the choice instead, and may also name a plugin by its path: xla:/path/plugin.so.
 //
-// auto takes a CUDA GPU if one works, else a plugin for the CPU, which it installs when it is missing, else pure Go.
+// auto takes a CUDA GPU if one works, else a plugin for the CPU, which it installs when it is missing, else pure Go. Where there is no folder
+// to install it in, that is an error, which says how to name one: see [ErrNoFolder].
 func Open(ctx context.Context, choice string, options Options) (*Backend, error) {
 	if variable := os.Getenv(compute.ConfigEnvVar); variable != "" {
 		choice = variable
@@ -167,7 +168,7 @@ func openAuto(ctx context.Context, options Options) (*Backend, error) {
 	}
 	b, err := openCPU(ctx, options)
 	if err != nil {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || errors.Is(err, ErrNoFolder) {
 			return nil, err
 		}
 		reasons = append(reasons, fmt.Sprintf("no XLA: %v", err))

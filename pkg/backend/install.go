@@ -33,8 +33,8 @@ func Install(ctx context.Context, kind Kind, from string, options Options) (stri
 	if err != nil {
 		return "", err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", fmt.Errorf("install %s: %w", kind, err)
+	if err := writable(dir); err != nil {
+		return "", noFolder(err)
 	}
 	lock := flock.New(filepath.Join(dir, ".lock"))
 	if _, err := lock.TryLockContext(ctx, 200*time.Millisecond); err != nil {
@@ -65,6 +65,18 @@ func Install(ctx context.Context, kind Kind, from string, options Options) (stri
 	}
 	defer os.Remove(wheel)
 	return target, extract(wheel, p, target)
+}
+
+// writable makes a folder and tries to write to it.
+func writable(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	file, err := os.CreateTemp(dir, ".try-")
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Close(), os.Remove(file.Name()))
 }
 
 // installFrom installs a wheel, or a plugin file.

@@ -123,11 +123,20 @@ func versionOf(path, sum string) string {
 	return ""
 }
 
+// ErrNoFolder is wrapped by the error of an installation for which there is no folder that can be written to.
+var ErrNoFolder = errors.New("no folder to install XLA in")
+
+// noFolder says what to do about it: computing without XLA is so slow that it is nobody's silent choice.
+func noFolder(why error) error {
+	return fmt.Errorf("%w: %w; name one that can be written to by XDG_CACHE_HOME, such as XDG_CACHE_HOME=/tmp/cache, or compute without XLA, about 25 times slower, by backend=go",
+		ErrNoFolder, why)
+}
+
 // Dir is Latent's own folder for plugins.
 func Dir() (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("find a folder for XLA plugins: %w", err)
+		return "", noFolder(err)
 	}
 	return filepath.Join(cache, "latent", "xla"), nil
 }

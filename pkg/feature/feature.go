@@ -178,7 +178,7 @@ func pathOf(dir string, b *backend.Backend, images *dataset.Samples, m *model.Cl
 	if dir == "" {
 		cache, err := os.UserCacheDir()
 		if err != nil {
-			return "", fmt.Errorf("find the cache folder for the classifier: %w", err)
+			return "", fmt.Errorf("find the cache folder for the classifier: %w; name one by XDG_CACHE_HOME", err)
 		}
 		dir = filepath.Join(cache, "latent", "classifiers")
 	}
