@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -86,13 +87,90 @@ func addComments(comments map[string]string, pkg string, declaration *ast.GenDec
 		return
 	}
 	name := pkg + "." + spec.Name.Name
+	keys := map[string]string{}
+	for _, f := range structure.Fields.List {
+		if f.Tag != nil {
+			for _, ident := range f.Names {
+				if key := keyOf(f.Tag.Value); key != "" {
+					keys[ident.Name] = key
+				}
+			}
+		}
+	}
 	if doc := flat(declaration.Doc.Text()); doc != "" {
-		comments[name] = doc
+		comments[name] = inYAML(doc, keys)
 	}
 	for _, f := range structure.Fields.List {
 		if f.Tag != nil && strings.Contains(f.Tag.Value, `yaml:"`) {
 			for _, ident := range f.Names {
-				comments[name+"."+ident.Name] = flat(f.Doc.Text())
+				comments[name+"."+ident.Name] = inYAML(flat(f.Doc.Text()), keys)
+			}
+		}
+	}
+}
+
+// keyOf is the key in YAML that a field's tag, with its quotes, says.
+func keyOf(tag string) string {
+	key, _, _ := strings.Cut(reflect.StructTag(strings.Trim(tag, "`")).Get("yaml"), ",")
+	return key
+}
+
+// properNames are words that are fields too, and mean what has that name.
+var properNames = []string{"MLflow", "Slurm", "TensorBoard"}
+
+// goName is a word that begins with a capital letter, and what is before it: nothing, where it begins a text.
+var goName = regexp.MustCompile(`(^|[^A-Za-z0-9_.])([A-Z][A-Za-z0-9]*)\b`)
+
+// inYAML writes the keys of a config for the names of the fields of a struct in its comments, but for the word that a comment or a sentence
+// begins with.
+func inYAML(doc string, keys map[string]string) string {
+	var text strings.Builder
+	last := 0
+	for _, at := range goName.FindAllStringSubmatchIndex(doc, -1) {
+		word := doc[at[4]:at[5]]
+		key, found := keys[word]
+		before := strings.TrimRight(doc[:at[4]], " \n")
+		if !found || slices.Contains(properNames, word) || before == "" || strings.HasSuffix(before, ".") || strings.HasSuffix(before, ":") {
+			continue
+		}
+		text.WriteString(doc[last:at[4]] + key)
+		last = at[5]
+	}
+	return text.String() + doc[last:]
+}
+
+func TestInYAML(t *testing.T) {
+	keys := map[string]string{"Dir": "dir", "Factor": "factor", "MinSteps": "min_steps", "MLflow": "mlflow"}
+	for doc, want := range map[string]string{
+		"Dir is where they are. Factor follows, 1 in Factor (see Dir).": "Dir is where they are. Factor follows, 1 in factor (see dir).",
+		"Rung k is at MinSteps · Factor^k: as MLflow has it.":           "Rung k is at min_steps · factor^k: as MLflow has it.",
+		"the Directory x.Dir": "the Directory x.Dir",
+	} {
+		if got := inYAML(doc, keys); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// goReference is a name of Go as its documentation links to it.
+var goReference = regexp.MustCompile(`\[\*?(?:[a-z]+\.)?[A-Z][A-Za-z.]*[a-z]\]`)
+
+// What a reader of the reference is told is in terms of the config: no name of a field, no link to Go's documentation.
+func TestReferenceHasKeys(t *testing.T) {
+	fields := regexp.MustCompile(`\b[A-Z][a-z]+(?:[A-Z][a-z]+)+\b`) // MinSteps, but not SSIM
+	goNames := map[string]bool{}
+	for key := range docs {
+		if parts := strings.Split(key, "."); len(parts) == 3 && !slices.Contains(properNames, parts[2]) {
+			goNames[parts[2]] = true
+		}
+	}
+	for name, text := range map[string]string{"config.md": Reference(), "sweep.md": SweepReference()} {
+		for _, found := range goReference.FindAllString(text, -1) {
+			t.Errorf("%s: %s is a link of Go's documentation", name, found)
+		}
+		for _, found := range fields.FindAllString(text, -1) {
+			if goNames[found] {
+				t.Errorf("%s: %s is the name of a field in Go", name, found)
 			}
 		}
 	}

@@ -16,8 +16,8 @@ import (
 // GP is the expected improvement of a Gaussian process (Jones et al. 1998), for runs that are few and dear: with 100 told, a
 // proposal takes tens of milliseconds, and finds what TPE needs many more trials for where the objective is smooth.
 //
-// The kernel is Matérn's with ν = 5/2, a length for each parameter (Rasmussen & Williams 2006, equation 4.17), at places (see
-// [Parameter.Place]); two options of a choice are 1 apart, and a parameter that is not there counts as in its middle. Its
+// The kernel is Matérn's with ν = 5/2, a length for each parameter (Rasmussen & Williams 2006, equation 4.17), at places
+// from 0 to 1, evenly in the logarithm where the range is logarithmic; two options of a choice are 1 apart, and a parameter that is not there counts as in its middle. Its
 // numbers are those of the greatest posterior, under the priors of Optuna's GPSampler; they are fitted anew whenever the
 // trials have grown by a tenth. Values above the best by more than three times what the median is are taken as that: a few
 // runs that diverge do not flatten the rest.
