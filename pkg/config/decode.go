@@ -24,6 +24,8 @@ type decoder struct {
 	places   map[string]place // by dotted key: those that are written
 	unsound  map[string]bool  // dotted keys whose values cannot be relied on
 
+	paths paths // that were found elsewhere than from the working directory, or nowhere
+
 	contradictions []int // places among the problems: those of values that are each allowed
 }
 
@@ -84,7 +86,7 @@ func (d *decoder) value(key string, at place, node *yaml.Node, f field, into ref
 		mismatch(fmt.Sprintf("; write {%s: %s}", fieldsOf(f.typ.Elem())[0].name, shorten(node.Value)))
 	case f.single && node.Kind == yaml.ScalarNode:
 		into.Set(reflect.MakeSlice(f.typ, 1, 1))
-		if !setScalar(node, f.element(), into.Index(0)) {
+		if !d.scalar(at, node, f.element(), into.Index(0)) {
 			mismatch(cure(node, f.element()))
 		}
 	case f.typ.Kind() == reflect.Slice:
@@ -96,9 +98,20 @@ func (d *decoder) value(key string, at place, node *yaml.Node, f field, into ref
 		d.value(key, at, node, inner, into.FieldByIndex(inner.index))
 	case f.typ.Kind() == reflect.Struct || node.Kind != yaml.ScalarNode:
 		mismatch("")
-	case !setScalar(node, f, into):
+	case !d.scalar(at, node, f, into):
 		mismatch(cure(node, f))
 	}
+}
+
+// scalar is setScalar, and finds a path that the file has. One of the command line is seen from the working directory.
+func (d *decoder) scalar(at place, node *yaml.Node, f field, into reflect.Value) bool {
+	if !setScalar(node, f, into) {
+		return false
+	}
+	if f.path && !at.isOverride() {
+		into.SetString(d.paths.find(d.file, into.String()))
+	}
+	return true
 }
 
 // list reads a sequence.
@@ -245,7 +258,13 @@ func (d *decoder) mapping(key string, node *yaml.Node, fields []field, chosen *c
 		}
 	}
 	if c, ok := into.Addr().Interface().(checker); ok {
-		c.Check(func(name, problem string) { d.contradiction(problem, join(key, name)) })
+		c.Check(func(name, problem string) {
+			i := slices.IndexFunc(fields, func(f field) bool { return f.name == name && f.path })
+			if i >= 0 && into.FieldByIndex(fields[i].index).Kind() == reflect.String {
+				problem += d.paths.where(into.FieldByIndex(fields[i].index).String())
+			}
+			d.contradiction(problem, join(key, name))
+		})
 	}
 }
 

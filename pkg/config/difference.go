@@ -23,7 +23,7 @@ func Differences(experiments ...*Experiment) ([]Difference, error) {
 	nodes := make([]*yaml.Node, len(experiments))
 	for i, e := range experiments {
 		var err error
-		if nodes[i], err = encodeStruct(reflect.ValueOf(e).Elem()); err != nil {
+		if nodes[i], err = e.encoded(); err != nil {
 			return nil, fmt.Errorf("compare experiments: %w", err)
 		}
 	}
@@ -52,7 +52,7 @@ func SweepDifferences(sweeps ...*Sweep) ([]Difference, error) {
 			if node.Content[j].Value != "base" {
 				continue
 			}
-			if node.Content[j+1], err = encodeStruct(reflect.ValueOf(base).Elem()); err != nil {
+			if node.Content[j+1], err = base.encoded(); err != nil {
 				return nil, fmt.Errorf("compare sweeps: %w", err)
 			}
 		}

@@ -31,8 +31,17 @@ func (e *Experiment) yaml(idle []idleKey) ([]byte, error) {
 	return text.Bytes(), nil
 }
 
-func (e *Experiment) node(idle []idleKey) (*yaml.Node, error) {
+// encoded is the experiment with its paths as they were written.
+func (e *Experiment) encoded() (*yaml.Node, error) {
 	node, err := encodeStruct(reflect.ValueOf(e).Elem())
+	if err == nil {
+		e.paths.restore(node)
+	}
+	return node, err
+}
+
+func (e *Experiment) node(idle []idleKey) (*yaml.Node, error) {
+	node, err := e.encoded()
 	if err != nil {
 		return nil, fmt.Errorf("write the experiment as YAML: %w", err)
 	}
@@ -66,7 +75,7 @@ func (e *Experiment) Sections(keys ...string) (map[string]string, error) {
 // Values are the single values of the experiment by their keys, such as train.learning_rate: numbers, booleans and text; lists, and
 // mappings in them, as YAML on one line. The name, output and tracking are not among them.
 func (e *Experiment) Values() (map[string]any, error) {
-	node, err := encodeStruct(reflect.ValueOf(e).Elem())
+	node, err := e.encoded()
 	if err != nil {
 		return nil, fmt.Errorf("list the experiment's values: %w", err)
 	}

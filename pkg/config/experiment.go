@@ -57,6 +57,7 @@ type Experiment struct {
 	Tracking Tracking `yaml:"tracking"`
 
 	source source
+	paths  paths
 }
 
 // Output is what a run leaves on disk.
@@ -322,7 +323,14 @@ func (e *Experiment) Measured() corrupt.Chain {
 
 // Files are the SHA-256 sums of the files that the corruptions read, by their paths in the config.
 func (e *Experiment) Files() (map[string]string, error) {
-	return slices.Concat(e.Corrupt, e.Evaluate.Corrupt).Checksums()
+	sums, err := slices.Concat(e.Corrupt, e.Evaluate.Corrupt).Checksums()
+	for path, sum := range sums {
+		if written, found := e.paths.found[path]; found {
+			delete(sums, path)
+			sums[written] = sum
+		}
+	}
+	return sums, err
 }
 
 // leastGenerated is the least number of generated images that say anything: a mixture of ten components is fitted to as many

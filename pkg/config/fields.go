@@ -30,6 +30,7 @@ type field struct {
 	minItems, maxItems             int    // -1 where there is no bound
 	single                         bool   // of a list: one element may stand for it
 	literal                        bool   // of text: numbers need no quotes
+	path                           bool   // of text: a file, a folder or a pattern, which is read
 	short                          string // of a section: the key whose value may stand for it
 }
 
@@ -82,7 +83,7 @@ func newField(name string, flow bool, owner reflect.Type, f reflect.StructField)
 		minimum: number("min", math.Inf(-1)), maximum: number("max", math.Inf(1)),
 		above: number("above", math.Inf(-1)), below: number("below", math.Inf(1)),
 		minItems: int(number("minitems", -1)), maxItems: int(number("maxitems", -1)), single: f.Tag.Get("single") != "",
-		literal: f.Tag.Get("literal") != "", short: f.Tag.Get("short"),
+		literal: f.Tag.Get("literal") != "", path: f.Tag.Get("path") != "", short: f.Tag.Get("short"),
 	}
 	if enum := f.Tag.Get("enum"); enum != "" {
 		described.enum = strings.Split(enum, ",")

@@ -35,6 +35,7 @@ import (
 //	single:"yes"         lists                   one element may be written without the brackets
 //	short:"model"        structs                 the value of that key may be written in the struct's place
 //	literal:"yes"        text                    numbers and true and false may be written without quotes
+//	path:"yes"           text                    a file, a folder or a pattern that is read, found as [Experiment.Directories] says
 //	strength:"yes"       numbers                 an input of the program: see [corrupt.Corruption] and [model.Numbered]
 //
 // Fields are bool, string, int, int64, float64, lists of those, structs, or [corrupt.Range]. What the tags cannot say, a method

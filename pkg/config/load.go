@@ -89,7 +89,7 @@ func parseText(name string, data []byte, overrides []string, strict bool) (*Expe
 	if len(d.problems) > 0 {
 		return nil, d.problems.sorted(overrides)
 	}
-	e.source = source{file: name, places: d.places}
+	e.source, e.paths = source{file: name, places: d.places}, d.paths
 	return e, nil
 }
 

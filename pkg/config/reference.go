@@ -56,6 +56,10 @@ values that contradict each other are errors with their place in the file. ` + "
 its defaults filled in.
 
 On the command line, ` + "`KEY=VALUE`" + ` overrides a key, the value in YAML: ` + "`train.epochs=3`, `model.encoder=[256,64]`,\n`corrupt={kind: none}`" + `.
+
+A relative path of a file or folder that is read is seen from the working directory; where nothing is there, below ` + "`LATENT_DATA_DIR`" + ` where
+the key is one of ` + "`data`" + `, and then beside the config. On the command line, it is seen from the working directory alone. A run's
+` + "`manifest.json`" + ` records these folders, so that its ` + "`config.yaml`" + ` goes on working from another working directory.
 `
 
 // writeSection writes the table of a struct's keys, then the sections below it.

@@ -27,7 +27,7 @@ type Watermark struct {
 
 	// Image is a PNG file, best with transparent places, to blend in instead of the texts, at most 16 MiB and 4 megapixels.
 	// Grey images take its luma.
-	Image string `yaml:"image"`
+	Image string `yaml:"image" path:"yes"`
 
 	// Tiled repeats the watermark over the whole image, its shorter side apart. Otherwise it stands in the image once,
 	// anywhere where it fits.

@@ -29,7 +29,7 @@ import (
 type Features struct {
 	// Model is the network, an ONNX file whose input is [pictures, 1 or 3 channels, height, width], or channels last, of float32. It gets
 	// pixels in [0, 1], floats as they are; grey pictures are repeated for three channels. Without it, samples are what data says.
-	Model string `yaml:"model"`
+	Model string `yaml:"model" path:"yes"`
 
 	// Output is the network's output that is taken, flattened; without it, the first.
 	Output string `yaml:"output"`

@@ -29,7 +29,7 @@ import (
 type Folder struct {
 	// Dir is the folder, and must be given; or a list of folders, files and patterns such as "2026-*/*.tif". Of several folders, each is
 	// a class. Links in folders are not followed.
-	Dir []string `yaml:"dir" single:"yes" maxitems:"1000000"`
+	Dir []string `yaml:"dir" path:"yes" single:"yes" maxitems:"1000000"`
 
 	// Height is that of the images after scaling, in pixels.
 	Height int `yaml:"height" min:"1" max:"4096"`
@@ -68,7 +68,7 @@ type Folder struct {
 	// anomalous one, of the same name, whatever its ending and with or without _mask before it, and of the same size. What is above half
 	// of its highest value is anomalous; a picture without a mask is normal everywhere. They measure heat maps, and tell nothing to
 	// training.
-	Masks []string `yaml:"masks" single:"yes" maxitems:"1000000"`
+	Masks []string `yaml:"masks" path:"yes" single:"yes" maxitems:"1000000"`
 
 	Networked `yaml:",inline"`
 

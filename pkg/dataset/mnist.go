@@ -22,7 +22,7 @@ import (
 type IDX struct {
 	// Dir is a folder with the four files, gzipped as published or unpacked; nothing is downloaded then. Empty reads from
 	// LATENT_DATA_DIR, which knows no download either, or, where that is not set, from the user's cache folder.
-	Dir string `yaml:"dir"`
+	Dir string `yaml:"dir" path:"yes"`
 
 	Networked `yaml:",inline"`
 

@@ -13,7 +13,7 @@ import (
 // Own says how the user's own samples are divided.
 type Own struct {
 	// Test are samples of their own for the test, given as the others are. Without them, test_fraction of the others become the test.
-	Test []string `yaml:"test" single:"yes" maxitems:"10000"`
+	Test []string `yaml:"test" path:"yes" single:"yes" maxitems:"10000"`
 
 	// TestFraction is the part of the samples that become those of the test, where test is left out. A file's name, or a row's place,
 	// decides on which side it falls, so that a new one moves no other. Of the rows of a table with labels, it is that part of each class,

@@ -21,11 +21,11 @@ type Pairs struct {
 	// dir; or for files, a table or an array of the same rows and columns. The model is given the sample, damaged further where corrupt
 	// says so, and is to make the target of it. Two pictures of one scene with noise of their own make a pair too (Lehtinen et al.
 	// 2018, Noise2Noise). Both are mapped by one scale, and are in the same units.
-	Target []string `yaml:"target" single:"yes" maxitems:"1000000"`
+	Target []string `yaml:"target" path:"yes" single:"yes" maxitems:"1000000"`
 
 	// TestTarget has those of the test's samples, likewise. It may stand without target: figures are then of clean pictures, of which
 	// training knows none.
-	TestTarget []string `yaml:"test_target" single:"yes" maxitems:"1000000"`
+	TestTarget []string `yaml:"test_target" path:"yes" single:"yes" maxitems:"1000000"`
 }
 
 // Targets says which samples have targets of their own.

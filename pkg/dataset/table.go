@@ -24,7 +24,7 @@ import (
 // large offset, subtract it before.
 type Table struct {
 	// Files are the files, or patterns such as "logs/2026-*.csv"; and must be given. All have the same columns.
-	Files []string `yaml:"files" single:"yes" maxitems:"10000"`
+	Files []string `yaml:"files" path:"yes" single:"yes" maxitems:"10000"`
 
 	// Label is the column with the rows' classes, or in a .npz file the array; without it there are none. No model is trained on it but
 	// one that is given labels.
@@ -294,16 +294,23 @@ func below(pattern string) string {
 	if root == "" || filepath.IsAbs(pattern) {
 		return pattern
 	}
-	there := func(pattern string) bool {
-		found, err := filepath.Glob(pattern)
-		_, missing := os.Stat(pattern)
-		return missing == nil || err == nil && len(found) > 0
-	}
 	if other := filepath.Join(root, pattern); !there(pattern) && there(other) {
 		return other
 	}
 	return pattern
 }
+
+// there says whether something is at a path, or is like a pattern.
+func there(pattern string) bool {
+	if _, err := os.Stat(pattern); err == nil {
+		return true
+	}
+	found, err := filepath.Glob(pattern)
+	return err == nil && len(found) > 0
+}
+
+// There says whether a path or pattern of a config means something: seen from the working directory, or below the folder of LATENT_DATA_DIR.
+func There(pattern string) bool { return there(below(pattern)) }
 
 // rows are what is in the files of a table.
 type rows struct {

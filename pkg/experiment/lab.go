@@ -211,7 +211,7 @@ func (l *Lab) load(ctx context.Context, e *config.Experiment) (*dataset.Split, e
 	split, err := e.Data.Load(ctx, dataset.Options{Progress: bar})
 	debug.FreeOSMemory() // what decoding needed, which is as much again as the samples
 	if err != nil {
-		return nil, InputError{err}
+		return nil, InputError{fmt.Errorf("%w%s", err, e.Lookups())}
 	}
 	if others := picture.Others(split.LeftOut, "left out: "); others != "" {
 		fmt.Fprintln(l.options.Log, others)
@@ -229,7 +229,7 @@ func (l *Lab) load(ctx context.Context, e *config.Experiment) (*dataset.Split, e
 // dataSection is the section of the experiment's config that names its images.
 func dataSection(e *config.Experiment) (string, error) {
 	sections, err := e.Sections("data")
-	return sections["data"], err
+	return fmt.Sprintln(sections["data"], e.Directories()), err // of which its paths are seen
 }
 
 // training returns a program that can start runs with these specs.

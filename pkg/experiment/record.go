@@ -40,12 +40,13 @@ func (r *run) describe() error {
 	now := s.options.Now()
 	m := rundir.NewManifest()
 	m.Started, m.Command, m.ConfigSHA256 = now, s.options.Command, sha256Of(yaml)
+	m.Directories = e.Directories()
 	if m.ConfigSections, err = decided(e); err != nil {
 		return err
 	}
 	if old := r.manifest; old != nil {
 		m.Started, m.Command, m.Timings, m.Sweep = old.Started, old.Command, old.Timings, old.Sweep
-		m.ConfigSHA256, m.ConfigSections = old.ConfigSHA256, old.ConfigSections
+		m.ConfigSHA256, m.ConfigSections, m.Directories = old.ConfigSHA256, old.ConfigSections, old.Directories
 		m.Resumed, m.Perceptual, m.Prolonged, m.From = append(old.Resumed, now), old.Perceptual, old.Prolonged, old.From
 		m.Trial = old.Trial
 		m.Warnings = slices.DeleteFunc(slices.Clone(old.Warnings), func(w rundir.Warning) bool { return w.Epoch == 0 }) // those of its end

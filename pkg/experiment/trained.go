@@ -410,7 +410,7 @@ func (t *Trained) load(ctx context.Context, options Options) (*dataset.Split, er
 	}
 	split, err := t.Experiment.Data.Load(ctx, dataset.Options{Progress: bar, Network: want})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w%s", err, t.Experiment.Lookups())
 	}
 	if got := imageOf(split.Test); got != t.Image {
 		return nil, fmt.Errorf("the images are %v, the model's %v", got, t.Image)

@@ -39,6 +39,9 @@ type Manifest struct {
 	// ConfigSections are SHA-256 sums of its sections, of what decides the training: a run goes on only with these.
 	ConfigSections map[string]string `json:"config_sections,omitempty"`
 
+	// Directories are where relative paths of the config were looked for: the working directory first, whole. Who reads config.yaml looks there too.
+	Directories []string `json:"directories,omitempty"`
+
 	// Group holds the names of the folders of the runs that train together, this one among them; empty for a run alone.
 	Group []string `json:"group,omitempty"`
 	// Sweep is the name of the folder of the sweep that the run is a trial of; empty of others.

@@ -62,6 +62,8 @@ type Record struct {
 	Store   string    `json:"store"`
 	Command string    `json:"command,omitempty"`
 	Started time.Time `json:"started"`
+	// Directories are where relative paths of the base were looked for; see [rundir.Manifest].
+	Directories []string `json:"directories,omitempty"`
 }
 
 const (
@@ -91,11 +93,15 @@ func Create(ctx context.Context, c *config.Sweep, command string, now time.Time)
 	if err != nil {
 		return nil, err
 	}
+	experiment, err := c.BaseExperiment()
+	if err != nil {
+		return nil, err
+	}
 	path, err := rundir.MakeFolder(c.Dir, c.Name, now)
 	if err != nil {
 		return nil, err
 	}
-	record := Record{Version: recordVersion, Study: c.Name + "/" + filepath.Base(path), Store: c.Store, Command: command, Started: now}
+	record := Record{Version: recordVersion, Study: c.Name + "/" + filepath.Base(path), Store: c.Store, Command: command, Started: now, Directories: experiment.Directories()}
 	if c.Store == "" {
 		record.Store = studyFile
 	}
