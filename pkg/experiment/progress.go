@@ -205,14 +205,17 @@ func (p *progress) result(r *run) {
 
 // figures prints the table of a result.
 func (p *progress) figures(r rundir.Result, title string) {
-	p.line("%-14s %13s%-10s%16s%s", title, "reconstructed", "", onlyIf(r.Corrupted != nil, "corrupted input"),
-		onlyIf(r.MaskKnown != nil, "  mask known"))
+	p.line("%-14s %13s%-10s%s%16s%s", title, "reconstructed", "", onlyIf(r.Training != nil, fmt.Sprintf("%12s", "training")),
+		onlyIf(r.Corrupted != nil, "corrupted input"), onlyIf(r.MaskKnown != nil, "  mask known"))
 	for _, row := range report.Figures(r) {
 		interval := ""
 		if row.Interval != "" {
 			interval = "± " + row.Interval
 		}
 		line := fmt.Sprintf("%-14s %13s %-9s", row.Name, row.Value, interval)
+		if r.Training != nil {
+			line += fmt.Sprintf("%12s", row.Training)
+		}
 		if row.Corrupted != "" {
 			line += fmt.Sprintf("%16s", row.Corrupted)
 		}

@@ -188,14 +188,19 @@ func DescribeBackend(b *backend.Backend) rundir.Backend {
 // setFigures enters what was measured on the test images.
 func setFigures(r *rundir.Result, result evaluate.Result) {
 	r.Interval = map[string]map[string]rundir.Number{}
-	test := maps.Clone(result.Reconstructed)
-	test["loss"] = result.Loss
-	enterFigures(r, "test", &r.Test, test)
+	enterFigures(r, "test", &r.Test, withLoss(result))
 	enterFigures(r, "corrupted", &r.Corrupted, result.Corrupted)
 	r.Features = nil
 	for _, f := range result.Features {
 		r.Features = append(r.Features, rundir.Feature{Name: f.Name, MSE: rundir.Number(f.MSE), ExplainedVariance: rundir.Number(f.ExplainedVariance)})
 	}
+}
+
+// withLoss are the figures of reconstructions, and the loss.
+func withLoss(result evaluate.Result) map[string]evaluate.Figure {
+	figures := maps.Clone(result.Reconstructed)
+	figures["loss"] = result.Loss
+	return figures
 }
 
 // enterFigures enters the figures of a part of a result, and their intervals; nothing of no figures.

@@ -66,6 +66,7 @@ func (s subject) measure(ctx context.Context, into *rundir.Result) (evaluate.Res
 		{"log-likelihood", s.likelihood},
 		{"figures of the codebook", s.codebook},
 		{"scores of anomalies", s.measureAnomalies},
+		{"figures of training samples", s.training},
 		{"figures of latents", s.latents},
 		{"figures of disentanglement", s.disentangled},
 		{"probe", s.probe},
@@ -85,6 +86,35 @@ func (s subject) maskKnown(ctx context.Context, into *rundir.Result) error {
 	figures, err := s.evaluator.MaskKnown(ctx, s.weights, s.images)
 	enterFigures(into, "mask_known", &into.MaskKnown, figures)
 	return err
+}
+
+// mostTraining is of how many training samples figures are taken at most: their intervals are then narrow enough to show over-fitting, and
+// the time is a fifth of that of MNIST's test.
+const mostTraining = 2000
+
+// training enters the figures of as many training samples as there are of the test. There are none where they would not be comparable: of
+// patches beside whole pictures, of noisy targets beside clean ones, of normal samples beside anomalies, and of data that the run was not trained on.
+func (s subject) training(ctx context.Context, into *rundir.Result) error {
+	into.Training, into.TrainingSamples = nil, 0
+	if s.brief || s.split == nil || s.folder == nil || s.split.Train.Patches != nil || into.Anomaly != nil {
+		return nil
+	}
+	if source, ok := s.experiment.Data.(dataset.Paired); ok && source.Compared() == "data.test_target" {
+		return nil
+	}
+	train := s.split.Train
+	n := min(train.Len(), s.images.Len(), mostTraining)
+	result, err := s.evaluator.Measure(ctx, s.weights, train.Select(places(train.Len(), n)))
+	if err != nil {
+		return err
+	}
+	figures := withLoss(result)
+	if s.lessLoss {
+		delete(figures, "loss")
+	}
+	enterFigures(into, "training", &into.Training, figures)
+	into.TrainingSamples = n
+	return nil
 }
 
 // likelihood enters the figures of a model with one.

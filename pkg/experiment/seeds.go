@@ -61,6 +61,8 @@ func Summarise(runs []*rundir.Run) (*Summary, error) {
 	}
 	s.Result.Test = part("test", func(r rundir.Result) map[string]rundir.Number { return r.Test })
 	s.Result.Corrupted = part("corrupted", func(r rundir.Result) map[string]rundir.Number { return r.Corrupted })
+	s.Result.Training = part("training", func(r rundir.Result) map[string]rundir.Number { return r.Training })
+	s.Result.TrainingSamples = results[0].TrainingSamples
 	s.Result.MaskKnown = part("mask_known", func(r rundir.Result) map[string]rundir.Number { return r.MaskKnown })
 	for _, result := range results {
 		if result.Generated == nil {

@@ -287,6 +287,9 @@ func (c *check) test(ctx context.Context) error {
 	}
 	c.compare("test images", recorded.Test, now.Test)
 	c.compare("corrupted test images", recorded.Corrupted, now.Corrupted)
+	if recorded.Training != nil { // older runs have none
+		c.compare("training images", recorded.Training, now.Training)
+	}
 	c.compare("test images with the mask known", recorded.MaskKnown, now.MaskKnown)
 	for _, part := range slices.Sorted(maps.Keys(recorded.Interval)) {
 		c.compare("interval of "+part, recorded.Interval[part], now.Interval[part])

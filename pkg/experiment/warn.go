@@ -135,7 +135,9 @@ func addMissing(into *rundir.Result, from rundir.Result) {
 	}
 	add("test", &into.Test, from.Test)
 	add("corrupted", &into.Corrupted, from.Corrupted)
+	add("training", &into.Training, from.Training)
 	add("mask_known", &into.MaskKnown, from.MaskKnown)
+	into.TrainingSamples = cmp.Or(into.TrainingSamples, from.TrainingSamples)
 	into.ComparedWith = cmp.Or(into.ComparedWith, from.ComparedWith)
 	into.Likelihood, into.Probe, into.Anomaly = cmp.Or(into.Likelihood, from.Likelihood), cmp.Or(into.Probe, from.Probe), cmp.Or(into.Anomaly, from.Anomaly)
 	if len(into.Features) == 0 {

@@ -209,6 +209,8 @@ type Row struct {
 	// Corrupted is "" where the input is not corrupted, and so are the next two.
 	Corrupted, CorruptedInterval string
 	Difference                   string
+	// Training is that of training samples, "" where there are none.
+	Training, TrainingInterval string
 	// MaskKnown is the baseline's that knows which pixels are damaged, "" where there is none.
 	MaskKnown, MaskKnownInterval string
 	// Better says that the reconstruction is better than the input.
@@ -236,6 +238,10 @@ func Figures(r rundir.Result) []Row {
 				row.Difference = "+" + row.Difference
 			}
 			row.Better = difference.Mean > 0 == metric.Higher
+		}
+		if value, found := r.Training[metric.Name]; found {
+			training := evaluate.Figure{Mean: float64(value), Interval: float64(r.Interval["training"][metric.Name])}
+			row.Training, row.TrainingInterval = training.Text()
 		}
 		if value, found := r.MaskKnown[metric.Name]; found {
 			known := evaluate.Figure{Mean: float64(value), Interval: float64(r.Interval["mask_known"][metric.Name])}

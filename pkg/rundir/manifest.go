@@ -252,6 +252,10 @@ type Result struct {
 	// MaskKnown are those of a baseline that is told which pixels are damaged and fills them in smoothly, where the corruption
 	// leaves other pixels as they are.
 	MaskKnown map[string]Number `json:"mask_known,omitempty"`
+	// Training are the same figures of as many training samples, TrainingSamples of them, which over-fitting makes better than those of the
+	// test; nil where none can be compared.
+	Training        map[string]Number `json:"training,omitempty"`
+	TrainingSamples int               `json:"training_samples,omitempty"`
 	// Interval holds half the width of the 95 % confidence interval over images for each figure of each part.
 	Interval map[string]map[string]Number `json:"interval,omitempty"`
 	// Likelihood says what the figures of a model with a likelihood rest on.
