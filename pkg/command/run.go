@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -70,17 +72,20 @@ and train.rates gives layers learning rates of their own.`,
 		case seeds < 1 || seeds > maxSeeds:
 			return usageError{fmt.Errorf("--seeds=%d: want 1 to %d", seeds, maxSeeds)}
 		default:
-			e, loadErr := config.Load(args[0], args[1:]...)
+			overrides := args[1:]
+			if from != "" {
+				path, err := pathOf(from)
+				if err != nil {
+					return err
+				}
+				overrides = append(slices.Clone(overrides), "train.from="+strconv.Quote(path))
+			}
+			e, loadErr := config.Load(args[0], overrides...)
 			if loadErr != nil {
 				return loadErr
 			}
 			if out != "" {
 				e.Output.Dir = out
-			}
-			if from != "" {
-				if e.Train.From, err = pathOf(from); err != nil {
-					return err
-				}
 			}
 			if dryRun {
 				return printPlan(cmd, c, e, seeds, options, asJSON)

@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"latent/pkg/compare"
 	"latent/pkg/config"
 	"latent/pkg/experiment"
 	"latent/pkg/rundir"
@@ -435,7 +436,7 @@ func (b *bestJSON) print(c *console) error {
 		table.row("CONFIG", "VALUE", "BASE")
 	}
 	for _, change := range b.Changes {
-		table.row(change.Key, valueText(change.Value), valueText(change.Base))
+		table.row(change.Key, compare.ValueText(change.Value), compare.ValueText(change.Base))
 	}
 	if err := table.Flush(); err != nil {
 		return err

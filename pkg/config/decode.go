@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"math"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -108,8 +109,11 @@ func (d *decoder) scalar(at place, node *yaml.Node, f field, into reflect.Value)
 	if !setScalar(node, f, into) {
 		return false
 	}
-	if f.path && !at.isOverride() {
-		into.SetString(d.paths.find(d.file, into.String()))
+	switch written := into.String(); {
+	case f.path && at.isOverride():
+		d.paths.relative = d.paths.relative || written != "" && !filepath.IsAbs(written)
+	case f.path:
+		into.SetString(d.paths.find(d.file, written))
 	}
 	return true
 }

@@ -40,7 +40,7 @@ type Options struct {
 	// From is what the model begins with: the folder of a run, of which it takes the weights that the run's figures are of; a safetensors file;
 	// or a PyTorch file of a state dict (.pt, .pth). Of a run, and of a file that latent export wrote, parameters are taken by name and shape; of
 	// others, layer by layer. What is not there, or has another shape, is drawn. The optimizer begins anew.
-	From string `yaml:"from"`
+	From string `yaml:"from" path:"yes"`
 
 	// Freeze lists layers that keep their first values, running means of norms included: names of layers, or their beginnings up to a dot, such
 	// as encoder or encoder.layer_1. latent run --dry-run lists a model's layers.
