@@ -13,12 +13,12 @@ import (
 
 // decided returns the SHA-256 of each section of an experiment, of what decides the bits of its training and the choice of the
 // best epoch. It leaves out the rest, which may be changed while a run is stopped: the name, output, tracking, evaluate but for
-// its seed and corrupt, train.keep_checkpoints and data.resident. train.epochs decides: a schedule reaches to the last step.
+// its seed and corrupt, train.keep_checkpoints, train.from and data.resident. train.epochs decides: a schedule reaches to the last step.
 func decided(e *config.Experiment) (map[string]string, error) {
 	rest, plain := *e, config.Default()
 	rest.Name, rest.Output, rest.Tracking, rest.Evaluate = plain.Name, plain.Output, plain.Tracking, plain.Evaluate
 	rest.Evaluate.Seed, rest.Evaluate.Corrupt = e.Evaluate.Seed, e.Evaluate.Corrupt
-	rest.Train.KeepCheckpoints = plain.Train.KeepCheckpoints
+	rest.Train.KeepCheckpoints, rest.Train.From = plain.Train.KeepCheckpoints, plain.Train.From // its checksum is in the manifest
 	sections, err := rest.Sections()
 	if err != nil {
 		return nil, err
