@@ -60,8 +60,10 @@ type Facts struct {
 	ValidationLoss, ValidationInterval float64
 	Validation                         int
 
-	// Result has the figures of the test samples.
-	Result rundir.Result
+	// Result has the figures of the test samples. Strange says that there are some among them of classes that training had none of, as with
+	// data.normal, which may well come out worse.
+	Result  rundir.Result
+	Strange bool
 	// Clean are samples on the model's scale, and Made what the model makes of them, one after another, of Values values each.
 	Clean, Made []float32
 	Values      int
@@ -158,7 +160,7 @@ func (f Facts) binarised() []rundir.Warning {
 func (f Facts) worseThanInput() []rundir.Warning {
 	made, with := f.Result.Test["mse"]
 	input, damaged := f.Result.Corrupted["mse"]
-	if !with || !damaged || made <= input || f.Result.ComparedWith != "" {
+	if !with || !damaged || made <= input || f.Strange || f.Result.ComparedWith != "" {
 		return nil
 	}
 	figures := fmt.Sprintf("an MSE of %.3g, of %.3g for the damaged input", float64(made), float64(input))

@@ -102,6 +102,8 @@ func TestKinds(t *testing.T) {
 		"nothing known":     {diagnose.Facts{}, ""},
 		"sound":             {diagnose.Facts{Epochs: falling, Result: figures(0.1, 0.2), Clean: clean, Made: noisy, Values: 4, Validation: 100, ValidationLoss: 1, ValidationInterval: 0.1, Clipped: 0.5, LastBatch: 2}, ""},
 		"worse":             {diagnose.Facts{Result: figures(0.2, 0.1)}, diagnose.WorseThanInput},
+		"worse on others":   {diagnose.Facts{Result: figures(0.2, 0.1), Strange: true}, ""},
+		"halving still":     {diagnose.Facts{Epochs: epochs([]float64{1, 0.0032, 0.0030, 0.0028, 0.0026, 0.0024, 0.0022})}, ""},
 		"constant":          {diagnose.Facts{Clean: clean, Made: mean, Values: 4}, diagnose.ConstantOutput},
 		"shuffled":          {diagnose.Facts{Clean: clean, Made: shuffled, Values: 4}, diagnose.NoBetterThanMean},
 		"few samples":       {diagnose.Facts{Clean: clean[:40], Made: mean[:40], Values: 4}, ""},

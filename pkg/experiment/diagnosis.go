@@ -6,6 +6,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"latent/pkg/dataset"
 	"latent/pkg/diagnose"
 	"latent/pkg/evaluate"
 	"latent/pkg/model"
@@ -18,6 +19,9 @@ func (r *run) facts() diagnose.Facts {
 	f := diagnose.Facts{
 		Epochs: r.history, Warmup: warmupOf(e.Model), LearningRate: e.Train.LearningRate,
 		Clipped: r.clipped, ClipNorm: e.Train.ClipNorm, Result: r.manifest.Result,
+	}
+	if sorted, ok := e.Data.(dataset.Sorted); ok {
+		f.Strange = len(sorted.NormalClasses()) > 0
 	}
 	layers := e.Model.Layers(imageOf(r.session.split.Train))
 	if slices.ContainsFunc(layers, func(l model.Layer) bool { return strings.HasSuffix(l.Name, ".batch_norm") }) {

@@ -35,9 +35,10 @@ func TestQuiet(t *testing.T) {
 				t.Fatal(err)
 			}
 			e.Output.Dir = t.TempDir()
-			// What is measured beside decides no alarm.
+			// What is measured and drawn beside decides no alarm.
+			e.Output.Show, e.Output.Grid.Every = nil, 0
 			e.Evaluate.NLLSamples, e.Evaluate.Generated, e.Evaluate.Probe, e.Evaluate.Anomaly.Normal = 0, 0, false, nil
-			run, err := experiment.Run(t.Context(), e, experiment.Options{Brief: true})
+			run, err := experiment.Run(t.Context(), e, experiment.Options{})
 			if run == nil {
 				t.Skipf("SKIPPED: %v", err)
 			}
