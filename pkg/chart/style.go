@@ -71,6 +71,12 @@ var pageStyle string
 //go:embed chart.css
 var chartStyle string
 
+//go:embed sort.js
+var sortScript string
+
+// Script sorts the tables of class sortable of a page by a click. The page works without it, and it asks for nothing.
+var Script = template.JS(sortScript)
+
 // Style is the style sheet of pages: their colours, texts and tables, and the charts on them.
 var Style = template.CSS(colourStyle() + pageStyle + chartStyle + shadeStyle())
 

@@ -149,6 +149,11 @@ func TestSheetWithLabels(t *testing.T) {
 	if lw, lh := size(labelled); lw != w+breakGap-tileGap || lh != h+labelSize+lineGap {
 		t.Errorf("with labels the sheet is %d×%d, without %d×%d", lw, lh, w, h)
 	}
+	// "reconstructed" is about 77 pixels wide, and an image 28.
+	words := Sheet{Images: pictures(6, 14, 14), Columns: 3, Scale: 2, Top: []string{"clean", "reconstructed", "reconstructed"}}
+	if lw, _ := size(words); lw < 2*sheetMargin+28+2*77 {
+		t.Errorf("in a sheet of %d pixels, names of columns run into each other", lw)
+	}
 	labelled.Left = []string{"a long name of a row", ""}
 	if lw, _ := size(labelled); lw < w+100 {
 		t.Errorf("%d pixels leave no room for the rows' names", lw)

@@ -104,13 +104,13 @@ func (s Sheet) Draw() ([]byte, error) {
 	for j := range x {
 		x[j] = left
 		if j > 0 {
-			x[j] = x[j-1] + tile.X + gap
+			x[j] = x[j-1] + max(tile.X+gap, s.labelRoom(faces, j-1))
 			if slices.Contains(s.Breaks, j) {
 				x[j] += breakGap - gap
 			}
 		}
 	}
-	width := max(x[columns-1]+tile.X+sheetMargin, leastWidth)
+	width := max(x[columns-1]+max(tile.X, s.labelRoom(faces, columns-1)-lineGap)+sheetMargin, leastWidth)
 	caption := wrap(faces.caption, s.Caption, width-2*sheetMargin)
 	top := sheetMargin + len(caption)*(captionSize+lineGap)
 	labels, labelLines := make([][]string, len(s.Top)), 0
@@ -142,6 +142,17 @@ func (s Sheet) Draw() ([]byte, error) {
 		paint(canvas, corner, s.Images, i, scale)
 	}
 	return encode(canvas)
+}
+
+// labelRoom is the width that a column needs so that no word of its label runs into the next one's; 0 without labels.
+func (s Sheet) labelRoom(f faces, column int) int {
+	widest := 0
+	if column < len(s.Top) {
+		for _, word := range strings.Fields(s.Top[column]) {
+			widest = max(widest, font.MeasureString(f.label, word).Ceil()+lineGap)
+		}
+	}
+	return widest
 }
 
 // tile returns the size of an image on the sheet, and that of an image's pixel.

@@ -2,7 +2,7 @@
 //
 //	err := report.Write(run) // report.html in the run's folder
 //
-// The page is one file: pictures, curves and styles are inside it, and it needs neither a network nor scripts. It follows
+// The page is one file: pictures, curves and styles are inside it, and it needs neither a network nor scripts: that which sorts tables by a click may be missing. It follows
 // the reader's light or dark mode, and prints.
 //
 // What is not here: what the figures mean (pkg/evaluate) and the run's files (pkg/rundir).
@@ -71,7 +71,7 @@ func Render(w io.Writer, run *rundir.Run) error {
 		Manifest: manifest, Path: run.Path, Config: string(config),
 		Figures: Figures(manifest.Result), Generated: CompareGenerated(manifest.Result), Anomalies: Anomalies(manifest.Result), Shown: shown, Heat: heat,
 		Curves: Curves(windows, epochs), Times: times(manifest.Timings),
-		Facts: facts(manifest), Resume: rundir.Program(manifest.Command) + " run --resume " + run.Path, Style: chart.Style,
+		Facts: facts(manifest), Resume: rundir.Program(manifest.Command) + " run --resume " + run.Path, Style: chart.Style, Script: chart.Script,
 	}
 	if likelihood := manifest.Result.Likelihood; likelihood != nil {
 		data.Curves = appendDivergence(data.Curves, likelihood.Divergence)
@@ -100,6 +100,7 @@ type content struct {
 	Heat         *picture
 	Curves       []chart.Chart
 	Style        template.CSS
+	Script       template.JS
 	Last         *picture
 	Earlier      []picture
 	Times        []timeRow
@@ -166,6 +167,9 @@ type shown struct {
 	// Text says how to read it, and Alt what is on it, for those who do not see it.
 	Text, Alt string
 }
+
+// Drawn says that it is drawn points on paper, and no images, whose brightness tells something: a dark page may have dark paper.
+func (s shown) Drawn() bool { return s.Name == "map" }
 
 // captions say of each picture of codes what is on it, and how to read it.
 var captions = map[string]struct{ alt, text string }{

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/net/html"
 
+	"latent/pkg/chart"
 	"latent/pkg/evaluate"
 	"latent/pkg/rundir"
 )
@@ -166,7 +167,7 @@ func TestPageOfNothing(t *testing.T) {
 	}
 }
 
-// Whatever text is in the run's files, the page runs no script and asks for nothing from elsewhere.
+// Whatever text is in the run's files, the page runs no script but its own and asks for nothing from elsewhere.
 func TestHostileText(t *testing.T) {
 	const hostile = `"><script src="https://example.org/x.js"></script><img src=x onerror=alert(1)>`
 	run := newRun(t, func(m *rundir.Manifest) {
@@ -189,7 +190,11 @@ func TestHostileText(t *testing.T) {
 			continue
 		}
 		switch node.Data {
-		case "script", "link", "iframe", "object", "base":
+		case "script":
+			if text := node.FirstChild; text == nil || text.Data != string(chart.Script) || len(node.Attr) > 0 {
+				t.Errorf("the page has a script: %v", text)
+			}
+		case "link", "iframe", "object", "base":
 			t.Errorf("the page has a %s element", node.Data)
 		}
 		for _, attribute := range node.Attr {

@@ -35,7 +35,7 @@ func Render(w io.Writer, s Sweep) error {
 	if len(s.Objectives) == 0 {
 		return fmt.Errorf("render the sweep %q: it has no objective, and needs one at least", s.Name)
 	}
-	data := content{Sweep: s, Style: chart.Style, Counts: s.counts()}
+	data := content{Sweep: s, Style: chart.Style, Script: chart.Script, Counts: s.counts()}
 	if !s.Started.IsZero() {
 		data.Times = append(data.Times, "started "+s.Started.Format(time.RFC1123))
 	}
@@ -93,6 +93,7 @@ func Render(w io.Writer, s Sweep) error {
 type content struct {
 	Sweep
 	Style         template.CSS
+	Script        template.JS
 	Counts        string
 	Times         []string
 	Columns       []column

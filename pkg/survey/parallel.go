@@ -179,7 +179,7 @@ func Contour(s Sweep, objective, horizontal, vertical int) chart.Chart {
 	kind := "Dots: trials, in the colour of their value's rank."
 	if len(trials) >= enoughForMap {
 		heat(f, trials, dx, dy, func(t Trial) float64 { return ranks.of(t.value(objective)) })
-		kind = "Heat map: mean rank of the trials nearby. Dots: trials."
+		kind = "Heat map: mean rank of the trials nearby."
 	}
 	f.X(dx.ticks(6, optionLetters(f.PlotWidth(), dx)))
 	f.XName(chart.Shorten(dx.short, 60), dx.Name)
@@ -212,6 +212,12 @@ func Contour(s Sweep, objective, horizontal, vertical int) chart.Chart {
 	}
 	c := f.Chart(title, fmt.Sprintf("%s over %s and %s: %d trials; %s", o.name(), dx.Name, dy.Name, len(trials), o.better()))
 	c.Note = join(kind, leftOutNote(leftOut))
+	if shown := slices.ContainsFunc(trials, func(t Trial) bool { return best[t.Number] }); shown && len(best) <= mostMarked {
+		c.Legend = append(c.Legend, chart.Entry{Class: "ring b", Name: "best"})
+	}
+	if len(trials) >= enoughForMap {
+		c.Legend = append([]chart.Entry{{Class: "ring mark", Name: "trial"}}, c.Legend...)
+	}
 	return c
 }
 

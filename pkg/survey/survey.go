@@ -4,7 +4,7 @@
 //	fmt.Print(survey.Table(sweep, 100))                // what it is doing now
 //	os.WriteFile("history.svg", survey.History(sweep, 0).File(), 0o666)
 //
-// The page is one file without scripts, which asks for nothing from elsewhere; it follows the reader's light or dark mode, and
+// The page is one file, which asks for nothing from elsewhere; its one script sorts tables by a click, and it works without. It follows the reader's light or dark mode, and
 // prints.
 //
 // Promised: the same sweep gives the same bytes. A sweep in any state has a page: without trials, with one, with failed ones
