@@ -87,9 +87,9 @@ func (b *bench) cardEpoch(ctx context.Context) (result, error) {
 		heat{"TF32", seconds("%.3f"), b.lanes(r.in(tf32s), nameLatent, nameScan, nameFused), acrossSeeds(1)})
 	return result{
 		races: races,
-		notes: []string{fmt.Sprintf("%d images in batches of 128, shuffled, with new noise; each round is the first epoch of a fresh run with another seed, everything "+
-			"compiled before. Products are rounded to TF32 by JAX's default and not by PyTorch's or Latent's: in float32, JAX is told "+
-			"`jax_default_matmul_precision=highest`.", b.images)},
+		notes: []string{fmt.Sprintf("%d images in batches of 128, shuffled, with new noise. Each round is the first epoch of a fresh run with another "+
+			"seed, after compilation. JAX rounds products to TF32 by default, PyTorch and Latent do not: for float32, JAX runs "+
+			"with `jax_default_matmul_precision=highest`.", b.images)},
 		bars: slices.Concat(
 			against(races[0].series, "epoch, float32: JAX lax.scan ÷ Latent", nameScan, nameLatent, series.seconds, 1, false),
 			against(races[1].series, "epoch, TF32: JAX lax.scan ÷ Latent", nameScan, nameLatent, series.seconds, 1, false)),
@@ -137,8 +137,8 @@ func (b *bench) cardRuns(ctx context.Context) (result, error) {
 	races := b.hold(ctx, heats...)
 	return result{
 		races: races,
-		notes: []string{fmt.Sprintf("An epoch of %d images of each of so many runs of the seed's model in float32, which differ in their seeds. Of runs one after another, "+
-			"%d are measured. Batched is `train.group: batched`.", b.fifth().Images, fewRuns)},
+		notes: []string{fmt.Sprintf("An epoch of %d images for each of the runs of the MNIST denoiser in float32, with different seeds. Of sequential "+
+			"runs, %d are measured. Batched is `train.group: batched`.", b.fifth().Images, fewRuns)},
 		bars: against(races[0].series, "64 runs: one after another ÷ batched", nameSingly, nameBatched, series.seconds, 8, false),
 	}, nil
 }
@@ -180,8 +180,8 @@ func (b *bench) cardSizes(ctx context.Context) (result, error) {
 		heat{"U-Net", milliseconds("ms a step", "%.2f"), steps(b.lanes(unet.in(float32s), names...), n), coarsely})
 	return result{
 		races: races,
-		notes: []string{fmt.Sprintf("In float32: an epoch of the seed's model with hidden layers 4 and 16 times as wide; and a step of the U-Net of configs/mnist/denoise-unet.yaml, the mean "+
-			"of its first %d, in batches of 128.", n)},
+		notes: []string{fmt.Sprintf("In float32: an epoch of the MNIST denoiser with hidden layers 4 and 16 times as wide, and a step of the U-Net of "+
+			"configs/mnist/denoise-unet.yaml, the mean of the first %d steps in batches of 128.", n)},
 	}, nil
 }
 
@@ -203,8 +203,8 @@ func (b *bench) cardPrecision(ctx context.Context) (result, error) {
 		heat{"U-Net", milliseconds("ms a step", "%.2f"), steps(in(unet), n), coarsely})
 	return result{
 		races: races,
-		notes: []string{"The same models in other precisions. In bfloat16, Latent is told `train.precision: bfloat16`, PyTorch runs under autocast, and in JAX parameters and " +
-			"images are cast; parameters and Adam's moments are float32 always."},
+		notes: []string{"The same models in other precisions. For bfloat16, Latent runs with `train.precision: bfloat16`, PyTorch under " +
+			"autocast, and JAX casts parameters and images. Parameters and Adam's moments are always stored in float32."},
 	}, nil
 }
 
@@ -250,8 +250,8 @@ func (b *bench) cardStart(ctx context.Context) (result, error) {
 	races := b.hold(ctx, heat{"start", seconds("%.2f"), entries, acrossSeeds(1)})
 	return result{
 		races: races,
-		notes: []string{"`latent run` is the command with its run folder, to the line that tells of epoch 1; the others are asked for an epoch at their start. Warm means that JAX " +
-			"finds what it compiled in its persistent cache."},
+		notes: []string{"`latent run` is the complete command, timed to the log line of epoch 1; the others get a request for one epoch at " +
+			"their start. Warm means that JAX finds its compiled programs in its persistent cache."},
 	}, nil
 }
 
@@ -286,7 +286,7 @@ func (b *bench) cardDenoise(ctx context.Context) (result, error) {
 			denoising("by 32", "", 10000, 32),
 			denoising("by 1,000", "", 10000, 1000),
 			denoising("U-Net, by 1,000", modelResidual, 1000, 1000)),
-		notes: []string{"Test images with noise, float32, from the host's memory through a trained model, the seed's or the U-Net, to the host's memory. All read the same images " +
-			"and weights, so that the losses are the same to rounding."},
+		notes: []string{"Noisy test images, float32, pass from host memory through a trained model, the MNIST denoiser or the U-Net, back to " +
+			"host memory. All contestants use the same images and weights, so the losses agree to rounding."},
 	}, nil
 }

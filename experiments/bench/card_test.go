@@ -192,7 +192,7 @@ func TestCardReport(t *testing.T) {
 	want := strings.Join([]string{
 		"# T",
 		"",
-		"Made by `bench`; every figure here is computed, none written by hand.",
+		"Made by `bench`; all values are measured by it.",
 		"P.",
 		"",
 		"- card: C",

@@ -30,8 +30,8 @@ func (b *bench) denoise(ctx context.Context) (result, error) {
 	}
 	return result{
 		races: []race{{series: all}},
-		notes: []string{"The test images with noise, float32 in the host's memory, through one trained model to the host's memory, " +
-			"1,000 at a time. All read the same images and weights; the loss is the mean squared error against the clean images."},
+		notes: []string{"The noisy test images, float32 in host memory, pass through one trained model and back to host memory, 1,000 at a " +
+			"time. All contestants use the same images and weights. The loss is the mean squared error against the clean images."},
 		tables: []table{compare(all, seconds("%.4f")).withLosses(all)},
 	}, nil
 }

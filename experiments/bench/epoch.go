@@ -27,12 +27,12 @@ func (b *bench) epoch(ctx context.Context) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	notes := []string{fmt.Sprintf("%d images in batches of 128, the last one of what is left, shuffled, with new noise: %.0f GFLOP in matrix products. "+
-		"Each round is the first epoch of a fresh run with another seed, with everything compiled. "+
-		"The limit is the time of these operations at the rate of a %[3]d×%[3]d×%[3]d product, the faster of XLA's in Latent and PyTorch's in the round.",
+	notes := []string{fmt.Sprintf("%d images in batches of 128, the last one smaller, shuffled, with new noise: %.0f GFLOP in matrix products. Each "+
+		"round is the first epoch of a fresh run with another seed, after compilation. The limit is the time of these "+
+		"operations at the rate of a %[3]d×%[3]d×%[3]d product, taking the faster of XLA in Latent and PyTorch in that round.",
 		b.images, epochFLOP(b.seed())/1e9, productSize)}
 	if b.has("torch") && index(all, nameCompile) < 0 {
-		notes = append(notes, "torch.compile was skipped: it needs a C++ compiler, and there is none.")
+		notes = append(notes, "torch.compile was skipped: it needs a C++ compiler, and none was found.")
 	}
 	return result{
 		races:  []race{{series: all}},

@@ -64,8 +64,8 @@ func (b *bench) growth(ctx context.Context) (result, error) {
 	}
 	return result{
 		races: races,
-		notes: []string{fmt.Sprintf("An epoch, medians. Where it is not said otherwise: %d images, batches of 128, and hidden layers of 256, 128, 64, "+
-			"128, 256, which the width multiplies.", b.fifth().Images)},
+		notes: []string{fmt.Sprintf("Median time of an epoch. Defaults: %d images, batches of 128, and hidden layers of 256, 128, 64, 128, 256, multiplied "+
+			"by the width.", b.fifth().Images)},
 		tables: []table{t},
 	}, nil
 }

@@ -150,22 +150,22 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 // newReport begins the report with what it is about.
 func (b *bench) newReport(ctx context.Context, command string) *report {
-	r := &report{title: "Latent beside PyTorch and JAX", machine: describeMachine(), command: command, rounds: b.rounds}
+	r := &report{title: "Latent compared with PyTorch and JAX", machine: describeMachine(), command: command, rounds: b.rounds}
 	rounds := "1 round"
 	if b.rounds > 1 {
 		rounds = fmt.Sprintf("%d rounds", b.rounds)
 	}
-	r.preface = fmt.Sprintf("Each part has %s through all contestants in turn, after one that warms up. Ratios are formed within a\n"+
-		"round; a ratio in bold is their median, and above 1 where Latent needs less. What the contestants are and what is\n"+
-		"measured: [experiments/bench](../experiments/bench).\n", rounds)
+	r.preface = fmt.Sprintf("Each part has %s over all contestants in turn, after a warm-up round. Ratios are computed within a\n"+
+		"round. A ratio in bold is their median; above 1, Latent needs less. The contestants and measurements are defined in\n"+
+		"[experiments/bench](../experiments/bench).\n", rounds)
 	if b.card {
 		r.title = "Latent on a GPU"
 		if b.backend == "xla:cpu" {
 			r.title = "Latent on a GPU, tried on a CPU"
 		}
 		r.machine = slices.Concat(describeCards(ctx), r.machine)
-		r.preface = fmt.Sprintf("Each column has up to %s through all contestants in turn, after one that warms up, and shows the median.\n"+
-			"÷ is the time beside that of the first row: the median of the rounds' ratios, above 1 where the first row needs less.\n", rounds)
+		r.preface = fmt.Sprintf("Each column has up to %s over all contestants in turn, after a warm-up round, and shows the median.\n"+
+			"÷ is the time relative to the first row: the median of the rounds' ratios; above 1, the first row needs less.\n", rounds)
 	}
 	return r
 }

@@ -154,7 +154,7 @@ func (t table) markdown() string {
 // markdown is the whole report.
 func (r *report) markdown() string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "# %s\n\nMade by `%s`; every figure here is computed, none written by hand.\n%s\n", r.title, r.command, r.preface)
+	fmt.Fprintf(&text, "# %s\n\nMade by `%s`; all values are measured by it.\n%s\n", r.title, r.command, r.preface)
 	for _, line := range slices.Concat(r.machine, r.versions) {
 		fmt.Fprintf(&text, "- %s\n", line)
 	}

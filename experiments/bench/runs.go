@@ -34,8 +34,8 @@ func (b *bench) runs(ctx context.Context) (result, error) {
 	}
 	return result{
 		races: []race{{series: all}},
-		notes: []string{fmt.Sprintf("An epoch of %d images of each of %d runs of the seed's model, which differ in their seeds: first weights, shuffling "+
-			"and noise. Everything is compiled before.", b.fifth().Images, manyRuns)},
+		notes: []string{fmt.Sprintf("An epoch of %d images of each of %d runs of the MNIST denoiser with different seeds for initial weights, shuffling "+
+			"and noise, after compilation.", b.fifth().Images, manyRuns)},
 		tables: []table{compare(all, seconds("%.2f")).withLosses(all)},
 	}, nil
 }

@@ -29,11 +29,11 @@ func (b *bench) start(ctx context.Context) (result, error) {
 	}
 	return result{
 		races: []race{{series: all}},
-		notes: []string{"`latent run` is the command with its run folder: the time goes from its start to the line that tells of epoch 1, with " +
-			"the first picture drawn and a checkpoint written; memory includes the test and the report after it. The others are asked for " +
-			"an epoch at their start, and the time ends with their answer.",
-			"Warm means that JAX finds what it compiled in its persistent cache, cold that there is no such cache; Latent and PyTorch eager have none, " +
-				"and start the same way always. Files are in the system's cache for all."},
+		notes: []string{"`latent run` is the complete command. Its time is from process start to the log line of epoch 1, including the first " +
+			"picture and a checkpoint; its memory includes the test evaluation and the report. The others get a request for one " +
+			"epoch at their start, and their time ends with the answer.",
+			"Warm means that JAX finds its compiled programs in its persistent cache, cold that the cache is empty. Latent and " +
+				"PyTorch eager have no compile cache. All files are in the file system cache."},
 		tables: []table{
 			compare(all, seconds("%.2f")).withLosses(all),
 			compare(all, figure{"peak MiB", "%.0f", func(s sample) float64 { return s.Peak / (1 << 20) }}),

@@ -48,10 +48,11 @@ func (b *bench) sweep(ctx context.Context) (result, error) {
 	}
 	return result{
 		races: []race{{series: all}},
-		notes: []string{fmt.Sprintf("%d trials of the seed's model with learning rates from %g to %g, an epoch of %d images each, judged by the loss on %d others. "+
-			"The time is that of the whole command: start, compilation, training, validation, and what each keeps of a trial. Latent leaves for every trial "+
-			"a folder with its config, metrics and checkpoint, and SSIM and PSNR beside the loss, and at the end a page; Optuna a line in its journal. "+
-			"Of two workers or processes each has half of the cores.",
+		notes: []string{fmt.Sprintf("%d trials of the MNIST denoiser with learning rates from %g to %g, an epoch of %d images each, evaluated by the loss "+
+			"on %d others. The time is that of the whole command: start, compilation, training, validation, and output. For every "+
+			"trial, Latent writes a folder with config, metrics and checkpoint, computes SSIM and PSNR in addition to the loss, "+
+			"and writes a page at the end; Optuna writes a line in its journal. With two workers or processes, each has half of "+
+			"the cores.",
 			sweepTrials, learningRates()[0], learningRates()[sweepTrials-1], b.images-heldOut, heldOut)},
 		tables: []table{
 			compare(all, seconds("%.1f")).withLosses(all),

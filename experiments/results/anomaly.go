@@ -403,7 +403,7 @@ func (b *bench) keep(name string, value any, make func() error) error {
 		return err
 	}
 	if err := json.Unmarshal(text, value); err != nil {
-		return fmt.Errorf("%s: %w; remove it, to make it anew", path, err)
+		return fmt.Errorf("%s: %w; remove it to recreate it", path, err)
 	}
 	return nil
 }
@@ -427,13 +427,15 @@ func writeAnomaly(out *bytes.Buffer, found []detected, all []set, seeds int) {
 	m := found[0].manifest
 	fmt.Fprintf(out, `# Results on anomalies
 
-Made by `+"`go run ./experiments/results --anomaly`"+` with MNIST, the tables of ADBench (Han et al. 2022) in `+"`$LATENT_DATA_DIR/tabular`"+`, its features of MVTec-AD
-in `+"`features`"+` and magnetic tiles in `+"`tiles`"+` beside them; every figure here is of that command. Each table is divided 70/30, stratified by label; the labels measure, and no more: anomalies are among the training
-rows. AUROC on the test rows, the mean over %d seeds, each with a split and first weights of its own. One config for all tables,
-`+"`%s`"+`, with its score %s. The %d tables whose names sort first were looked at while the config was chosen, the others were not. What the score combines was chosen
-among a dozen combinations with all tables in view (one split of each), so that its mean is a little better than it would be on tables never seen.
-PyOD's AutoEncoder has its defaults and features in [0, 1], on the same splits; the other detectors are those of pkg/anomaly, fitted to
-the same rows in the model's scale (10,000 at most).
+Made by `+"`go run ./experiments/results --anomaly`"+` from MNIST and, in `+"`$LATENT_DATA_DIR`"+`, the tables of ADBench (Han et al. 2022) in `+"`tabular`"+`, its features of MVTec-AD
+in `+"`features`"+` and magnetic tiles in `+"`tiles`"+`; all values except published ones are measured by it.
+
+Each table is split 70/30, stratified by label. Labels are used only for evaluation: the training rows include anomalies. AUROC is computed on the test
+rows and averaged over %d seeds, each with its own split and initial weights. All tables use one config,
+`+"`%s`"+`, with its score %s. The first %d tables by name were used to choose the config, the others were not. The components of the score were chosen
+from a dozen combinations on all tables (one split of each), so its mean is slightly better than on unseen tables.
+PyOD's AutoEncoder has its defaults, features in [0, 1] and the same splits. The other detectors are those of pkg/anomaly, fitted to
+the same rows on the model's scale (at most 10,000).
 
 `, seeds, anomalyConfig, "`"+m.Result.Anomaly.Score+"`", decidedBy)
 	fmt.Fprintf(out, "- processor: %s, %d cores\n- backend: %s\n- gomlx %s, go-xla %s, %s; PyOD %s\n\n## Tables\n\n", m.Host.CPU, m.Host.Cores, m.Backend.Name,
@@ -458,12 +460,12 @@ the same rows in the model's scale (10,000 at most).
 	}
 	writeMeans(out, seen, unseen, names())
 	if len(found) < len(all) {
-		fmt.Fprintf(out, "\nThe runs of %d more tables were not there; means and bars are of those above alone.\n", len(all)-len(found))
+		fmt.Fprintf(out, "\n%d more tables were not run; means and bars cover only those above.\n", len(all)-len(found))
 	}
 	writeAnomalyBars(out, found)
 }
 
-// writeMeans writes rows of means: of all sets, of those that were looked at, and of the others.
+// writeMeans writes rows of means: of all sets, of those that the config was chosen with, and of the others.
 func writeMeans(out *bytes.Buffer, seen, unseen []detected, others []string) {
 	line := func(title string, of []detected) {
 		if len(of) == 0 {
@@ -477,7 +479,7 @@ func writeMeans(out *bytes.Buffer, seen, unseen []detected, others []string) {
 	}
 	all := slices.Concat(seen, unseen)
 	line(fmt.Sprintf("mean of %d", len(all)), all)
-	line(fmt.Sprintf("mean of the %d looked at", len(seen)), seen)
+	line(fmt.Sprintf("mean of the %d used for tuning", len(seen)), seen)
 	line(fmt.Sprintf("mean of the %d others", len(unseen)), unseen)
 }
 
@@ -499,8 +501,8 @@ func writeAnomalyBars(out *bytes.Buffer, found []detected) {
 	}
 	fmt.Fprintf(out, "\n### Bars\n\n| bar | reached | |\n| --- | --- | --- |\n")
 	fmt.Fprintf(out, "| mean AUROC at least 0.03 above PyOD's AutoEncoder, %.3f | %.3f, %s | %s |\n", peer, ours, signed3(ours-peer), verdict(ours-peer >= 0.03))
-	fmt.Fprintf(out, "| not more than 0.01 below the best baseline, %s with %.3f | %s | %s |\n", bestName, best, signed3(ours-best), verdict(ours >= best-0.01))
-	fmt.Fprintf(out, "\n### Time\n\nSeconds of the whole process with one seed, one after the other: `latent run` with scores and report and without baselines, and Python with PyOD's fit and scores on one thread, on a machine that did other work at the same time; of tables with %d rows and more.\n\n", large)
+	fmt.Fprintf(out, "| at most 0.01 below the best baseline, %s with %.3f | %s | %s |\n", bestName, best, signed3(ours-best), verdict(ours >= best-0.01))
+	fmt.Fprintf(out, "\n### Time\n\nSeconds of the whole process with one seed, run sequentially on a machine with other load: `latent run` with scores and report, without baselines, and Python with PyOD's fit and scores on one thread. Tables with at least %d rows.\n\n", large)
 	fmt.Fprintf(out, "| table | rows | Latent | PyOD AutoEncoder | times |\n| --- | ---: | ---: | ---: | ---: |\n")
 	least := 0.0
 	for _, d := range found {
@@ -513,7 +515,7 @@ func writeAnomalyBars(out *bytes.Buffer, found []detected) {
 		}
 		fmt.Fprintf(out, "| %s | %d | %.1f | %.1f | %.1f |\n", d.set.name, d.rows, d.ours, d.theirs, times)
 	}
-	fmt.Fprintf(out, "\nBar: three times as fast on each; the least is %.1f: %s.\n", least, verdict(least >= 3))
+	fmt.Fprintf(out, "\nBar: three times as fast on each; the minimum is %.1f: %s.\n", least, verdict(least >= 3))
 }
 
 // signed3 writes a difference of AUROCs with its sign.

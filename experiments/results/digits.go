@@ -75,9 +75,10 @@ func writeDigits(out *bytes.Buffer, seeds [][]oneClass) {
 			return stat.Mean(values, nil)
 		}
 	}
-	fmt.Fprintf(out, "\n## One digit against nine\n\n`%s`: MNIST's training digits of one class, less those held out, and all 10,000 test digits; "+
-		"AUROC, the mean over seeds, %d here. PCA is that of the run, with 95 %% of the variance; the published figures are those of Ruff et al. (2018), table 1. The config and its "+
-		"score were chosen with the digits 0, 2 and 8 in view, and how much the error is smoothed with all digits of the first seed: it is not a figure of digits never seen.\n\n| normal |", digitTrial(0).command(), len(seeds))
+	fmt.Fprintf(out, "\n## One digit against nine\n\n`%s`: trained on MNIST's training digits of one class, without those held out, and tested on all 10,000 test digits. "+
+		"AUROC, mean over seeds, %d here. PCA is the run's baseline, with 95 %% of the variance; the published values are from "+
+		"Ruff et al. (2018), table 1. The config and its score were chosen on the digits 0, 2 and 8, and the smoothing of the "+
+		"error on all digits of the first seed, so this is not a result on unseen digits.\n\n| normal |", digitTrial(0).command(), len(seeds))
 	for digit := range deepSVDD {
 		fmt.Fprintf(out, " %d |", digit)
 	}

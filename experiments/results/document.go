@@ -126,10 +126,10 @@ func accuracy(o outcome) float64 { return 100 * test("probe_accuracy")(o) }
 func write(out *bytes.Buffer, m measured, baselines []baseline) {
 	fmt.Fprintf(out, `# Results on MNIST
 
-Made by `+"`go run ./experiments/results`"+`; every figure here is measured, none written by hand. Each line is the mean of runs with
-the seeds from %d on, as many as its column "runs" says, ± half the mean's 95 %% interval over them (Student's t). Figures are of
-the 10,000 test images, with the weights of the lowest validation loss. Minutes are those of the fastest run, from its start to
-its report: the machine below did other things at the same time.
+Made by `+"`go run ./experiments/results`"+`; all values are measured by it. Each line is the mean over runs with
+seeds from %d, with the number of runs in the last column, ± the half-width of the 95 %% interval over runs (Student's t). Metrics are computed on
+the 10,000 test images with the weights of the lowest validation loss. Minutes are those of the fastest run, from start to
+report; the machine had other load at the same time.
 
 `, firstSeed)
 	for _, fact := range facts(m) {
@@ -212,10 +212,10 @@ type row struct {
 var tables = []table{
 	{
 		title:   "Denoising",
-		note:    "Gaussian noise on pixels in [-1, 1], clipped; PSNR of each image, in dB, and SSIM, means over images.",
+		note:    "Gaussian noise on pixels in [-1, 1], clipped. PSNR in dB and SSIM are means over images.",
 		columns: []string{"noisy input, dB", "PSNR, dB", "SSIM"},
 		rows: []row{
-			{"dense, code of 64, noise 0.5 (the seed's model)", dense, []value{corrupted("psnr"), test("psnr"), test("ssim")}, false},
+			{"dense, code of 64, noise 0.5 (configs/mnist/denoise.yaml)", dense, []value{corrupted("psnr"), test("psnr"), test("ssim")}, false},
 			{"convolutional, code of 64, noise 0.5", conv, []value{corrupted("psnr"), test("psnr"), test("ssim")}, false},
 			{"U-Net, noise 0.5", unet, []value{corrupted("psnr"), test("psnr"), test("ssim")}, false},
 			{"U-Net, noise 0.3", unetLess, []value{corrupted("psnr"), test("psnr"), test("ssim")}, false},
@@ -223,9 +223,10 @@ var tables = []table{
 	},
 	{
 		title: "Watermarks",
-		note: "Words that training never saw, at any place, angle, size, opacity and brightness. Inside are the pixels that the watermark " +
-			"changes. The baseline that knows the mask keeps the pixels outside, and fills in those inside as smoothly as can be: it " +
-			"makes no use of what shines through, and loses to doing nothing where the watermark is faint.",
+		note: "Words that were not in the training set, at any position, angle, size, opacity and brightness. Inside are the pixels " +
+			"that the watermark changes. The baseline that knows the mask keeps the pixels outside and interpolates those inside " +
+			"smoothly. It ignores what is visible through the watermark, so it is worse than doing nothing if the watermark is " +
+			"faint.",
 		columns: []string{"PSNR, dB", "SSIM", "MSE inside", "MSE outside"},
 		rows: []row{
 			{"U-Net", watermark, []value{test("psnr"), test("ssim"), test("mse_inside"), test("mse_outside")}, false},
@@ -235,7 +236,7 @@ var tables = []table{
 	},
 	{
 		title:   "Masked patches",
-		note:    "Three quarters of the patches of 4×4 pixels are hidden. Inside are the hidden pixels.",
+		note:    "Three quarters of the 4×4 patches are masked. Inside are the masked pixels.",
 		columns: []string{"PSNR, dB", "MSE inside"},
 		rows: []row{
 			{"convolutional, code of 64", masked, []value{test("psnr"), test("mse_inside")}, false},
@@ -244,8 +245,8 @@ var tables = []table{
 	},
 	{
 		title: "Likelihood",
-		note: "Of black-and-white digits, drawn once with the grey value as probability; in nats. The negative log-likelihood by 5,000 " +
-			"importance samples of each of the first 1,000 test images, the others over all test images.",
+		note: "In nats, on black-and-white digits, drawn once with the grey value as probability. The negative log-likelihood uses " +
+			"5,000 importance samples for each of the first 1,000 test images; the other metrics use all test images.",
 		columns: []string{"NLL", "evidence bound", "KL", "active units", "updates"},
 		rows: []row{
 			{"VAE, 100 epochs", vae, []value{test("nll_dyn"), test("elbo_dyn"), test("kl"), test("active_units"), updates}, false},
@@ -255,9 +256,9 @@ var tables = []table{
 	},
 	{
 		title: "Generated images",
-		note: "10,000 images compared with the test images in the features of a small classifier of the same digits: Fréchet distance (less " +
-			"is better), precision and recall (of 5,000 each, three nearest neighbours). These distances are not those of other " +
-			"classifiers' features. The floor is that of as many training images.",
+		note: "10,000 images compared with the test images by the features of a small classifier of the same digits: Fréchet " +
+			"distance (lower is better), precision and recall (5,000 of each, three nearest neighbours). The distances are not " +
+			"comparable with those of other classifiers. The floor is computed from 10,000 training images.",
 		columns: []string{"Fréchet distance", "precision", "recall"},
 		rows: []row{
 			{"VAE, its prior", vae, []value{sampled("prior", "frechet"), sampled("prior", "precision"), sampled("prior", "recall")}, false},
@@ -315,8 +316,8 @@ func writeProbe(out *bytes.Buffer, m measured, baselines []baseline) {
 	if len(m[masked]) == 0 {
 		return
 	}
-	fmt.Fprint(out, "\n## Linear probe\n\nThe test images that a logistic regression on the standardised code names rightly, in %. Its strength of "+
-		"regularisation is chosen on validation images. The autoencoders learned without labels.\n\n|  | % |\n| --- | ---: |\n")
+	fmt.Fprint(out, "\n## Linear probe\n\nTest accuracy in % of a logistic regression on the standardised code. Its regularisation is chosen on validation "+
+		"images. The autoencoders were trained without labels.\n\n|  | % |\n| --- | ---: |\n")
 	fmt.Fprintf(out, "| convolutional masked autoencoder, code of 64 | %s |\n", text(m.of(masked, accuracy), ""))
 	if len(m[conv]) > 0 {
 		fmt.Fprintf(out, "| convolutional denoiser, code of 64 | %s |\n", text(m.of(conv, accuracy), ""))

@@ -44,10 +44,10 @@ func writeFeatures(out *bytes.Buffer, found []detected, all []set, seeds int) {
 	fmt.Fprintf(out, `
 ## Features of another network
 
-`+"`go run ./experiments/results --anomaly --only features`"+`: the classes of MVTec-AD (Bergmann et al. 2019) as 512 features of a ResNet-18 each, as ADBench
-has them, in `+"`$LATENT_DATA_DIR/features`"+`. The protocol is that of the tables above: 70/30, stratified, labels measure alone, AUROC on the
-test rows, the mean over %d seeds. One config for all classes, `+"`%s`"+`, with its score %s; the %d classes whose names sort first were looked at
-while config and score were chosen, the others were not.
+`+"`go run ./experiments/results --anomaly --only features`"+`: the classes of MVTec-AD (Bergmann et al. 2019), each as 512 features of a ResNet-18, as in
+ADBench, in `+"`$LATENT_DATA_DIR/features`"+`. The protocol is that of the tables above: split 70/30, stratified, labels only for evaluation, AUROC on the
+test rows, mean over %d seeds. All classes use one config, `+"`%s`"+`, with its score %s. The first %d classes by name were used
+to choose config and score, the others were not.
 
 `, seeds, featuresConfig, "`"+found[0].manifest.Result.Anomaly.Score+"`", featuresDecidedBy)
 	others := besides[1:] // PyOD is not run on these
@@ -73,6 +73,6 @@ while config and score were chosen, the others were not.
 	}
 	writeMeans(out, seen, unseen, names()[1:])
 	if len(found) < len(all) {
-		fmt.Fprintf(out, "\nThe runs of %d more classes were not there; means are of those above alone.\n", len(all)-len(found))
+		fmt.Fprintf(out, "\n%d more classes were not run; means cover only those above.\n", len(all)-len(found))
 	}
 }

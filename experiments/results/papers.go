@@ -182,11 +182,11 @@ func writePapers(out *bytes.Buffer, m measured, twins map[string]*twin) {
 	for _, outcomes := range m {
 		any = outcomes[0].manifest
 	}
-	fmt.Fprintf(out, `# Published tables, made again
+	fmt.Fprintf(out, `# Published tables, reproduced
 
-Made by `+"`go run ./experiments/results --papers`"+`; every figure here is of that command, with as many seeds as a row says
-(`+"`--seeds`"+`). Each row says what was obtained, what the paper has, and under which protocol; minutes are those of training a run. What takes hours is trained only where it is named, such as
-`+"`--papers --only iwae-5`"+`, and a row without a figure was not trained.
+Made by `+"`go run ./experiments/results --papers`"+`; all obtained values are measured by it, with the number of seeds in each row
+(`+"`--seeds`"+`). Each table compares the obtained values with the paper's and states the protocol. Minutes are the training time of a run. Trials that take hours run only by name, for example
+`+"`--papers --only iwae-5`"+`; a row without values was not trained.
 
 - processor: %s, %d cores
 - backend: %s
@@ -212,9 +212,9 @@ func barOfRatio(out *bytes.Buffer, title string, above, below, bar, paper float6
 func writeSamplers(out *bytes.Buffer, m measured) {
 	fmt.Fprint(out, `## Samplers of autoencoders (Ghosh et al. 2020, table 1)
 
-MNIST, a convolutional code of 16, 10,000 drawn images beside the 10,000 test images. The paper's figures are FID by Inception, of larger
-networks; Latent's are Fréchet distances in the features of its own classifier of digits, which have other units: the order and the ratios
-are what compares. `+"`normal`"+` is one normal distribution fitted to the codes, `+"`mixture`"+` ten.
+MNIST, a convolutional code of 16, 10,000 generated images compared with the 10,000 test images. The paper reports Inception FID of larger
+networks. Latent reports Fréchet distances of features of its own digit classifier, which have a different scale, so only the order and the ratios
+are comparable. `+"`normal`"+` is one normal distribution fitted to the codes, `+"`mixture`"+` is ten.
 
 `)
 	tableRow(out, "model", "seeds", "minutes", "reconstruction", "paper", "prior or normal", "paper", "mixture", "paper", "PSNR of reconstructions, dB")
@@ -243,8 +243,8 @@ are what compares. `+"`normal`"+` is one normal distribution fitted to the codes
 func writeFactors(out *bytes.Buffer, m measured) {
 	fmt.Fprint(out, `## Disentanglement (Chen et al. 2018)
 
-Shapes of known factors (`+"`data.dataset: shapes`"+`: shape, size, turn and place), dense layers, a code of 8. The β-VAE weighs the whole divergence by
-β, the β-TCVAE the total correlation alone. The paper has no such figures for these shapes; it says, of dSprites, that the gap (MIG) of the second is larger.
+Shapes with known factors (`+"`data.dataset: shapes`"+`: shape, size, rotation and position), dense layers, a code of 8. The β-VAE weights the whole KL divergence by
+β, the β-TCVAE only the total correlation. The paper has no values for these shapes; on dSprites it reports a larger MIG for the β-TCVAE.
 
 `)
 	tableRow(out, "model", "β", "seeds", "minutes", "MIG", "FactorVAE score", "disentanglement (DCI)", "KL, nats", "PSNR, dB")
@@ -269,7 +269,7 @@ Shapes of known factors (`+"`data.dataset: shapes`"+`: shape, size, turn and pla
 const entriesOfFSQ = 8 * 6 * 5
 
 func writeEntries(out *bytes.Buffer, m measured) {
-	fmt.Fprint(out, "## Finite scalar quantisation (Mentzer et al. 2024)\n\nMNIST, 16 entries of 240 for each digit; of the test images.\n\n")
+	fmt.Fprint(out, "## Finite scalar quantisation (Mentzer et al. 2024)\n\nMNIST, 16 entries of 240 for each digit, on the test images.\n\n")
 	tableRow(out, "model", "seeds", "minutes", "entries used", "part of all", "bar", "", "perplexity", "PSNR, dB")
 	tableRow(out, "---", "---:", "---:", "---:", "---:", "---:", "---", "---:", "---:")
 	used := m.over("fsq", tested("entries_used"))
@@ -280,11 +280,11 @@ func writeEntries(out *bytes.Buffer, m measured) {
 }
 
 func writeBounds(out *bytes.Buffer, m measured, twins map[string]*twin) {
-	fmt.Fprint(out, `## Bounds (Burda et al. 2016, table 1; Rainforth et al. 2018 as pythae has them)
+	fmt.Fprint(out, `## Bounds (Burda et al. 2016, table 1; Rainforth et al. 2018, as in pythae)
 
-MNIST, black-and-white images drawn for each batch anew, one stochastic layer of 50. −log p(x) in nats, by 5,000 importance samples of each of the
-first 1,000 test images. The papers train for 3,280 epochs, these for 328. Beside them the same model in PyTorch, from the same images, with the same
-optimizer and schedule, on the same processor.
+MNIST, black-and-white images drawn anew for each batch, one stochastic layer of 50. −log p(x) in nats, with 5,000 importance samples for each of the
+first 1,000 test images. The papers train for 3,280 epochs, these runs for 328. The PyTorch column is the same model with the same images,
+optimizer, schedule and processor.
 
 `)
 	tableRow(out, "bound", "seeds", "minutes", "−log p(x)", "PyTorch", "minutes", "paper, ten times the epochs", "reached")

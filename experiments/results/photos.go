@@ -286,12 +286,13 @@ func (a *album) peer(ctx context.Context, l *ledger, name, script string, prepar
 func writePhotos(out *bytes.Buffer, l *ledger) {
 	fmt.Fprintf(out, `# Results on photographs
 
-Made by `+"`go run ./experiments/results --photos`"+` with the Berkeley pictures of the denoising literature in `+"`$LATENT_DATA_DIR/bsd`"+`,
-and for Noise2Noise and Noise2Void the noisy ones that the heads of their configs make; every measured figure here is of that command,
-which keeps them in `+"`%s`"+`, and renews the rows that `+"`--only`"+` names. Noise of σ on the scale of 0 to 255, not clipped; the output
-is clipped; PSNR of each picture in dB, its mean over pictures, ± half the mean's 95 %% interval. Trained on train400 with seed %d, weights
-of the lowest validation loss, for Noise2Void the last. BM3D (package bm3d) is told σ, and had the same draws of noise as Latent's models.
-Minutes are those of training, on two cores that did other work at the same time.
+Made by `+"`go run ./experiments/results --photos`"+` from the Berkeley pictures of the denoising literature in `+"`$LATENT_DATA_DIR/bsd`"+`,
+and for Noise2Noise and Noise2Void from the noisy copies made by the commands at the top of their configs. The command measures all values except published ones,
+stores them in `+"`%s`"+`, and updates the rows selected by `+"`--only`"+`.
+
+Noise has standard deviation σ on the scale of 0 to 255 and is not clipped; the output is clipped. PSNR in dB is the mean over pictures ± the half-width of its 95 %% interval. Models are trained on train400 with seed %d
+and use the weights of the lowest validation loss, for Noise2Void the last weights. BM3D (package bm3d) is given σ and the same noisy pictures as Latent's models.
+Minutes are training time, on two cores with other load.
 
 `, ledgerOf(photosPath), firstSeed)
 	machines := map[string]bool{}
@@ -305,8 +306,8 @@ Minutes are those of training, on two cores that did other work at the same time
 	for _, sigma := range slices.Sorted(maps.Keys(sigmas)) {
 		writeStrength(out, l, sigma)
 	}
-	fmt.Fprint(out, "\nPublished figures are those of Zhang et al. (2017), \"Beyond a Gaussian denoiser\", table II; ")
-	fmt.Fprint(out, "Noise2Void's those of Krull et al. (2019), who count each picture's PSNR over its own range.\n")
+	fmt.Fprint(out, "\nPublished values are from Zhang et al. (2017), \"Beyond a Gaussian denoiser\", table II; ")
+	fmt.Fprint(out, "Noise2Void's are from Krull et al. (2019), who compute each picture's PSNR over its own range.\n")
 }
 
 // writeStrength writes the table of a strength of noise.

@@ -144,9 +144,9 @@ func writePictures(out *bytes.Buffer, lines []picturesLine) {
 	m := lines[0].manifest
 	fmt.Fprintf(out, `# Results on colour pictures
 
-Made by `+"`go run ./experiments/results --pictures`"+`; every figure here is of that command, seed %d. Squares cut out of seven colour photographs of
-scikit-image 0.26 at random places are scaled to 64×64 and 128×128; the test is of another photograph, which no model has seen. PSNR and SSIM are of
-reconstructions, the codes means of their posteriors.
+Made by `+"`go run ./experiments/results --pictures`"+`; all values are measured by it, with seed %d. The data are random square crops of seven colour photographs of
+scikit-image 0.26, scaled to 64×64 and 128×128. The test set is from another photograph. PSNR and SSIM are of
+reconstructions from the posterior means.
 
 - processor: %s, %d cores
 - backend: %s
@@ -162,7 +162,7 @@ reconstructions, the codes means of their posteriors.
 		tableRow(out, l.config, fmt.Sprint(l.manifest.Data.Train), fmt.Sprintf("%.1f", l.manifest.Timings["train"]/60),
 			fmt.Sprintf("%.2f ± %.2f", float64(l.result.Test["psnr"]), float64(l.result.Interval["test"]["psnr"])), fmt.Sprintf("%.3f", float64(l.result.Test["ssim"])))
 	}
-	fmt.Fprintf(out, "\n## Memory and time\n\nA step's memory as `--dry-run` estimates it, beside pictures and parameters, and the time of a picture in training, of the fastest of some windows.\nThe residual network is `%s`.\n\n", deep)
+	fmt.Fprintf(out, "\n## Memory and time\n\nMemory of a training step as estimated by `--dry-run`, without pictures and parameters, and training time per picture, from the fastest of several windows.\nThe residual network is `%s`.\n\n", deep)
 	tableRow(out, "experiment", "batch", "MB of a step", "ms a picture")
 	tableRow(out, "---", "---:", "---:", "---:")
 	for _, l := range lines {

@@ -120,7 +120,7 @@ func TestPartsOf(t *testing.T) {
 	}
 }
 
-// The table of features has a row for each class, and means of those that were looked at and of the others.
+// The table of features has a row for each class, and means of those that the config was chosen with and of the others.
 func TestFeaturesTable(t *testing.T) {
 	var all []set
 	var found []detected
@@ -141,7 +141,7 @@ func TestFeaturesTable(t *testing.T) {
 	writeFeatures(&out, found, all, 2)
 	for _, want := range []string{
 		"\n| 00 | 100 | 20.0 % | 0.600 | 0.750 | 0.750 | 0.750 | 0.750 | 0.750 |\n",
-		"\n| **mean of 10** | | | **0.660** | 0.750 |", "\n| **mean of the 8 looked at** | | | **0.600** |", "\n| **mean of the 2 others** | | | **0.900** |",
+		"\n| **mean of 10** | | | **0.660** | 0.750 |", "\n| **mean of the 8 used for tuning** | | | **0.600** |", "\n| **mean of the 2 others** | | | **0.900** |",
 		"with its score `mae`",
 	} {
 		if !strings.Contains(out.String(), want) {

@@ -246,13 +246,13 @@ func writeDictionaries(out *bytes.Buffer, lines []saeLine, m *rundir.Manifest) {
 		}
 		means[l.name] = means[l.name].plus(l, 1/float64(seeds[l.name]))
 	}
-	fmt.Fprintf(out, `# Results of sparse dictionaries
+	fmt.Fprintf(out, `# Results of sparse autoencoders
 
-Made by `+"`go run ./experiments/results --sae`"+`; every figure here is of that command. Latent and the trainer of SAELens %s train dictionaries
-of the same width on the same vectors, sums of known features (`+"`data.dataset: synthsae`"+`), for as many steps with the same batch size,
-learning rate, k and weight of the penalty; what else there is, such as first weights, thresholds and the loss for dead latents, is each
-program's own. Figures are of
-%d test vectors, means over seeds; F1 and MCC as SAELens defines them.
+Made by `+"`go run ./experiments/results --sae`"+`; all values are measured by it. Latent and the trainer of SAELens %s train dictionaries
+of the same width on the same vectors, sums of known features (`+"`data.dataset: synthsae`"+`), with the same number of steps, batch size,
+learning rate, k and penalty weight. Everything else, such as initial weights, thresholds and the loss for dead latents, is each
+program's own. Metrics are means over
+%d test vectors and over seeds; F1 and MCC as defined by SAELens.
 
 `, means[names[0]].theirs.Version, m.Data.Test)
 	fmt.Fprintf(out, "- processor: %s, %d cores\n- backend: %s\n- gomlx %s, go-xla %s, %s\n\n", m.Host.CPU, m.Host.Cores, m.Backend.Name,
@@ -265,7 +265,7 @@ program's own. Figures are of
 		row(name, "Latent", seeds[name], means[name].ours)
 		row("", "SAELens", seeds[name], means[name].theirs)
 	}
-	fmt.Fprintf(out, "\n## Bars\n\nF1, MCC and explained variance at least %g times SAELens's, and steps at least %g times as fast. Milliseconds of a step are wall time and processor\ntime over all cores; where other programs compute at the same time, the second says more.\n\n", saeShare, saeSpeed)
+	fmt.Fprintf(out, "\n## Bars\n\nF1, MCC and explained variance at least %g times SAELens's, and steps at least %g times as fast. Milliseconds per step are wall time and processor\ntime over all cores. If other programs run at the same time, processor time is more reliable.\n\n", saeShare, saeSpeed)
 	fmt.Fprint(out, "|  | F1 | MCC | explained variance | ms a step, Latent | SAELens | processor ms, Latent | SAELens | faster, wall | processor |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n")
 	for _, name := range names {
 		l := means[name]

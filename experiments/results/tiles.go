@@ -309,9 +309,9 @@ func writeTiles(out *bytes.Buffer, found map[string][]located, sizes []float64) 
 	fmt.Fprintf(out, `
 ## Defects of surfaces
 
-`+"`%s`"+`: magnetic tiles (Huang et al. 2020), trained on 80 %% of the good ones less those held out, tested on the other good ones and all
-392 defective ones, with masks; the mean over seeds, %d here, each with a split of its own. All pictures are stretched to 64×64. The baselines are
-of the same pictures: their maps are smoothed as the model's, by %d pixels.
+`+"`%s`"+`: magnetic tiles (Huang et al. 2020), trained on 80 %% of the good ones without those held out, tested on the other good ones and all
+392 defective ones, with masks; mean over seeds, %d here, each with its own split. All pictures are stretched to 64×64. The baselines use
+the same pictures, and their maps are smoothed like the model's, by %d pixels.
 
 | | AUROC of pictures | AUROC of pixels | PRO |
 | --- | ---: | ---: | ---: |
@@ -330,8 +330,8 @@ of the same pictures: their maps are smoothed as the model's, by %d pixels.
 		}
 	}
 	fmt.Fprintf(out, `
-Bar: both AUROCs at least %g above both baselines, which is %.3f of pictures and %.3f of pixels: **%s**. What did it is the whitening of errors
-by what is usual at each place and around it. The sizes of the
-files tell something, too: a score that knows them alone (distance to the five nearest sizes of good ones) has an AUROC of pictures of %.3f.
+Bar: both AUROCs at least %g above both baselines, which is %.3f of pictures and %.3f of pixels: **%s**. The gain comes from
+whitening errors by what is usual at each position and around it. File sizes are informative, too: a score that uses only
+them (distance to the five nearest sizes of good ones) has an AUROC of pictures of %.3f.
 `, tilesBar, best.picture+tilesBar, best.pixel+tilesBar, verdict(own.picture >= best.picture+tilesBar && own.pixel >= best.pixel+tilesBar), stat.Mean(sizes, nil))
 }

@@ -41,40 +41,40 @@ func under(parent, option int, p search.Parameter) search.Parameter {
 
 var functions = []function{
 	{
-		name: "branin", what: "two real numbers; Branin 1972 as in Dixon & Szegő 1978, least value 0.397887 at (π, 2.275) and two more places",
+		name: "branin", what: "two real numbers; Branin 1972 as in Dixon & Szegő 1978, minimum 0.397887 at (π, 2.275) and two more points",
 		space:   search.Space{float("x", -5, 10), float("y", 0, 15)},
 		minimum: 0.39788735772973816, value: branin,
 	},
 	{
-		name: "hartmann6", what: "six real numbers; Dixon & Szegő 1978, least value −3.32237 at (0.202, 0.150, 0.477, 0.275, 0.312, 0.657)",
+		name: "hartmann6", what: "six real numbers; Dixon & Szegő 1978, minimum −3.32237 at (0.202, 0.150, 0.477, 0.275, 0.312, 0.657)",
 		space: search.Space{
 			float("x0", 0, 1), float("x1", 0, 1), float("x2", 0, 1), float("x3", 0, 1), float("x4", 0, 1), float("x5", 0, 1),
 		},
 		minimum: -3.322368011415513, value: hartmann6,
 	},
 	{
-		name: "rosenbrock-log", what: "Rosenbrock's valley in the logarithms to base 10 of three numbers from 0.01 to 100; 0 at (10, 10, 10)",
+		name: "rosenbrock-log", what: "Rosenbrock's function of the base-10 logarithms of three numbers from 0.01 to 100; 0 at (10, 10, 10)",
 		space: search.Space{
 			logarithmic(float("r0", 1e-2, 1e2)), logarithmic(float("r1", 1e-2, 1e2)), logarithmic(float("r2", 1e-2, 1e2)),
 		},
 		value: rosenbrockLog,
 	},
 	{
-		name: "ackley-mixed", what: "Ackley 1987 of two real numbers, two whole ones and a choice of four; 0 at 0, which is in the middle of no range",
+		name: "ackley-mixed", what: "Ackley 1987 of two real numbers, two integers and a choice of four; 0 at 0, which is not the middle of any range",
 		space: search.Space{
 			float("x0", -20, 32), float("x1", -32, 20), integer("k0", -10, 20), integer("k1", -20, 10), choice("offset", 4),
 		},
 		value: ackleyMixed,
 	},
 	{
-		name: "levy-integer", what: "Levy's function (Laguna & Martí 2005) of a real number, two whole ones, and a whole one in its logarithm, from 1 to 1024; 0 at (1, 1, 1, 16)",
+		name: "levy-integer", what: "Levy's function (Laguna & Martí 2005) of a real number, two integers, and an integer from 1 to 1024 on a logarithmic scale; 0 at (1, 1, 1, 16)",
 		space: search.Space{
 			float("x", -10, 10), integer("k0", -10, 10), integer("k1", -10, 10), logarithmic(integer("n", 1, 1024)),
 		},
 		value: levyInteger,
 	},
 	{
-		name: "branches", what: "a choice of five, a real number, and a choice of three with two, two and no parameters of its own, whole ones and logarithms among them; 0 in the second branch, the others end at 0.2 and 0.5",
+		name: "branches", what: "a choice of five, a real number, and a choice of three with two, two and no parameters of their own, including integers and logarithms; 0 in the second branch, the minima of the others are 0.2 and 0.5",
 		space: search.Space{
 			choice("activation", 5), float("w", -5, 5), choice("kind", 3),
 			under(2, 0, logarithmic(float("rate", 1e-4, 1))), under(2, 0, float("a", -1, 1)),

@@ -74,19 +74,19 @@ type row struct {
 // document is the report.
 func document(rows []row, peers *figures) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, `# Search strategies beside Optuna's
+	fmt.Fprintf(&b, `# Search strategies compared with Optuna
 
-Made by `+"`go run ./experiments/strategies`"+`; every figure here is measured, none written by hand. A figure is the median over
-%d seeds, from 0 on, of the simple regret: how far the best of %d trials, told one after the other, stays above the function's least
-value. Both sides have the options that they have when nobody sets any, but Optuna's univariate TPE has multivariate=False
-and its multivariate one group=True.
+Made by `+"`go run ./experiments/strategies`"+`; all values are measured by it. Each value is the median over
+%d seeds, from 0, of the simple regret: the difference between the best of %d sequential trials and the function's
+minimum. Both sides use their default options, except that Optuna's univariate TPE has multivariate=False
+and its multivariate TPE group=True.
 
-On one and the same function, medians of 105 seeds of one strategy still lie 1.3 times and more apart. With gp it is over the first %d: a trial of it takes as long as a thousand of the others.
+For one strategy on one function, medians over 105 seeds still vary by a factor of 1.3 and more. For gp, the median is over the first %d seeds, because its trials take a thousand times as long.
 
-- Optuna's figures: %s; kept in %s
+- Optuna's values: %s; stored in %s
 - %s/%s, %s
 
-The bar: TPE and CMA-ES no worse than %g times Optuna's same strategy.
+The bar: regret of TPE and CMA-ES at most %g times that of Optuna's same strategy.
 
 `, seeds, trials, seedsOfGP, versionList(peers.Versions), keptAt, runtime.GOOS, runtime.GOARCH, runtime.Version(), most)
 	b.WriteString("| strategy | function | Latent | Optuna | ratio | |\n| --- | --- | ---: | ---: | ---: | --- |\n")
@@ -105,7 +105,7 @@ The bar: TPE and CMA-ES no worse than %g times Optuna's same strategy.
 			fmt.Fprintf(&b, "| %s | %s | %.4g | %s | %s | %s |\n", r.name, functions[i].name, c.ours, optunas, ratio, verdict)
 		}
 	}
-	b.WriteString("\n## The functions\n\nThe same in Go (functions.go) and in Python (peers/optuna_side.py); a test compares their values.\n\n")
+	b.WriteString("\n## The functions\n\nThey are implemented in Go (functions.go) and in Python (peers/optuna_side.py); a test compares their values.\n\n")
 	for _, f := range functions {
 		fmt.Fprintf(&b, "- **%s**: %s.\n", f.name, f.what)
 	}
