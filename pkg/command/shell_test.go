@@ -195,7 +195,7 @@ func TestShells(t *testing.T) {
 			if !strings.HasPrefix(head+word, want) {
 				t.Errorf("%q: got %q, want %q", line, head+word, want)
 			}
-			if line == "latent run vae.yaml model.beta_" && !strings.HasPrefix(help, "beta_warmup lets beta rise") {
+			if line == "latent run vae.yaml model.beta_" && !strings.HasPrefix(help, "beta_warmup is the number of epochs") {
 				t.Errorf("%q: no explanation: %q", line, help)
 			}
 		}

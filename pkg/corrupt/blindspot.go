@@ -10,20 +10,20 @@ import (
 	"latent/pkg/random"
 )
 
-// BlindSpot replaces single pixels by others of their neighbourhood, all channels together, so that a model learns to tell a pixel by
-// those around it, of noisy pictures alone: noise that is independent from pixel to pixel cannot be told, and what can is the picture
-// (Noise2Void, Krull et al. 2019). It wants train.loss_on: damaged, and is of training alone: held-out pictures are given as they are.
+// BlindSpot replaces single pixels with others from their neighbourhood, all channels together. From noisy pictures alone, the model learns
+// to predict a pixel from the ones around it: noise that is independent between pixels cannot be predicted, so that what it predicts is the
+// picture (Noise2Void, Krull et al. 2019). It needs train.loss_on: damaged, and applies to training only: held-out pictures are not
+// changed.
 //
-// One pixel is drawn in each square of a grid, which spreads them evenly ("stratified sampling" there). The model should not be
-// residual: in training the replaced pixel would be added to what is compared, and afterwards the noisy one.
+// One pixel is drawn in each square of a grid, which spreads them evenly ("stratified sampling" in the paper). The model should not be
+// residual: it would add the replaced pixel to its output in training, and the noisy pixel afterwards.
 type BlindSpot struct {
-	// Spacing is the side of the squares, in pixels: 8 replaces one pixel of 64, 1.6 %, as published; 22 the 0.2 % of later programs.
-	// With more pixels a step learns more, until they lie in each other's neighbourhood too often. Squares that the border cuts off
-	// have fewer.
+	// Spacing is the side of the squares, in pixels: 8 replaces one pixel in 64 (1.6 %), as published; 22 gives the 0.2 % of later
+	// programs. More pixels teach a step more, until they get too close to each other. Squares cut off by the border have fewer.
 	Spacing int `yaml:"spacing" min:"2" max:"4096"`
 
-	// Radius is how far the other pixel may lie, in pixels, on each axis: with 5 it is one of the 120 around it. Those beyond the
-	// border are no choice.
+	// Radius is the largest distance of the other pixel, in pixels, on each axis: with 5 it is one of the 120 around it. Pixels beyond the
+	// border are never chosen.
 	Radius int `yaml:"radius" min:"1" max:"64"`
 }
 

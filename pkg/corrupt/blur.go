@@ -8,8 +8,8 @@ import (
 	"latent/pkg/random"
 )
 
-// Blur makes each pixel the mean of all, weighted by a Gaussian of their distance. Beyond the border there is nothing: the
-// weights inside are scaled to a sum of 1.
+// Blur replaces each pixel by the mean of all pixels, weighted by a Gaussian of their distance. Near the border, the weights of the pixels
+// inside are scaled to a sum of 1.
 type Blur struct {
 	// Sigma is the standard deviation of the Gaussian, in pixels; 0 leaves the image as it is.
 	Sigma Range `yaml:"sigma" min:"0" max:"1000" strength:"yes"`

@@ -10,21 +10,21 @@ import (
 	"latent/pkg/random"
 )
 
-// CoarseNoise adds normal noise that is smooth over some pixels: clouds, lighter and darker than the picture, of every channel by
-// itself. A model that takes them away has learnt what belongs to such pictures, and what does not it takes away too: that makes it
-// a detector of anomalies as large as the clouds (Kascenas, Pugeault & O'Neil, "Denoising autoencoders for unsupervised anomaly
-// detection in brain MRI", MIDL 2022), where white noise teaches it to smooth.
+// CoarseNoise adds smooth normal noise: clouds, lighter and darker than the picture, independent for each channel. A model that removes
+// them learns what belongs in such pictures, and removes what does not. That makes it a detector of anomalies about as large as the clouds
+// (Kascenas, Pugeault & O'Neil, "Denoising autoencoders for unsupervised anomaly detection in brain MRI", MIDL 2022), whereas white noise
+// teaches it to smooth.
 //
-// The noise is drawn at the corners of a grid, laid anew for each picture, and is linear between them, scaled so that each pixel has the
-// standard deviation noise_factor.
+// The noise is drawn at the corners of a grid with a random offset for each picture, interpolated linearly, and scaled so that each pixel
+// has the standard deviation noise_factor.
 type CoarseNoise struct {
 	// NoiseFactor is the standard deviation of the noise, on pixels scaled to [-1, 1]: 0.4 as published.
 	NoiseFactor Range `yaml:"noise_factor" min:"0" max:"100" strength:"yes"`
 
-	// Grain is the side of the grid's squares, in pixels: about the size of what is to be found.
+	// Grain is the side of the grid's squares, in pixels: about the size of the anomalies to find.
 	Grain int `yaml:"grain" min:"2" max:"4096"`
 
-	// Clip keeps the damaged pixels within [-1, 1], where the scale ends there.
+	// Clip keeps the corrupted pixels within [-1, 1], if the scale has these limits.
 	Clip bool `yaml:"clip"`
 }
 

@@ -9,14 +9,13 @@ import (
 	"latent/pkg/random"
 )
 
-// Downscale makes the image smaller by a whole factor, each pixel the mean of a square, and enlarges it again. Where the
-// factor does not divide a side, the last squares are cut off at the border.
+// Downscale shrinks the image by a whole factor, averaging squares of pixels, and enlarges it again. If the factor does not divide a side,
+// the last squares are cut off at the border.
 type Downscale struct {
 	// Factor is the side of the squares, in pixels.
 	Factor int `yaml:"factor" min:"2" max:"4096"`
 
-	// Upscale says how the image is enlarged: nearest, in squares of one value, or bilinear, smoothly between the squares'
-	// centres.
+	// Upscale is the interpolation by which the image is enlarged: nearest or bilinear.
 	Upscale string `yaml:"upscale" enum:"nearest,bilinear"`
 }
 

@@ -10,17 +10,17 @@ import (
 	"latent/pkg/random"
 )
 
-// Erase sets the pixels of random rectangles to one value, all channels together. A rectangle lies wholly inside the image,
-// anywhere with the same probability; rectangles may overlap.
+// Erase sets the pixels of random rectangles to one value, all channels together. Each rectangle lies inside the image, uniformly at
+// random; rectangles may overlap.
 type Erase struct {
 	// Count is the number of rectangles.
 	Count int `yaml:"count" min:"1" max:"16"`
 
-	// Side is a rectangle's height as a share of the image's, and its width likewise, each drawn by itself for every
-	// rectangle and rounded to whole pixels.
+	// Side is a rectangle's height as a fraction of the image's height, and its width as a fraction of the image's width, each drawn
+	// independently for every rectangle and rounded to whole pixels.
 	Side Range `yaml:"side" min:"0" max:"1" strength:"yes"`
 
-	// Value is what the pixels are set to, from -1, black, to 1, white.
+	// Value is the value that pixels are set to, from -1 (black) to 1 (white).
 	Value float64 `yaml:"value" min:"-1" max:"1" strength:"yes"`
 }
 

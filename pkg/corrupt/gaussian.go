@@ -6,19 +6,18 @@ import (
 	"latent/pkg/random"
 )
 
-// Gaussian adds white noise to every pixel: clamp(x + noise_factor · ε, -1, 1), with ε standard
-// normal, drawn anew for every batch.
+// Gaussian adds white noise to every pixel: clamp(x + noise_factor · ε, -1, 1), with ε standard normal, drawn for every batch.
 type Gaussian struct {
-	// NoiseFactor is the standard deviation of the noise, on pixels scaled to [-1, 1]: 0.3 is visible, 1 hides most
-	// of a digit. Of standardised values it is a part of their own standard deviation.
+	// NoiseFactor is the standard deviation of the noise, on pixels scaled to [-1, 1]: 0.3 is visible, 1 hides most of a digit. For
+	// standardised values, it is in units of their standard deviation.
 	NoiseFactor Range `yaml:"noise_factor" min:"0" max:"100" strength:"yes"`
 
-	// Sigma is, in the place of noise_factor, the standard deviation of the noise on pixels scaled to [0, 255], as papers give it: 25 is
-	// a noise_factor of 0.196. 0 leaves noise_factor as it is. Papers do not clip: write clip: false beside it.
+	// Sigma replaces noise_factor by the standard deviation of the noise on pixels scaled to [0, 255], as papers give it: 25 is a
+	// noise_factor of 0.196. With 0, noise_factor counts. Papers do not clip: set clip: false too.
 	Sigma Range `yaml:"sigma" min:"0" max:"12750" strength:"yes"`
 
-	// Clip keeps the damaged pixels within [-1, 1], as a picture file would. A scale without ends, that of tables or of standardised
-	// values, keeps nothing.
+	// Clip keeps the corrupted pixels within [-1, 1], as a picture file would. It has no effect on scales without limits, those of tables
+	// and of standardised values.
 	Clip bool `yaml:"clip"`
 }
 

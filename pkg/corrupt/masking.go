@@ -8,21 +8,20 @@ import (
 	"latent/pkg/random"
 )
 
-// Masking sets random squares of a grid to one value, all channels together: single pixels, or patches, as masked
-// autoencoders hide them (He et al. 2022).
+// Masking sets random squares of a grid to one value, all channels together: single pixels, or patches as in masked autoencoders (He et al.
+// 2022).
 //
-// Each square is drawn by itself, so that the number of them varies from image to image about its mean; He et al. mask the
-// same number of each.
+// Each square is drawn independently, so that their number varies from image to image; He et al. mask the same number in each.
 type Masking struct {
-	// Probability is that of each square to be set.
+	// Probability is the probability that a square is masked.
 	Probability Range `yaml:"probability" min:"0" max:"1" strength:"yes"`
 
-	// Patch is the side of the squares, in pixels; 1 masks each pixel by itself. The grid begins at the upper left corner;
-	// where the side does not divide an image's, the last squares are cut off at the border.
+	// Patch is the side of the squares, in pixels; 1 masks single pixels. The grid starts in the upper left corner; if the side does not
+	// divide that of the image, the last squares are cut off at the border.
 	Patch int `yaml:"patch" min:"1" max:"4096"`
 
-	// Value is what the pixels are set to, from -1, black, to 1, white. A model knows a hidden pixel by it only where
-	// images seldom have it.
+	// Value is the value that pixels are set to, from -1 (black) to 1 (white). The model can tell that a pixel is masked only if the value
+	// is rare in the images.
 	Value float64 `yaml:"value" min:"-1" max:"1" strength:"yes"`
 }
 

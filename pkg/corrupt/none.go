@@ -6,7 +6,7 @@ import (
 	"latent/pkg/random"
 )
 
-// None leaves the image as it is; it is what a config names to switch the damage off.
+// None leaves the image unchanged; name it to switch corruption off.
 type None struct{}
 
 // Strengths returns nothing.

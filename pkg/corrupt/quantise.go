@@ -8,9 +8,9 @@ import (
 	"latent/pkg/random"
 )
 
-// Quantise rounds every value to the nearest of a few that are evenly spaced from black to white, each channel by itself.
+// Quantise rounds every value to the nearest of a few levels, evenly spaced from black to white, each channel separately.
 type Quantise struct {
-	// Levels is the number of values that are left.
+	// Levels is the number of levels.
 	Levels int `yaml:"levels" min:"2" max:"256" strength:"yes"`
 }
 

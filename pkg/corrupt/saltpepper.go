@@ -8,13 +8,13 @@ import (
 	"latent/pkg/random"
 )
 
-// SaltAndPepper sets random pixels to white (salt) or black (pepper), all channels of a pixel together. Of a scale without ends, such
-// as that of standardised values, it sets them to 3 or -3.
+// SaltAndPepper sets random pixels to white (salt) or black (pepper), all channels of a pixel together. On scales without limits, such as
+// that of standardised values, it sets them to 3 or -3.
 type SaltAndPepper struct {
-	// Amount is the share of pixels that are set: each pixel is with this probability.
+	// Amount is the probability that a pixel is set.
 	Amount Range `yaml:"amount" min:"0" max:"1" strength:"yes"`
 
-	// Salt is the share of white among the pixels that are set.
+	// Salt is the fraction of white among the pixels that are set.
 	Salt float64 `yaml:"salt" min:"0" max:"1" strength:"yes"`
 }
 

@@ -10,11 +10,11 @@ import (
 	"latent/pkg/random"
 )
 
-// Swap gives random values of a sample those that other samples have in the same place: swap noise, which keeps the distribution of
-// each feature of a table. Each value is taken from a sample of the batch that is drawn by itself, which may be the sample itself; of
-// held-out samples, from one of 500 that follow each other.
+// Swap replaces random values of a sample by those of other samples in the same place: swap noise, which keeps the distribution of each
+// feature of a table. Each value comes from a sample of the batch that is drawn independently, and may be the sample itself; for held-out
+// samples, from one of 500 consecutive samples.
 type Swap struct {
-	// Probability is that of each value to be swapped.
+	// Probability is the probability that a value is swapped.
 	Probability Range `yaml:"probability" min:"0" max:"1" strength:"yes"`
 }
 

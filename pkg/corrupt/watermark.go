@@ -15,34 +15,34 @@ import (
 	"latent/pkg/random"
 )
 
-// Watermark blends a text or a picture into each image. Which text, its place, size, angle, opacity and brightness are drawn
-// anew for each image, so that a model learns to remove watermarks and not one fixed mask.
+// Watermark blends a text or a picture into each image. The text, its position, size, angle, opacity and brightness are drawn for each
+// image, so that a model learns to remove watermarks and not one fixed mask.
 type Watermark struct {
 	// Texts are the words to choose from, in the built-in font.
 	Texts []string `yaml:"texts,flow" maxitems:"64"`
 
-	// HeldOutTexts take the place of the texts on validation and test images, so that the figures tell how well watermarks
-	// are removed that training never saw. Without them, all images have the same texts.
+	// HeldOutTexts replace texts on validation and test images, so that figures tell how well the model removes watermarks it was not
+	// trained on. Without them, all images use texts.
 	HeldOutTexts []string `yaml:"held_out_texts,flow" maxitems:"64"`
 
-	// Image is a PNG file, best with transparent places, to blend in instead of the texts, at most 16 MiB and 4 megapixels.
-	// Grey images take its luma.
+	// Image is a PNG file to blend in instead of the texts, at most 16 MiB and 4 megapixels, usually with transparency. Grey images take
+	// its luma.
 	Image string `yaml:"image" path:"yes"`
 
-	// Tiled repeats the watermark over the whole image, its shorter side apart. Otherwise it stands in the image once,
-	// anywhere where it fits.
+	// Tiled repeats the watermark over the whole image, spaced by its shorter side. Otherwise it appears once, at a random position where
+	// it fits.
 	Tiled bool `yaml:"tiled"`
 
-	// Scale is the watermark's longer side as a share of the image's width.
+	// Scale is the watermark's longer side as a fraction of the image's width.
 	Scale Range `yaml:"scale" min:"0.05" max:"2" strength:"yes"`
 
 	// Rotation is the angle in degrees, counter-clockwise.
 	Rotation Range `yaml:"rotation" min:"-180" max:"180" strength:"yes"`
 
-	// Opacity is the watermark's share of a pixel that it covers wholly.
+	// Opacity is the weight of the watermark in a pixel that it covers fully.
 	Opacity Range `yaml:"opacity" min:"0" max:"1" strength:"yes"`
 
-	// Brightness is that of texts, from -1, black, to 1, white, on all channels. An image brings its own colours.
+	// Brightness is the brightness of texts on all channels, from -1 (black) to 1 (white). A picture keeps its own colours.
 	Brightness Range `yaml:"brightness" min:"-1" max:"1" strength:"yes"`
 }
 

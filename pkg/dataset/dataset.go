@@ -86,29 +86,29 @@ type Options struct {
 
 // Holdout says which training images are used, and which are kept back.
 type Holdout struct {
-	// Validation is how many of the training images are held out: they choose the best epoch, and are never trained on.
-	// 0 holds out none.
+	// Validation is the number of training images that are held out: they choose the best epoch, and are never trained on. 0 holds out
+	// none.
 	Validation int `yaml:"validation" min:"0" max:"10000000"`
 
-	// SplitSeed decides which images are held out. It is not the experiment's seed, so that runs with several seeds are
-	// measured on the same images.
+	// SplitSeed decides which images are held out. It is separate from the experiment's seed, so that runs with several seeds are evaluated
+	// on the same images.
 	SplitSeed int64 `yaml:"split_seed" min:"0"`
 
-	// Limit trains on only so many of the remaining images, which split_seed chooses too, for a quick look; 0 uses all.
+	// Limit is the number of remaining images to train on, for a quick look; split_seed chooses them too. 0 uses all.
 	Limit int `yaml:"limit" min:"0"`
 
-	// Normal are the classes, or values of a table's label, that count as normal, such as [0]: only their samples are trained on, held out
-	// for validation and calibrated with, while the test has all; see evaluate.anomaly. Where the test is a part of the same files, all
-	// others belong to it; where it is given apart, others among the training samples are not used. Empty, all are used.
+	// Normal lists the classes, or values of a table's label, that count as normal, such as [0]. Training, validation and calibration use
+	// their samples alone, while the test set has all; see evaluate.anomaly. If the test set is a part of the same files, all other samples
+	// go there; if it is given separately, other training samples are not used. Empty uses all samples.
 	Normal []string `yaml:"normal,flow" literal:"yes" maxitems:"256"`
 
-	// Calibration is the part of the samples that would be trained on that is kept back instead: latent score finds by them from which
-	// score on to raise an alarm. Without it, those held out for validation are taken, which chose the epoch.
+	// Calibration is the fraction of the training samples that is kept back to find the score from which latent score raises an alarm. With
+	// 0, the validation samples serve for this too, although they also chose the epoch.
 	Calibration float64 `yaml:"calibration" min:"0" below:"1"`
 
-	// Resident says where the training samples are while a model trains: device, all of them on the device; stream, in memory or in a
-	// file in the user's cache folder, of which the device gets what the next steps need while it computes; or auto, stream where they
-	// take more than an eighth of the machine's memory. It changes no bit of the result. What is streamed from a folder or a table is
+	// Resident is where the training samples are kept during training: device, all of them on the device; stream, in memory or in a file in
+	// the user's cache folder, from which the device gets the samples of the next steps while it computes; or auto, which streams them if
+	// they take more than an eighth of the machine's memory. It does not change the result. Samples streamed from a folder or a table are
 	// decoded once, and may be larger than memory; see latent data cache.
 	Resident string `yaml:"resident" enum:"auto,device,stream"`
 }

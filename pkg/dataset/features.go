@@ -22,27 +22,28 @@ import (
 	"latent/pkg/scale"
 )
 
-// Features says that samples are not pictures but what another network, such as a ResNet without its last layer, makes of them: vectors
-// of float32. onnxruntime runs the network once over all pictures, and what it gives is kept in the user's cache folder. Pictures that are
-// scored later go through the same network. One factor brings all values to the model's scale, as data.scale.kind: norm does: with each
-// standardised, those that hardly vary would weigh as much as all others.
+// Features says that samples are not pictures but the outputs of another network on them, such as a ResNet without its last layer: vectors
+// of float32. onnxruntime runs the network once over all pictures, and its outputs are kept in the user's cache folder. Pictures that are
+// scored later go through the same network. One factor brings all values to the model's scale, as data.scale.kind: norm does: if each
+// feature were standardised, those that hardly vary would weigh as much as all others.
 type Features struct {
-	// Model is the network, an ONNX file whose input is [pictures, 1 or 3 channels, height, width], or channels last, of float32. It gets
-	// pixels in [0, 1], floats as they are; grey pictures are repeated for three channels. Without it, samples are what data says.
+	// Model is the network, an ONNX file whose input is float32 of shape [pictures, 1 or 3 channels, height, width], or channels last. It
+	// gets pixels in [0, 1], and floats unchanged; grey pictures are repeated for three channels. Without it, samples are the pictures
+	// themselves.
 	Model string `yaml:"model" path:"yes"`
 
-	// Output is the network's output that is taken, flattened; without it, the first.
+	// Output is the name of the network's output to use, flattened; the default is the first.
 	Output string `yaml:"output"`
 
-	// Mean is subtracted from pixels in [0, 1] before the network, one number for all channels or one for each: ImageNet's, of most
-	// published networks, is [0.485, 0.456, 0.406].
+	// Mean is subtracted from pixels in [0, 1] before the network, one number for all channels or one for each. Most published networks use
+	// ImageNet's, [0.485, 0.456, 0.406].
 	Mean []float64 `yaml:"mean,flow" min:"-1e6" max:"1e6" single:"yes" maxitems:"3"`
 
-	// Std divides them then, likewise: ImageNet's is [0.229, 0.224, 0.225].
+	// Std divides the pixels after mean is subtracted, one number for all channels or one for each. ImageNet's is [0.229, 0.224, 0.225].
 	Std []float64 `yaml:"std,flow" above:"0" max:"1e6" single:"yes" maxitems:"3"`
 
-	// Size is the height and the width of the pictures that the network gets: those of a folder are scaled to it, in the place of height
-	// and width, and others, of 28×28 for instance, enlarged to it. 0 leaves them as they are.
+	// Size is the height and width of the pictures that the network gets. Pictures of a folder are scaled to it, instead of height and
+	// width; others, such as those of 28×28, are enlarged to it. 0 leaves them as they are.
 	Size int `yaml:"size" min:"0" max:"4096"`
 }
 
@@ -80,8 +81,8 @@ type Network struct {
 
 // Networked is the part of a source that says by which network.
 type Networked struct {
-	// Features makes vectors of the pictures by another network, such as a ResNet without its last layer, and takes those for samples: its
-	// outputs, brought to the model's scale by one factor. features: resnet18.onnx is short for features: {model: resnet18.onnx}.
+	// Features turns pictures into vectors: the samples are the outputs of another network, such as a ResNet without its last layer, scaled
+	// by one factor. features: resnet18.onnx is short for features: {model: resnet18.onnx}.
 	Features Features `yaml:"features" short:"model"`
 }
 

@@ -21,52 +21,52 @@ import (
 	"latent/pkg/scale"
 )
 
-// Folder is the user's own pictures: every PNG, JPEG, GIF, WebP, BMP and TIFF file in a folder and its subfolders, scaled to one size
-// (see Fit). Transparent places are black. Where there are subfolders, the first level gives the
-// classes. Each page of a TIFF file is a picture; of a GIF file, the first frame is. Where a file has more than 8 bits a channel, all
-// pictures are of 16, and of float32 where one has such numbers. Not read are animated WebP files, and of TIFF files those that are
-// packed as JPEG or for fax.
+// Folder reads the user's own pictures: every PNG, JPEG, GIF, WebP, BMP and TIFF file in a folder and its subfolders, scaled to one size
+// (see Fit). Transparent areas become black. If there are subfolders, the first level gives the classes. Each page of a TIFF file is a
+// picture; of a GIF file, only the first frame is read. If any file has more than 8 bits per channel, all pictures have 16; if any file has
+// floats, all have float32. Animated WebP files, and TIFF files with JPEG or fax compression, are not supported.
 type Folder struct {
-	// Dir is the folder, and must be given; or a list of folders, files and patterns such as "2026-*/*.tif". Of several folders, each is
-	// a class. Links in folders are not followed.
+	// Dir is the folder, and is required; or a list of folders, files and patterns such as "2026-*/*.tif". With several folders, each is a
+	// class. Links in folders are not followed.
 	Dir []string `yaml:"dir" path:"yes" single:"yes" maxitems:"1000000"`
 
-	// Height is that of the images after scaling, in pixels.
+	// Height is the height of the images after scaling, in pixels.
 	Height int `yaml:"height" min:"1" max:"4096"`
 
-	// Width is that of the images after scaling, in pixels.
+	// Width is the width of the images after scaling, in pixels.
 	Width int `yaml:"width" min:"1" max:"4096"`
 
-	// Fit is how pictures of another shape come to height and width: crop cuts them about the middle, pad scales them to lie inside, with
-	// black, or 0 of floats, beside them, and stretch changes their shape.
+	// Fit says how pictures with another aspect ratio are brought to height and width: crop cuts out their centre, pad scales them to fit
+	// inside and fills the rest with black (0 for floats), and stretch distorts them.
 	Fit string `yaml:"fit" enum:"crop,pad,stretch"`
 
-	// Patch keeps the pictures' own sizes, in the place of height and width: training takes squares of so many pixels on a side from them,
-	// at places that the run's seed draws anew in each epoch, and whole pictures are measured. The model must be one for any size, such
-	// as unet or dncnn. 0 scales all pictures to one size.
+	// Patch keeps pictures at their own sizes and trains on square patches with this side, in pixels, instead of scaling to height and
+	// width. The run's seed draws new positions in each epoch; evaluation uses whole pictures. The model must work on pictures of any size,
+	// such as unet or dncnn. 0 scales all pictures to one size.
 	Patch int `yaml:"patch" min:"0" max:"4096"`
 
-	// PatchesPerImage is how many squares of each picture are in an epoch.
+	// PatchesPerImage is the number of patches of each picture in an epoch.
 	PatchesPerImage int `yaml:"patches_per_image" min:"1" max:"100000"`
 
-	// Augment varies the training pictures, anew for each sample: flip mirrors them, rotate90 turns them by quarters (squares alone),
-	// brightness adds up to a tenth of the range, contrast stretches or shrinks the values about their mean by up to a fifth.
+	// Augment varies the training pictures at random, each time they are used: flip mirrors them, rotate90 rotates them by multiples of 90
+	// degrees (square pictures only), brightness adds up to a tenth of the range, and contrast stretches or shrinks the values about their
+	// mean by up to a fifth.
 	Augment []string `yaml:"augment,flow" enum:"flip,rotate90,brightness,contrast" maxitems:"4"`
 
-	// Colour says whether the images have one channel (grey: their luma), three (rgb), or those that the files have (all), which then
-	// have the same number of them. Alpha is a channel of its own for all.
+	// Colour is the number of channels of the images: grey, one (their luma); rgb, three; or all, those of the files, which must then all
+	// have the same number. With all, alpha is a channel too.
 	Colour string `yaml:"colour" enum:"grey,rgb,all"`
 
 	// Scale maps pixels to the model's scale: by default, the range of the files' numbers, 0 to 255 or 0 to 65535, to -1 and 1.
 	Scale scale.Options `yaml:"scale"`
 
-	// OnBad is what is done where a picture cannot be used, for it is damaged or huge: refuse the whole folder, or skip the picture and
-	// name it in the manifest and the report.
+	// OnBad says what happens if a picture cannot be used because it is damaged or too large: refuse rejects the whole folder; skip leaves
+	// the picture out and names it in the manifest and the report.
 	OnBad string `yaml:"on_bad" enum:"refuse,skip"`
 
-	// Masks mark the anomalous pixels of the test's pictures: a folder, or a list of folders, files and patterns, with a picture for each
-	// anomalous one, of the same name, whatever its ending and with or without _mask before it, and of the same size. What is above half
-	// of its highest value is anomalous; a picture without a mask is normal everywhere. They measure heat maps, and tell nothing to
+	// Masks mark the anomalous pixels of the test pictures: a folder, or a list of folders, files and patterns, with one mask for each
+	// anomalous picture. A mask has the picture's size and name, with or without the suffix _mask, and any extension. Pixels above half of
+	// the mask's highest value are anomalous; a picture without a mask is normal everywhere. Masks evaluate heat maps, and are not used in
 	// training.
 	Masks []string `yaml:"masks" path:"yes" single:"yes" maxitems:"1000000"`
 

@@ -24,24 +24,23 @@ import (
 	"latent/pkg/scale"
 )
 
-// Glyphs are pictures of 28×28 of digits and letters, grey or in colours, made on the spot: the Go fonts, bent by random
-// affine and elastic distortion, with strokes of random thickness and contrast. They need no network and no file.
+// Glyphs generates 28×28 pictures of digits and letters, grey or in colour, from the Go fonts, with random affine and elastic distortion
+// and strokes of random thickness and contrast. It needs no network and no files.
 //
-// The classes are EMNIST's 47: digits, capitals, and the small letters that look unlike their capitals.
+// The classes are the 47 of EMNIST: digits, capitals, and the small letters that look different from their capitals.
 type Glyphs struct {
 	Holdout `yaml:",inline"`
 
-	// Train is the number of training images, those held out included.
+	// Train is the number of training images, including those held out.
 	Train int `yaml:"train" min:"1" max:"1000000"`
 
 	// Test is the number of test images.
 	Test int `yaml:"test" min:"1" max:"1000000"`
 
-	// Colour says whether the glyphs are white on black (grey), or of one random colour on another (rgb). The same seed gives the
-	// same glyphs in both.
+	// Colour is grey for white glyphs on black, or rgb for one random colour on another. The same seed gives the same glyphs in both.
 	Colour string `yaml:"colour" enum:"grey,rgb"`
 
-	// Seed decides every image. It is not the experiment's seed, so that runs with several seeds see the same images.
+	// Seed decides every image. It is separate from the experiment's seed, so that runs with several seeds see the same images.
 	Seed int64 `yaml:"seed" min:"0"`
 
 	Networked `yaml:",inline"`

@@ -14,14 +14,13 @@ import (
 	"latent/pkg/scale"
 )
 
-// IDX is a dataset of the MNIST family: 60,000 and 10,000 grey images of 28×28 in ten classes, in four IDX files.
+// IDX is a dataset of the MNIST family: 60,000 training and 10,000 test images, grey, of 28×28, in ten classes, in four IDX files.
 //
-// The files are read from Dir; or else, where the environment variable LATENT_DATA_DIR is set, from the folder that it
-// names, or that folder's subfolder of the dataset's name; or else from the user's cache folder, after a download where
-// they are missing.
+// The files are read from Dir. Without it they are read from the folder in the environment variable LATENT_DATA_DIR, or its subfolder with
+// the dataset's name; if that is not set, from the user's cache folder, and missing files are downloaded.
 type IDX struct {
-	// Dir is a folder with the four files, gzipped as published or unpacked; nothing is downloaded then. Empty reads from
-	// LATENT_DATA_DIR, which knows no download either, or, where that is not set, from the user's cache folder.
+	// Dir is a folder with the four files, gzipped as published or unpacked; nothing is downloaded then. Empty reads from the folder in
+	// LATENT_DATA_DIR, again without a download, or, if that is not set, from the user's cache folder.
 	Dir string `yaml:"dir" path:"yes"`
 
 	Networked `yaml:",inline"`

@@ -10,14 +10,14 @@ import (
 	"strconv"
 )
 
-// Own says how the user's own samples are divided.
+// Own says how the user's own samples are split.
 type Own struct {
-	// Test are samples of their own for the test, given as the others are. Without them, test_fraction of the others become the test.
+	// Test has separate samples for the test, given like the others. Without it, test_fraction of the samples become the test set.
 	Test []string `yaml:"test" path:"yes" single:"yes" maxitems:"10000"`
 
-	// TestFraction is the part of the samples that become those of the test, where test is left out. A file's name, or a row's place,
-	// decides on which side it falls, so that a new one moves no other. Of the rows of a table with labels, it is that part of each class,
-	// and a new row moves one other of its class at most.
+	// TestFraction is the fraction of the samples that become the test set if test is not given. A file's name, or a row's position,
+	// decides where a sample goes, so that adding one moves no other. For the rows of a table with labels, it is that fraction of each
+	// class, and a new row moves at most one other row of its class.
 	TestFraction float64 `yaml:"test_fraction" above:"0" below:"1"`
 
 	Holdout `yaml:",inline"`

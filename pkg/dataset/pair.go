@@ -15,16 +15,16 @@ import (
 	"latent/pkg/scale"
 )
 
-// Pairs says what the samples of data.dir or data.files are to become, where that is not the samples themselves.
+// Pairs gives samples of data.dir or data.files targets other than the samples themselves.
 type Pairs struct {
-	// Target has the target of each sample: a folder with a file of the same name, whatever its ending, and the same size for each of
-	// dir; or for files, a table or an array of the same rows and columns. The model is given the sample, damaged further where corrupt
-	// says so, and is to make the target of it. Two pictures of one scene with noise of their own make a pair too (Lehtinen et al.
-	// 2018, Noise2Noise). Both are mapped by one scale, and are in the same units.
+	// Target has the target of each sample: for dir, a folder with a file of the same name, of any extension, and the same size for each
+	// picture; for files, a table or an array with the same rows and columns. The model gets the sample, corrupted further if corrupt says
+	// so, and learns to produce the target. Two noisy pictures of the same scene make a pair too (Lehtinen et al. 2018, Noise2Noise).
+	// Samples and targets share one scale, and must have the same units.
 	Target []string `yaml:"target" path:"yes" single:"yes" maxitems:"1000000"`
 
-	// TestTarget has those of the test's samples, likewise. It may stand without target: figures are then of clean pictures, of which
-	// training knows none.
+	// TestTarget has the targets of the samples of test. It can be given without target: the test then compares with clean pictures that
+	// training never sees.
 	TestTarget []string `yaml:"test_target" path:"yes" single:"yes" maxitems:"1000000"`
 }
 

@@ -10,13 +10,13 @@ import (
 	"latent/pkg/array"
 )
 
-// Shapes are pictures of one square, ellipse or triangle each, white on black or in colour, of known factors: shape, size, turn, and place
-// across and down, and colour. Each factor is drawn by itself. They are made on the spot, for figures of how codes tell factors apart; the
-// classes are the shapes. After dSprites (Matthey et al. 2017), with turns below a right angle, so that no two turns look alike.
+// Shapes generates pictures of one square, ellipse or triangle, white on black or in colour, with known factors: shape, size, rotation,
+// horizontal and vertical position, and colour, each drawn independently. They measure how well codes separate factors. The classes are the
+// shapes. After dSprites (Matthey et al. 2017), with rotations below a right angle, so that no two rotations look alike.
 type Shapes struct {
 	Holdout `yaml:",inline"`
 
-	// Train is the number of training images, those held out included.
+	// Train is the number of training images, including those held out.
 	Train int `yaml:"train" min:"1" max:"1000000"`
 
 	// Test is the number of test images.
@@ -25,10 +25,10 @@ type Shapes struct {
 	// Side is the height and width of the images.
 	Side int `yaml:"side" min:"16" max:"256"`
 
-	// Colour says whether shapes are white (grey), or of one of six colours, a factor more (rgb).
+	// Colour is grey for white shapes, or rgb for shapes in one of six colours, which is another factor.
 	Colour string `yaml:"colour" enum:"grey,rgb"`
 
-	// Seed decides every image. It is not the experiment's seed.
+	// Seed decides every image. It is separate from the experiment's seed.
 	Seed int64 `yaml:"seed" min:"0"`
 }
 

@@ -12,70 +12,71 @@ import (
 	"latent/pkg/scale"
 )
 
-// SynthSAE are vectors that are sums of few features of a known dictionary, made on the spot, as the activations of a language model are
-// thought to be: for sparse dictionaries, of which it then can be told how much of it they found. They follow SynthSAEBench (Chanin et al.
-// 2026): how often features fire falls by a power law, they fire together or not, and in a hierarchy.
+// SynthSAE generates vectors that are sparse sums of features from a known dictionary, as the activations of a language model are thought
+// to be. They measure how much of the dictionary a sparse autoencoder finds. They follow SynthSAEBench (Chanin et al. 2026): the
+// probability that a feature fires follows a power law, and features are correlated and form a hierarchy.
 type SynthSAE struct {
 	Holdout `yaml:",inline"`
 
-	// Train is the number of training vectors, those held out included.
+	// Train is the number of training vectors, including those held out.
 	Train int `yaml:"train" min:"1" max:"100000000"`
 
 	// Test is the number of test vectors.
 	Test int `yaml:"test" min:"1" max:"1000000"`
 
-	// Features is the number of the dictionary's rows.
+	// Features is the number of features, the rows of the dictionary.
 	Features int `yaml:"features" min:"1" max:"65536"`
 
-	// Dims is the number of values of a vector.
+	// Dims is the number of values in a vector.
 	Dims int `yaml:"dims" min:"2" max:"65536"`
 
-	// Orthogonal is how many steps the rows, which begin as random ones of unit length, move away from each other.
+	// Orthogonal is the number of steps in which the rows of the dictionary, which start as random unit vectors, move away from each other.
 	Orthogonal int `yaml:"orthogonal" min:"0" max:"10000"`
 
-	// Often is the probability with which the first feature fires.
+	// Often is the probability that the first feature fires.
 	Often float64 `yaml:"often" above:"0" max:"1"`
 
-	// Seldom is that of the last. Between them it falls as 1 / rank^exponent.
+	// Seldom is the probability that the last feature fires. Between the two, the probability falls as 1 / rank^exponent.
 	Seldom float64 `yaml:"seldom" above:"0" max:"1"`
 
-	// Exponent is that of the fall.
+	// Exponent is the exponent of the power law by which the probability falls.
 	Exponent float64 `yaml:"exponent" above:"0" max:"10"`
 
-	// Magnitude is the mean magnitude of the first feature where it fires, and LastMagnitude that of the last; between them it falls
-	// evenly.
+	// Magnitude is the mean magnitude of the first feature when it fires. Between the first feature and the last it changes linearly to
+	// last_magnitude.
 	Magnitude float64 `yaml:"magnitude" above:"0" max:"1000000"`
 
-	// LastMagnitude is the mean magnitude of the last feature.
+	// LastMagnitude is the mean magnitude of the last feature when it fires.
 	LastMagnitude float64 `yaml:"last_magnitude" above:"0" max:"1000000"`
 
 	// Deviation is the standard deviation of a feature's magnitude, and how far that of each feature is from it: it is the magnitude
 	// of a normal draw with this mean and this deviation. Magnitudes below 0 become 0.
 	Deviation float64 `yaml:"deviation" min:"0" max:"1000000"`
 
-	// Rank is of how many shared causes features fire together or not; 0 lets each fire for itself.
+	// Rank is the number of shared causes that make features fire together or not; 0 makes features independent.
 	Rank int `yaml:"rank" min:"0" max:"1024"`
 
-	// Correlation is how much each cause moves each feature: the standard deviation of the loadings of a Gaussian copula.
+	// Correlation is how strongly each cause affects each feature: the standard deviation of the loadings of a Gaussian copula.
 	Correlation float64 `yaml:"correlation" min:"0" max:"1"`
 
-	// Roots is how many features have others below them, which fire only where they do: the first ones; 0 is no hierarchy. The others
-	// fire the more often there, so that all in all they fire about as often as their rank says, as far as that is possible.
+	// Roots is the number of features, the first ones, that have children, which fire only when they do; 0 is no hierarchy. Children fire
+	// more often then, so that overall they fire about as often as their rank says, as far as possible.
 	Roots int `yaml:"roots" min:"0" max:"65536"`
 
-	// Branching is how many features are below each that has some.
+	// Branching is the number of children of each feature that has some.
 	Branching int `yaml:"branching" min:"2" max:"65536"`
 
-	// Depth is how many levels are below the roots.
+	// Depth is the number of levels below the roots.
 	Depth int `yaml:"depth" min:"1" max:"16"`
 
-	// Exclusive lets at most one feature fire of those that are directly below another: one of them at random.
+	// Exclusive lets at most one child of a feature fire at a time, chosen at random.
 	Exclusive bool `yaml:"exclusive"`
 
 	// Scale maps values to the model's scale.
 	Scale scale.Options `yaml:"scale"`
 
-	// Seed decides the dictionary and every vector. It is not the experiment's seed, so that runs with several seeds see the same.
+	// Seed decides the dictionary and every vector. It is separate from the experiment's seed, so that runs with several seeds see the same
+	// vectors.
 	Seed int64 `yaml:"seed" min:"0"`
 }
 

@@ -18,31 +18,34 @@ import (
 	"latent/pkg/table"
 )
 
-// Table is the user's own rows of numbers, in files of a table (.csv, .tsv, also with .gz; .parquet, .arrow, .feather) or of an array
-// (.npy, .npz, .safetensors). Rows are vectors whose features are the columns. Of an array with three axes they are grey pictures [height, width],
-// and with four pictures [height, width, channels]. Numbers are kept as float32, with some seven digits: from times and other values with a
-// large offset, subtract it before.
+// Table reads the user's own rows of numbers, from tables (.csv, .tsv, also with .gz; .parquet, .arrow, .feather) or arrays (.npy, .npz,
+// .safetensors). Rows are vectors whose features are the columns. An array with three axes has grey pictures [height, width], one with four
+// axes pictures [height, width, channels]. Numbers are stored as float32, with about seven digits: subtract large offsets, such as those of
+// timestamps, beforehand.
 type Table struct {
-	// Files are the files, or patterns such as "logs/2026-*.csv"; and must be given. All have the same columns.
+	// Files lists the files, or patterns such as "logs/2026-*.csv", and is required. All files must have the same columns.
 	Files []string `yaml:"files" path:"yes" single:"yes" maxitems:"10000"`
 
-	// Label is the column with the rows' classes, or in a .npz file the array; without it there are none. No model is trained on it but
-	// one that is given labels.
+	// Label is the column with the class of each row, or the array in a .npz file; without it there are no labels. Only conditional models
+	// are trained on labels.
 	Label string `yaml:"label"`
 
-	// Array is the array of a .npz or .safetensors file that has the samples, where it cannot be told: X, or the only one, needs no name.
+	// Array is the name of the array with the samples in a .npz or .safetensors file. It is needed unless the array is the only one or is
+	// named X.
 	Array string `yaml:"array"`
 
-	// Ignore are columns that are left out, such as a row's number.
+	// Ignore lists columns to leave out, such as a row number.
 	Ignore []string `yaml:"ignore,flow" maxitems:"100000"`
 
-	// Missing is what is done about a missing value: refuse the file, or put the median of the feature's training values in its place.
+	// Missing says how missing values are handled: refuse rejects the file; median fills in the median of the feature over the training
+	// samples.
 	Missing string `yaml:"missing" enum:"refuse,median"`
 
-	// Header says whether the first line of a .csv or .tsv file names the columns; auto takes it for names where one is no number.
+	// Header says whether the first line of a .csv or .tsv file names the columns: yes, no, or auto, which takes it for names if any cell
+	// is not a number.
 	Header string `yaml:"header" enum:"auto,yes,no"`
 
-	// Scale maps values to the model's scale, each feature by itself: by default, to a mean of 0 and a standard deviation of 1.
+	// Scale maps values to the model's scale, each feature separately: by default, to a mean of 0 and a standard deviation of 1.
 	Scale scale.Options `yaml:"scale"`
 
 	Networked `yaml:",inline"`

@@ -33,78 +33,75 @@ import (
 
 // Options is how a model is measured, the config's section `evaluate:`.
 type Options struct {
-	// Seed decides the corruption of the validation and test images, the same for every epoch and for every run, so
-	// that figures can be compared.
+	// Seed decides the corruption of the validation and test images, which is the same in every epoch and every run, so that figures can be
+	// compared.
 	Seed int64 `yaml:"seed" min:"0"`
 
-	// Corrupt takes the place of the experiment's corrupt where the model is measured, a kind or a list of kinds: models that are
-	// trained with different damage are compared on the same so. Without it, or as an empty list, the damage is that of training.
+	// Corrupt replaces the experiment's corrupt during evaluation, a kind or a list of kinds, so that models trained with different
+	// corruption can be compared on the same one. Without it, or as an empty list, evaluation uses the corruption of training.
 	Corrupt corrupt.Chain `yaml:"corrupt" kind:"kind" maxitems:"16"`
 
-	// Weights are those that the test figures, the final grid and the report use: best (by validation loss; last where
-	// nothing is held out for validation) or last.
+	// Weights selects the weights for the test figures, the final grid and the report: best, those with the lowest validation loss (the
+	// last ones if nothing is held out for validation), or last.
 	Weights string `yaml:"weights" enum:"best,last"`
 
-	// Recover gives back to whole pictures, as data.patch has them, what the model took away of the picture itself, after an estimate of
-	// their noise: what it took away where that is more than noise (Wiener's filter). It is for models trained on blind spots, whose
-	// output lacks what only a pixel itself tells, and gains some 1 dB there. Figures, and what latent denoise writes, are then of this;
-	// grids are of the model alone.
+	// Recover adds back to whole pictures (see data.patch) the detail that the model removed along with the noise: it estimates the noise,
+	// and keeps what was removed beyond it (Wiener's filter). It is for models trained on blind spots, whose output lacks the detail that
+	// only the pixel itself contains, and gains about 1 dB there. It applies to figures and to what latent denoise writes; grids show the
+	// model alone.
 	Recover bool `yaml:"recover"`
 
-	// NLLSamples is how many codes are drawn for each test image to estimate the log-likelihood by importance sampling, of
-	// models that have one; 0 leaves it out.
+	// NLLSamples is the number of codes drawn for each test image to estimate the log-likelihood by importance sampling, for models that
+	// have one; 0 skips the estimate.
 	NLLSamples int `yaml:"nll_samples" min:"0" max:"10000000"`
 
-	// NLLImages is how many test images the log-likelihood is estimated of, the first of them; 0 leaves it out. The time
-	// grows with both: each of their product is an image decoded.
+	// NLLImages is the number of test images, the first ones, for which the log-likelihood is estimated; 0 skips the estimate. The time is
+	// proportional to nll_samples times nll_images: each pair decodes one image.
 	NLLImages int `yaml:"nll_images" min:"0" max:"10000000"`
 
-	// Generated is how many images are drawn at the run's end with each sampler that the model has, and compared with the test
-	// images in the features of a small classifier of the dataset, which is trained once and kept in the user's cache folder:
-	// Fréchet distance, precision and recall. As many training images are compared beside them, so that there may be no more;
-	// the dataset needs labels. 10000 is usual, and takes 10 to 20 s, the classifier of MNIST as long again (in pure Go most
-	// of an hour); 0 leaves it out.
+	// Generated is the number of images that each sampler of the model draws at the end of the run to be compared with the test images: by
+	// Fréchet distance, precision and recall, in the features of a small classifier of the dataset, which is trained once and kept in the
+	// user's cache folder. As many training images are compared alongside, which bounds it; the dataset needs labels. 10000 is usual, and
+	// takes 10 to 20 s; the classifier of MNIST takes as long again (most of an hour in pure Go). 0 skips the comparison.
 	Generated int `yaml:"generated" min:"0" max:"10000000"`
 
-	// Memory is how many MiB a pass over held-out images may take for what it computes, beside the weights: it decides how many
-	// images are taken at once, by an estimate. Figures do not depend on it beyond rounding, but for the loss of models that
-	// compare the images of a batch: wae, and vae with a penalty or free bits. 0 is a thirty-second of the
-	// machine's memory, at most 512.
+	// Memory is the memory in MiB that a pass over held-out images may use for its computation, in addition to the weights; an estimate
+	// from it sets the number of images in a batch. Apart from rounding it does not change figures, except the loss of models that compare
+	// the images of a batch: wae, and vae with a penalty or free bits. 0 uses a thirty-second of the machine's memory, at most 512.
 	Memory int `yaml:"memory" min:"0" max:"1073741824"`
 
-	// Probe fits a linear classifier to the codes of undamaged training images, chooses its L2 regulariser by held-out images,
-	// and measures its accuracy on the codes of test images. The dataset needs labels, and the code has at most 1024 values. It
-	// takes some 10 s for a code of 64 values, and longer in proportion.
+	// Probe fits a linear classifier to the codes of clean training images, chooses its L2 regulariser on held-out images, and measures its
+	// accuracy on the codes of test images. The dataset needs labels, and the code may have at most 1024 values. It takes about 10 s for a
+	// code of 64 values, and proportionally longer for larger ones.
 	Probe bool `yaml:"probe"`
 
-	// Anomaly measures how well the model's scores tell anomalies, where labels say which test samples are normal.
+	// Anomaly measures how well the model's scores detect anomalies, if labels say which test samples are normal.
 	Anomaly Anomaly `yaml:"anomaly"`
 }
 
 // Anomaly is how anomalies are scored and measured, the config's section `evaluate.anomaly:`; see docs/anomaly.md.
 type Anomaly struct {
-	// Normal are the classes, or values of a table's label, whose test samples are normal; all others are anomalies. Without it they are
-	// those of data.normal, and where that is empty too nothing is measured. It tells nothing to training.
+	// Normal lists the classes, or values of a table's label, whose test samples are normal; all others are anomalies. Without it, the
+	// classes of data.normal count; if that is empty too, nothing is measured. It does not affect training.
 	Normal []string `yaml:"normal,flow" literal:"yes" maxitems:"256"`
 
-	// Score is the kind of score: mse or mae, the error of the reconstruction; weighted-mse or weighted-mae, with each value's error as a
-	// multiple of what is usual for it; peak, the highest place of a picture's heat map, which is its squared error, smoothed; whitened-mse
-	// and whitened-peak, the same of errors that what is usual in training samples makes uncorrelated and of one size; elbo, the evidence
-	// bound, negative, and nll, the negative log-likelihood, of models that have one; mahalanobis, the distance of the code from those of
-	// training samples; neighbours, that to the nearest of them; forest, how soon random cuts set a row's values apart, or a picture's code; or
-	// ranks, of the whitened error and these three together (with data.patch, of mse and peak).
+	// Score is the anomaly score: mse or mae, the reconstruction error; weighted-mse or weighted-mae, the same with the error of each value
+	// relative to its usual size; peak, the maximum of a picture's heat map, which is the smoothed squared error; whitened-mse and
+	// whitened-peak, the same for errors that are whitened by their covariance over training samples; elbo, the negative evidence bound,
+	// and nll, the negative log-likelihood, for models that have one; mahalanobis, the distance of the code from those of training samples;
+	// neighbours, the distance to the nearest of them; forest, how soon random splits isolate the row, or the picture's code (isolation
+	// forest); or ranks, the combined ranks of the whitened error and the last three (with data.patch, of mse and peak).
 	Score string `yaml:"score" enum:"mse,mae,weighted-mse,weighted-mae,peak,whitened-mse,whitened-peak,elbo,nll,mahalanobis,neighbours,forest,ranks"`
 
-	// AlarmRate is the part of normal samples that may raise an alarm: the threshold is found by samples that the model was not
-	// trained on.
+	// AlarmRate is the fraction of normal samples that may raise a false alarm: it sets the threshold, which is found on samples that the
+	// model was not trained on.
 	AlarmRate float64 `yaml:"alarm_rate" above:"0" below:"1"`
 
-	// Smooth is the standard deviation in pixels of the Gaussian window that heat maps of pictures are smoothed with; 0 leaves them as they
-	// are.
+	// Smooth is the standard deviation, in pixels, of the Gaussian window that smooths heat maps of pictures; 0 does not smooth.
 	Smooth float64 `yaml:"smooth" min:"0" max:"100"`
 
-	// Baselines are detectors without a deep model that are fitted to the same training samples, 10,000 at most, and measured beside it. For
-	// digits they take half a minute.
+	// Baselines lists detectors without a deep model that are fitted to the same training samples, at most 10,000, and compared with the
+	// model. They take half a minute for images of digits.
 	Baselines []string `yaml:"baselines,flow" enum:"pca,mahalanobis,knn,lof,iforest" maxitems:"5"`
 }
 

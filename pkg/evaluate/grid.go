@@ -8,18 +8,18 @@ import (
 
 // Grid is a picture of held-out images: clean, corrupted and reconstructed side by side.
 type Grid struct {
-	// Rows is the number of rows of the picture, fewer where the images are large.
+	// Rows is the number of rows of the picture; large images get fewer.
 	Rows int `yaml:"rows" min:"1" max:"100"`
 
-	// Columns is how many images each row shows, each as clean, corrupted, reconstructed; fewer where the row would be wider than a page
+	// Columns is the number of images in each row, each as clean, corrupted and reconstructed; fewer if the row would be wider than a page
 	// of the report.
 	Columns int `yaml:"columns" min:"1" max:"100"`
 
-	// Every draws a grid after every so many epochs; 0 draws only those before the first and after the last epoch.
+	// Every is the number of epochs between grids; 0 draws only those before the first and after the last epoch.
 	Every int `yaml:"every" min:"0"`
 
-	// Scale is the size of one image pixel on the picture, in pixels; 0 chooses one that makes images about 84 pixels
-	// wide, or less where a row would be wider than a page of the report.
+	// Scale is the size of an image pixel in the picture, in pixels; 0 makes images about 84 pixels wide, or less if a row would be wider
+	// than a page of the report.
 	Scale int `yaml:"scale" min:"0" max:"64"`
 }
 

@@ -2,16 +2,16 @@ package model
 
 import . "github.com/gomlx/gomlx/core/graph"
 
-// AAE is an adversarial autoencoder (Makhzani et al. 2016): a discriminator learns in the same step to tell codes from draws of the
-// standard normal distribution, and the encoder to make codes that it takes for such. Its loss is a sum over pixels, for each image, and
-// train.loss is not used.
+// AAE is an adversarial autoencoder (Makhzani et al. 2016): a discriminator learns to tell codes from samples of the standard normal
+// distribution, while the encoder learns, in the same step, to make codes that it cannot tell apart. Its loss is a sum over the pixels of
+// each image; train.loss is not used.
 type AAE struct {
 	Coder `yaml:",inline"`
 
-	// Lambda weighs what the discriminator makes of the codes, −log D(z).
+	// Lambda is the weight of the discriminator's term in the loss, −log D(z).
 	Lambda float64 `yaml:"lambda" min:"0" max:"1000000" strength:"yes"`
 
-	// Discriminator lists the sizes of its hidden layers.
+	// Discriminator lists the sizes of the discriminator's hidden layers.
 	Discriminator []int `yaml:"discriminator,flow" min:"1" max:"65536" minitems:"1" maxitems:"64"`
 }
 

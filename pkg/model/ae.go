@@ -6,12 +6,12 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
-// AE is a plain autoencoder of any backbone, whose loss is train.loss. Its code may be a sparse one.
+// AE is a plain autoencoder with any backbone, trained with train.loss. Its code may be sparse.
 type AE struct {
 	Coder `yaml:",inline"`
 
-	// TopK keeps so many of the code's values, the largest, as far as they are positive, and makes the others 0 (Makhzani & Frey 2014); 0
-	// leaves the code as it is.
+	// TopK is the number of code values to keep, the largest ones, if positive; the others are set to 0 (Makhzani & Frey 2014). 0 keeps all
+	// values.
 	TopK int `yaml:"top_k" min:"0" max:"65536"`
 }
 

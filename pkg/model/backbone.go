@@ -65,7 +65,7 @@ func (p plan) in() shape {
 	return shape{size{p.image.Height, p.image.Width}, p.image.Channels + p.beside}
 }
 
-// DenseBackbone is dense layers, of the sizes that encoder and decoder list.
+// DenseBackbone has dense layers, with the sizes listed in encoder and decoder.
 type DenseBackbone struct{}
 
 func (*DenseBackbone) pictorial() bool     { return false }
@@ -102,8 +102,8 @@ func denseBlocks(layers []DenseLayer) []block {
 	return blocks
 }
 
-// ConvBackbone is strided convolutions, as model conv has them: each divides height and width by the stride, rounded up, and the decoder
-// has the same sizes in reverse.
+// ConvBackbone has strided convolutions, as in model conv: each divides height and width by the stride, rounded up, and the decoder has the
+// same sizes in reverse.
 type ConvBackbone struct {
 	// Channels lists the channels of the encoder's convolutions. The decoder has the same in reverse.
 	Channels []int `yaml:"channels,flow" min:"1" max:"4096" minitems:"1" maxitems:"16"`
@@ -111,21 +111,21 @@ type ConvBackbone struct {
 	// Kernel is the height and width of all kernels.
 	Kernel int `yaml:"kernel" min:"1" max:"31"`
 
-	// Stride is the step between the places of a convolution.
+	// Stride is the stride of the convolutions.
 	Stride int `yaml:"stride" min:"1" max:"8"`
 
 	// Decoder is how the decoder enlarges: transposed or resize, as for model conv.
 	Decoder string `yaml:"decoder" enum:"transposed,resize"`
 
-	// Norm stands before the activation of every hidden layer: layer, over the channels of each place; batch, for each channel over the
-	// batch; or none.
+	// Norm is the normalisation before the activation of every hidden layer: layer, over the channels of each position; batch, for each
+	// channel over the batch; or none.
 	Norm string `yaml:"norm" enum:"none,layer,batch"`
 
-	// Dropout is the part of every hidden layer's values that a step of training sets to zero.
+	// Dropout is the fraction of the values of every hidden layer that a training step sets to zero.
 	Dropout float64 `yaml:"dropout" min:"0" below:"1"`
 
-	// Attention is the number of heads of an attention layer over the places of the smallest size, at the end of the encoder and at the
-	// beginning of the decoder; it divides the last of channels. 0 is no such layer.
+	// Attention is the number of heads of an attention layer over the positions of the smallest size, at the end of the encoder and at the
+	// start of the decoder; it must divide the last of channels. 0 adds no such layer.
 	Attention int `yaml:"attention" min:"0" max:"64"`
 }
 

@@ -32,13 +32,14 @@ func (*NoFlow) layers(int) []Layer { return nil }
 
 func (*NoFlow) apply(_ *Pass, z *Node) (flowed, stretch *Node) { return z, nil }
 
-// PlanarFlow is steps that each push codes along one direction by how far they lie beyond a plane (Rezende & Mohamed 2015, equation 10):
+// PlanarFlow pushes codes, in each of its steps, along one direction by how far they lie beyond a plane (Rezende & Mohamed 2015, equation
+// 10):
 //
 //	f(z) = z + û tanh(wᵀz + b),   û = u + (log(1 + e^{wᵀu}) − 1 − wᵀu) w / ‖w‖²
 //
 // where û, instead of u, keeps f invertible (appendix A.1).
 type PlanarFlow struct {
-	// Steps is their number.
+	// Steps is the number of steps.
 	Steps int `yaml:"steps" min:"1" max:"256"`
 }
 
@@ -85,7 +86,7 @@ func (f *PlanarFlow) apply(p *Pass, z *Node) (flowed, stretch *Node) {
 //
 // and the order of the values is turned round from step to step. The network is a MADE of one hidden layer (Germain et al. 2015).
 type IAF struct {
-	// Steps is their number.
+	// Steps is the number of steps.
 	Steps int `yaml:"steps" min:"1" max:"64"`
 
 	// Units is the size of the network's hidden layer.

@@ -41,8 +41,8 @@ func (*NoPenalty) layers(int) []Layer                     { return nil }
 func (*NoPenalty) numbers() []float32                     { return nil }
 func (*NoPenalty) terms(*Pass, posterior, []*Node) []Term { return nil }
 
-// TotalCorrelation is that of the code's values, KL(q(z) ‖ Π q(zⱼ)), which makes a β-TCVAE (Chen et al. 2018). With the bound's own
-// divergence, weight is the paper's β less 1. It is estimated from the batch, as if that were all images.
+// TotalCorrelation is the total correlation of the code's values, KL(q(z) ‖ Π q(zⱼ)), as in a β-TCVAE (Chen et al. 2018). Since the bound
+// already has it once, weight is the paper's β less 1. It is estimated as if the batch were all images.
 type TotalCorrelation struct {
 	// Weight multiplies the total correlation, in nats.
 	Weight float64 `yaml:"weight" min:"0" max:"1000000" strength:"yes"`
@@ -75,12 +75,12 @@ func logSumExp(x *Node, axis int) *Node {
 	return Add(Squeeze(largest, axis), Log(ReduceSum(Exp(Sub(x, largest)), axis)))
 }
 
-// DIP draws the covariance of the codes to the identity, which makes a DIP-VAE (Kumar et al. 2018):
+// DIP pulls the covariance of the codes towards the identity, as in a DIP-VAE (Kumar et al. 2018):
 //
 //	λ_od Σ_{i≠j} Cᵢⱼ² + λ_d Σ (Cᵢᵢ − 1)²
 type DIP struct {
-	// Of says whose covariance C is: mean, that of the posterior's means (DIP-VAE-I); or code, that of the codes (DIP-VAE-II), which
-	// has the mean of the posterior's variances beside.
+	// Of selects the covariance C: mean, that of the posterior's means (DIP-VAE-I); or code, that of the codes (DIP-VAE-II), which adds the
+	// mean of the posterior's variances.
 	Of string `yaml:"of" enum:"mean,code"`
 
 	// Diagonal is λ_d.
@@ -111,8 +111,8 @@ func (d *DIP) terms(_ *Pass, codes posterior, numbers []*Node) []Term {
 	}
 }
 
-// Discrepancy is the maximum mean discrepancy between codes and prior, as that of kind wae, which makes an InfoVAE (Zhao et al. 2019,
-// equation 6): beta is the paper's 1 − α, and weight its α + λ − 1.
+// Discrepancy is the maximum mean discrepancy between codes and prior, as in kind wae. It makes an InfoVAE (Zhao et al. 2019, equation 6):
+// beta is the paper's 1 − α, and weight its α + λ − 1.
 type Discrepancy struct {
 	// Weight multiplies the discrepancy.
 	Weight float64 `yaml:"weight" min:"0" max:"1000000" strength:"yes"`
@@ -127,8 +127,8 @@ func (*Discrepancy) terms(p *Pass, codes posterior, numbers []*Node) []Term {
 	return []Term{{Name: "mmd", Value: BroadcastToDims(discrepancy(codes.drawn, noise, codes.counts), dims[0]), Weight: numbers[0]}}
 }
 
-// Adversarial is the total correlation of the code's values as a discriminator tells it, which learns in the same step to tell codes from
-// such whose values come from different images each: it makes a FactorVAE (Kim & Mnih 2018, equation 2 and algorithm 2). Weight is the
+// Adversarial is the total correlation of the code's values as estimated by a discriminator, which learns in the same step to tell codes
+// from codes whose values come from different images. It makes a FactorVAE (Kim & Mnih 2018, equation 2 and algorithm 2); weight is the
 // paper's γ.
 type Adversarial struct {
 	// Weight multiplies the total correlation, in nats.

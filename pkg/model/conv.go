@@ -2,47 +2,46 @@ package model
 
 import . "github.com/gomlx/gomlx/core/graph"
 
-// Conv is a convolutional autoencoder: strided convolutions narrow the image to few places with many channels, a dense layer
-// makes the code of them, and the decoder goes the same way back.
+// Conv is a convolutional autoencoder: strided convolutions reduce the image to a few positions with many channels, a dense layer maps them
+// to the code, and the decoder mirrors the encoder.
 //
-// A stride that does not divide a height or width rounds up: 28 becomes 14, 7, 4. The decoder has the same sizes in reverse.
+// If a stride does not divide a height or width, it rounds up: 28 becomes 14, 7, 4. The decoder has the same sizes in reverse.
 type Conv struct {
-	// Channels lists the channels of the encoder's convolutions; each divides height and width by stride. The decoder has
-	// the same in reverse.
+	// Channels lists the channels of the encoder's convolutions, each of which divides height and width by stride. The decoder has the same
+	// in reverse.
 	Channels []int `yaml:"channels,flow" min:"1" max:"4096" minitems:"1" maxitems:"16"`
 
 	// Kernel is the height and width of all kernels.
 	Kernel int `yaml:"kernel" min:"1" max:"31"`
 
-	// Stride is the step between the places of a convolution.
+	// Stride is the stride of the convolutions.
 	Stride int `yaml:"stride" min:"1" max:"8"`
 
 	// Latent is the size of the code.
 	Latent int `yaml:"latent" min:"1" max:"65536"`
 
-	// Decoder is how the decoder enlarges: transposed is the adjoint of the encoder's convolutions; resize repeats each
-	// value, and convolves the result with stride 1, which costs stride² times as much and leaves no checkerboard (Odena
-	// et al. 2016).
+	// Decoder is how the decoder enlarges: transposed is the adjoint of the encoder's convolutions; resize repeats each value and convolves
+	// the result with stride 1, which costs stride² times as much and leaves no checkerboard artefacts (Odena et al. 2016).
 	Decoder string `yaml:"decoder" enum:"transposed,resize"`
 
-	// Activation follows every hidden layer.
+	// Activation is the activation after every hidden layer.
 	Activation string `yaml:"activation" enum:"relu,leaky_relu,gelu,silu,elu,tanh,sigmoid,linear"`
 
-	// LatentActivation follows the layer that gives the code; linear leaves the code free.
+	// LatentActivation is the activation of the layer that outputs the code; linear does not restrict the code.
 	LatentActivation string `yaml:"latent_activation" enum:"relu,leaky_relu,gelu,silu,elu,tanh,sigmoid,linear"`
 
-	// Norm stands before the activation of every hidden layer but the code: layer, over the channels of each place; batch,
-	// for each channel over the batch; or none.
+	// Norm is the normalisation before the activation of every hidden layer except the code: layer, over the channels of each position;
+	// batch, for each channel over the batch; or none.
 	Norm string `yaml:"norm" enum:"none,layer,batch"`
 
-	// Dropout is the part of every hidden layer's values, but the code's, that a step of training sets to zero.
+	// Dropout is the fraction of the values of every hidden layer except the code that a training step sets to zero.
 	Dropout float64 `yaml:"dropout" min:"0" below:"1"`
 
-	// Output maps the last layer to pixels in [-1, 1]: tanh; sigmoid, whose (0, 1) is stretched to (-1, 1), and which
+	// Output is the activation of the last layer, which gives pixels in [-1, 1]: tanh; sigmoid, stretched from (0, 1) to (-1, 1), which
 	// loss bce needs; or linear, unbounded.
 	Output string `yaml:"output" enum:"tanh,sigmoid,linear"`
 
-	// Init draws the first weights, as for model dense; the fan-in counts a kernel's taps.
+	// Init is the initialisation of the weights, as for model dense; the fan-in counts the kernel's elements.
 	Init string `yaml:"init" enum:"pytorch,glorot,he"`
 }
 

@@ -9,60 +9,57 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
-// Dense is a fully connected autoencoder: the image is flattened, narrowed layer by layer to the code, and widened
-// again to the image.
+// Dense is a fully connected autoencoder: the image is flattened, reduced layer by layer to the code, and expanded again to the image.
 type Dense struct {
 	// Encoder lists the sizes of the encoder's layers, from the image to the code: the last is the size of the code.
 	Encoder []int `yaml:"encoder,flow" min:"1" max:"65536" minitems:"1" maxitems:"64"`
 
-	// Decoder lists the sizes of the decoder's hidden layers, from the code to the image. The layer that gives the
-	// image has as many values as the image has and is not listed; an empty list goes from the code straight to the
-	// image.
+	// Decoder lists the sizes of the decoder's hidden layers, from the code to the image. The output layer is not listed; an empty list
+	// maps the code directly to the image.
 	Decoder []int `yaml:"decoder,flow" min:"1" max:"65536" maxitems:"64"`
 
-	// Activation follows every hidden layer.
+	// Activation is the activation after every hidden layer.
 	Activation string `yaml:"activation" enum:"relu,leaky_relu,gelu,silu,elu,tanh,sigmoid,linear"`
 
-	// LatentActivation follows the layer that gives the code; linear leaves the code free.
+	// LatentActivation is the activation of the layer that outputs the code; linear does not restrict the code.
 	LatentActivation string `yaml:"latent_activation" enum:"relu,leaky_relu,gelu,silu,elu,tanh,sigmoid,linear"`
 
-	// Output maps the last layer to pixels in [-1, 1]: tanh; sigmoid, whose (0, 1) is stretched to (-1, 1), and which
+	// Output is the activation of the last layer, which gives pixels in [-1, 1]: tanh; sigmoid, stretched from (0, 1) to (-1, 1), which
 	// loss bce needs; or linear, unbounded.
 	Output string `yaml:"output" enum:"tanh,sigmoid,linear"`
 
-	// Init draws the first weights: pytorch is uniform in ±1/√fan_in for weights and biases, as PyTorch's Linear
-	// does; glorot is uniform in ±√(6/(fan_in+fan_out)) with zero biases; he is normal with variance 2/fan_in and zero
-	// biases.
+	// Init is the initialisation of the weights: pytorch is uniform in ±1/√fan_in for weights and biases, like PyTorch's Linear; glorot is
+	// uniform in ±√(6/(fan_in+fan_out)) with zero biases; he is normal with variance 2/fan_in and zero biases.
 	Init string `yaml:"init" enum:"pytorch,glorot,he"`
 
-	// Tied lets the decoder use the encoder's weights, transposed, with biases of its own; decoder then is the reverse of
-	// encoder without its last.
+	// Tied makes the decoder use the encoder's weights, transposed, with separate biases; decoder must then be encoder in reverse, without
+	// its last size.
 	Tied bool `yaml:"tied"`
 
-	// Norm stands before the activation of every hidden layer but the code: layer, over the values of the layer; batch, for
-	// each value over the batch; or none.
+	// Norm is the normalisation before the activation of every hidden layer except the code: layer, over the values of the layer; batch,
+	// for each value over the batch; or none.
 	Norm string `yaml:"norm" enum:"none,layer,batch"`
 
-	// Dropout is the part of every hidden layer's values, but the code's, that a step of training sets to zero.
+	// Dropout is the fraction of the values of every hidden layer except the code that a training step sets to zero.
 	Dropout float64 `yaml:"dropout" min:"0" below:"1"`
 
-	// Sparsity adds sparsity_weight times a penalty to the loss, so that few values of the code are active: l1 is the sum
-	// of their magnitudes; kl is the sum over the code's values of KL(ρ ‖ ρ̂), from the rate ρ of sparsity_target to the
-	// value's mean ρ̂ over the batch, and needs latent_activation sigmoid (Ng 2011); or none.
+	// Sparsity adds sparsity_weight times a penalty to the loss, so that few values of the code are active: l1 is the sum of their
+	// magnitudes; kl is the sum over the code's values of KL(ρ ‖ ρ̂), from the rate ρ of sparsity_target to the value's mean ρ̂ over the
+	// batch, and needs latent_activation sigmoid (Ng 2011); none adds nothing.
 	Sparsity string `yaml:"sparsity" enum:"none,l1,kl"`
 
-	// SparsityWeight multiplies the penalty of sparsity. The loss is a mean over pixels, the penalty a sum over the code.
+	// SparsityWeight multiplies the sparsity penalty. The loss is a mean over pixels, the penalty a sum over the code.
 	SparsityWeight float64 `yaml:"sparsity_weight" min:"0" strength:"yes"`
 
-	// SparsityTarget is the rate ρ of sparsity kl.
+	// SparsityTarget is the target rate ρ of sparsity kl.
 	SparsityTarget float64 `yaml:"sparsity_target" above:"0" below:"1" strength:"yes"`
 
-	// Contraction adds contraction_weight times the squared Frobenius norm of the code's Jacobian with respect to the image
-	// to the loss (Rifai et al. 2011): exact for an encoder of one layer; for deeper ones estimated in each step with one
-	// random direction for each image.
+	// Contraction adds contraction_weight times the squared Frobenius norm of the code's Jacobian with respect to the image to the loss
+	// (Rifai et al. 2011). It is exact for an encoder of one layer; for deeper ones each step estimates it with one random direction for
+	// each image.
 	Contraction bool `yaml:"contraction"`
 
-	// ContractionWeight multiplies the penalty of contraction.
+	// ContractionWeight multiplies the contraction penalty.
 	ContractionWeight float64 `yaml:"contraction_weight" min:"0" strength:"yes"`
 }
 

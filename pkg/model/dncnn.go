@@ -17,20 +17,20 @@ type DnCNN struct {
 	// Depth is the number of convolutions.
 	Depth int `yaml:"depth" min:"2" max:"100"`
 
-	// Channels is how many each hidden convolution has.
+	// Channels is the number of channels of each hidden convolution.
 	Channels int `yaml:"channels" min:"1" max:"4096"`
 
 	// Kernel is the height and width of the convolutions' kernels.
 	Kernel int `yaml:"kernel" min:"1" max:"31"`
 
-	// Activation follows every convolution but the last.
+	// Activation is the activation after every convolution except the last.
 	Activation string `yaml:"activation" enum:"relu,leaky_relu,gelu,silu,elu,tanh,sigmoid,linear"`
 
-	// Norm stands before each activation but the first: batch, for each channel over the batch; layer, over the channels of each place;
-	// or none.
+	// Norm is the normalisation before each activation except the first: batch, for each channel over the batch; layer, over the channels
+	// of each position; or none.
 	Norm string `yaml:"norm" enum:"none,layer,batch"`
 
-	// Init draws the first weights, as for model dense; the fan-in counts a kernel's taps.
+	// Init is the initialisation of the weights, as for model dense; the fan-in counts the kernel's elements.
 	Init string `yaml:"init" enum:"pytorch,glorot,he"`
 }
 

@@ -27,19 +27,20 @@ type Field interface {
 	Arrived(p *Pass, z *Node) *Node
 }
 
-// Flow is a regularised autoencoder with a rectified flow on its codes (Liu et al. 2022): beside the autoencoder, as kind rae
-// has it, a network learns the way from the standard normal distribution to the codes, which makes a sampler. No gradient of
-// the flow reaches the autoencoder; both count for the validation loss, and for train.clip_norm. Its loss is a sum over pixels, for each image, and train.loss is not used.
+// Flow is a regularised autoencoder with a rectified flow on its codes (Liu et al. 2022): in addition to the autoencoder of kind rae, a
+// network learns the path from the standard normal distribution to the codes, from which samples are drawn. No gradient of the flow reaches
+// the autoencoder; both count for the validation loss and for train.clip_norm. Its loss is a sum over the pixels of each image; train.loss
+// is not used.
 type Flow struct {
 	RAE `yaml:",inline"`
 
-	// Hidden lists the sizes of the hidden layers of the network that the flow follows.
+	// Hidden lists the sizes of the hidden layers of the network that predicts the flow's velocity.
 	Hidden []int `yaml:"velocity,flow" min:"1" max:"65536" minitems:"1" maxitems:"64"`
 
-	// Draws is how many places of the way are drawn for each image in each step of training.
+	// Draws is the number of points on the path drawn for each image in each training step.
 	Draws int `yaml:"draws" min:"1" max:"1000"`
 
-	// Steps is how many steps are taken on the way when images are generated, each with two calls of the network.
+	// Steps is the number of integration steps when images are generated, each with two calls of the network.
 	Steps int `yaml:"steps" min:"1" max:"10000"`
 }
 
@@ -164,12 +165,12 @@ func timeFeatures(t *Node) *Node {
 	return Concatenate(features, 1)
 }
 
-// PixelFlow is a rectified flow on the pixels themselves (Liu et al. 2022), whose velocity is a U-Net's. It has no code but the
-// image, and does nothing but generate. Its loss is a sum over pixels, for each image, and train.loss is not used.
+// PixelFlow is a rectified flow on the pixels themselves (Liu et al. 2022), whose velocity is predicted by a U-Net. It has no code other
+// than the image, and can only generate. Its loss is a sum over the pixels of each image; train.loss is not used.
 type PixelFlow struct {
 	U `yaml:",inline"`
 
-	// Steps is how many steps are taken on the way when images are generated, each with two calls of the network.
+	// Steps is the number of integration steps when images are generated, each with two calls of the network.
 	Steps int `yaml:"steps" min:"1" max:"10000"`
 }
 

@@ -9,9 +9,9 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
-// FSQ is an autoencoder whose code is rounded to few levels, finite scalar quantisation (Mentzer et al. 2024): the code's values are taken
-// in parts of as many as levels lists, and value j of a part is one of levels[j] numbers. So each part is one of Π levels entries, of a
-// codebook that need not be learned. Its loss is a sum over pixels, for each image, and train.loss is not used.
+// FSQ is an autoencoder with finite scalar quantisation, whose code is rounded to a few levels (Mentzer et al. 2024). The code is split
+// into parts with as many values as levels has entries, and value j of a part is rounded to one of levels[j] numbers. Each part is then one
+// of Π levels entries of a codebook that need not be learned. Its loss is a sum over the pixels of each image; train.loss is not used.
 type FSQ struct {
 	Coder `yaml:",inline"`
 

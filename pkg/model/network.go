@@ -9,26 +9,26 @@ import (
 
 // Network is the layers between images and codes, of models whose code is given by its size.
 type Network struct {
-	// Backbone is what kind of layers they are: dense; conv; or resnet.
+	// Backbone is the kind of layers of encoder and decoder: dense; conv; or resnet.
 	Backbone Backbone `yaml:"backbone" kind:"kind"`
 
 	// Encoder lists the sizes of the hidden layers of a dense encoder, from the image to the code.
 	Encoder []int `yaml:"encoder,flow" min:"1" max:"65536" maxitems:"64"`
 
-	// Latent is the size of the code or, of code map, the number of its channels.
+	// Latent is the size of the code or, with code map, the number of its channels.
 	Latent int `yaml:"latent" min:"1" max:"65536"`
 
 	// Decoder lists the sizes of the hidden layers of a dense decoder, from the code to the image.
 	Decoder []int `yaml:"decoder,flow" min:"1" max:"65536" maxitems:"64"`
 
-	// Activation follows every hidden layer.
+	// Activation is the activation after every hidden layer.
 	Activation string `yaml:"activation" enum:"relu,leaky_relu,gelu,silu,elu,tanh,sigmoid,linear"`
 
-	// Init draws the first weights: pytorch, glorot or he, as for dense.
+	// Init is the initialisation of the weights: pytorch, glorot or he, as for dense.
 	Init string `yaml:"init" enum:"pytorch,glorot,he"`
 
-	// Code is the shape of the code: vector, so many values for the whole image; or map, so many for each place of what the backbone
-	// makes of it, which has places where it is conv or resnet.
+	// Code is the shape of the code: vector, latent values for the whole image; or map, latent values for each position of the backbone's
+	// output, which needs backbone conv or resnet.
 	Code string `yaml:"code" enum:"vector,map"`
 }
 
@@ -183,8 +183,8 @@ func (p *Pass) narrow(x *Node) *Node {
 type Coder struct {
 	Network `yaml:",inline"`
 
-	// Output maps the last layer to pixels in [-1, 1]: tanh; sigmoid, whose (0, 1) is stretched to (-1, 1); or linear,
-	// unbounded.
+	// Output is the activation of the last layer, which gives pixels in [-1, 1]: tanh; sigmoid, stretched from (0, 1) to (-1, 1); or
+	// linear, unbounded.
 	Output string `yaml:"output" enum:"tanh,sigmoid,linear"`
 }
 

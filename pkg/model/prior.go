@@ -34,7 +34,7 @@ func (*NormalPrior) components(*VAE, *Pass, Image) (mean, logVariance *Node) { r
 
 // MixturePrior is a mixture of normal distributions, equally likely, whose means and variances are learned.
 type MixturePrior struct {
-	// Components is their number.
+	// Components is the number of normal distributions.
 	Components int `yaml:"components" min:"2" max:"65536"`
 }
 
@@ -61,7 +61,7 @@ func (m *MixturePrior) components(_ *VAE, p *Pass, _ Image) (mean, logVariance *
 //
 // They start near the mean of the training images, and are kept in [-1, 1] but with likelihood gaussian.
 type VampPrior struct {
-	// Components is the number of these images, the paper's pseudo-inputs.
+	// Components is the number of learned images, the paper's pseudo-inputs.
 	Components int `yaml:"components" min:"2" max:"65536"`
 }
 

@@ -2,17 +2,16 @@ package model
 
 import . "github.com/gomlx/gomlx/core/graph"
 
-// RAE is a regularised autoencoder (Ghosh et al. 2020): its codes are kept small and its decoder smooth, so
-// that a mixture fitted to the codes makes a sampler of it. Its loss is a sum over pixels, for each image, and train.loss is
-// not used.
+// RAE is a regularised autoencoder (Ghosh et al. 2020): its codes are kept small and its decoder smooth, so that samples can be drawn from
+// a mixture fitted to the codes. Its loss is a sum over the pixels of each image; train.loss is not used.
 type RAE struct {
 	Coder `yaml:",inline"`
 
-	// Beta weighs half the squared length of the code.
+	// Beta is the weight of half the squared norm of the code.
 	Beta float64 `yaml:"beta" min:"0" max:"1000000" strength:"yes"`
 
-	// Lambda weighs the squared length of the decoder's parameters, the paper's variant L2. Unlike adamw's weight decay it is
-	// a part of the loss.
+	// Lambda is the weight of the squared norm of the decoder's parameters, the paper's variant L2. Unlike adamw's weight decay it is part
+	// of the loss.
 	Lambda float64 `yaml:"lambda" min:"0" max:"1000000" strength:"yes"`
 }
 

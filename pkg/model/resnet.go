@@ -7,27 +7,27 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
-// ResNet is residual blocks (He et al. 2016, with the activation before each convolution) at some sizes, each half the one before,
-// rounded up: the encoder goes from the image to the smallest by strided convolutions, the decoder back by convolutions of 1×1 whose values
-// are repeated.
+// ResNet has residual blocks (He et al. 2016, with the activation before each convolution) at several sizes, each half the one before,
+// rounded up. The encoder shrinks the image by strided convolutions; the decoder enlarges it by 1×1 convolutions whose values are repeated.
 type ResNet struct {
 	// Channels lists the channels at each size, from the image's to the smallest.
 	Channels []int `yaml:"channels,flow" min:"1" max:"4096" minitems:"1" maxitems:"10"`
 
-	// Blocks is the number of residual blocks at each size, of two convolutions each.
+	// Blocks is the number of residual blocks at each size, with two convolutions each.
 	Blocks int `yaml:"blocks" min:"1" max:"64"`
 
 	// Kernel is the height and width of the kernels.
 	Kernel int `yaml:"kernel" min:"1" max:"31"`
 
-	// Norm stands before each activation: layer, over the channels of each place; batch, for each channel over the batch; or none.
+	// Norm is the normalisation before each activation: layer, over the channels of each position; batch, for each channel over the batch;
+	// or none.
 	Norm string `yaml:"norm" enum:"none,layer,batch"`
 
-	// Dropout is the part of a block's values, before its second convolution, that a step of training sets to zero.
+	// Dropout is the fraction of a block's values, before its second convolution, that a training step sets to zero.
 	Dropout float64 `yaml:"dropout" min:"0" below:"1"`
 
-	// Attention is the number of heads of an attention layer over the places of the smallest size, at the end of the encoder and at the
-	// beginning of the decoder; it divides the last of channels. 0 is no such layer.
+	// Attention is the number of heads of an attention layer over the positions of the smallest size, at the end of the encoder and at the
+	// start of the decoder; it must divide the last of channels. 0 adds no such layer.
 	Attention int `yaml:"attention" min:"0" max:"64"`
 }
 

@@ -10,58 +10,60 @@ import (
 	"latent/pkg/random"
 )
 
-// SAE is a sparse dictionary: one wide hidden layer, few of whose values, the latents, are not 0, on the activations of another
-// network or any other vectors. What it makes of a vector x is a sum of few rows of the decoder, the dictionary:
+// SAE is a sparse autoencoder of the activations of another network, or of any other vectors: one wide hidden layer, whose values, the
+// latents, are mostly 0. It reconstructs a vector x as a sum of a few rows of the decoder, the dictionary:
 //
 //	z = (x − b) W + c,   f = activation(z),   x̂ = f D + b
 //
-// The rows of D have unit length. Its loss is a sum over the values of x, and train.loss is not used. docs/sae.md has the formulas of
-// each activation and where they are from.
+// The rows of D have unit length. Its loss is a sum over the values of x; train.loss is not used. docs/sae.md has the formulas of each
+// activation and their sources.
 type SAE struct {
 	// Width is the number of latents, the rows of the dictionary.
 	Width int `yaml:"width" min:"1" max:"65536"`
 
-	// Activation says which latents are not 0: topk, the k largest of each sample that are positive (Gao et al. 2024); batchtopk, the k
-	// times as many largest as there are samples, of a whole batch, and after training those above the mean of the batches' least
-	// (Bussmann et al. 2024); jumprelu, those above a threshold of their own, which is learned (Rajamanoharan et al. 2024); or relu, the
-	// positive ones, with a penalty on their sum (Bricken et al. 2023).
+	// Activation selects the latents that are not 0: topk, the k largest of each sample, if positive (Gao et al. 2024); batchtopk, the
+	// largest of a whole batch, k for each of its samples on average, and after training those above the mean of the smallest ones kept in
+	// each batch (Bussmann et al. 2024); jumprelu, those above learned thresholds, one for each latent (Rajamanoharan et al. 2024); or
+	// relu, the positive ones, with a penalty on their sum (Bricken et al. 2023).
 	Activation string `yaml:"activation" enum:"topk,batchtopk,jumprelu,relu"`
 
-	// K is the number of latents of a sample that are not 0, of topk and batchtopk.
+	// K is the number of latents of a sample that are not 0, for topk and batchtopk.
 	K int `yaml:"k" min:"1" max:"65536" strength:"yes"`
 
-	// Prefixes are the sizes of smaller dictionaries, the first so many rows each, that are to do for themselves too: a Matryoshka
-	// dictionary (Bussmann et al. 2025), whose first rows become the most general. Empty for none.
+	// Prefixes lists the sizes of smaller dictionaries, each the first rows of the whole, which learn to reconstruct by themselves too: a
+	// Matryoshka dictionary (Bussmann et al. 2025), whose first rows become the most general. Empty for none.
 	Prefixes []int `yaml:"prefixes,flow" min:"1" max:"65536" maxitems:"64"`
 
-	// Sparsity weighs the penalty on latents, the papers' λ: of jumprelu on how many are not 0, of relu on their sum. It is in units of
-	// the squared error of a sample.
+	// Sparsity is the weight of the penalty on latents, the papers' λ: for jumprelu on the number that are not 0, for relu on their sum. It
+	// is in units of the squared error of a sample.
 	Sparsity float64 `yaml:"sparsity" min:"0" max:"1000000" strength:"yes"`
 
-	// SparsityWarmup lets sparsity rise linearly from zero over so many epochs; parts of an epoch count.
+	// SparsityWarmup is the number of epochs over which sparsity rises linearly from zero; it may be fractional.
 	SparsityWarmup float64 `yaml:"sparsity_warmup" min:"0" strength:"yes"`
 
-	// TargetL0 makes the penalty of jumprelu one on how far the number of latents that are not 0 lies from it, (L0 / target − 1)²; 0 is
-	// a penalty on their number.
+	// TargetL0 is the target for the number of latents that are not 0: jumprelu then penalises (L0 / target − 1)²; 0 penalises the number
+	// itself.
 	TargetL0 float64 `yaml:"target_l0" min:"0" max:"65536"`
 
-	// FirstThreshold is that of each latent of jumprelu at first.
+	// FirstThreshold is the initial threshold of every latent of jumprelu.
 	FirstThreshold float64 `yaml:"first_threshold" above:"0" max:"1000"`
 
-	// Bandwidth is how far from its threshold a latent of jumprelu still moves it, the paper's ε: half of it to each side.
+	// Bandwidth is the width of the window around its threshold in which a latent of jumprelu moves the threshold, the paper's ε: half of
+	// it on each side.
 	Bandwidth float64 `yaml:"bandwidth" above:"0" max:"1000" strength:"yes"`
 
-	// FirstNorm is the length of the encoder's columns at first, which are the rows of the dictionary times this.
+	// FirstNorm is the initial norm of the encoder's columns, which are the rows of the dictionary times this.
 	FirstNorm float64 `yaml:"first_norm" above:"0" max:"1000"`
 
-	// DeadAfter is after how many steps in which it never was above 0 a latent counts as dead.
+	// DeadAfter is the number of steps without a value above 0 after which a latent counts as dead.
 	DeadAfter int `yaml:"dead_after" min:"1" max:"16777216" strength:"yes"`
 
-	// Revival weighs how well dead latents explain what the others leave of a sample, so that they come back: the papers' α of the
-	// auxiliary loss. 0 leaves it out.
+	// Revival is the weight of the auxiliary loss, the papers' α, which revives dead latents: it measures how well they reconstruct the
+	// error that the other latents leave. 0 leaves it out.
 	Revival float64 `yaml:"revival" min:"0" max:"1000000" strength:"yes"`
 
-	// Revived is how many dead latents of a sample do so, the largest, the papers' k_aux; 0 is half as many as the sample has values.
+	// Revived is the number of dead latents of a sample in the auxiliary loss, the largest ones, the papers' k_aux; 0 is half the number of
+	// values of a sample.
 	Revived int `yaml:"revived" min:"0" max:"65536"`
 }
 

@@ -7,15 +7,15 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
-// UNet narrows the image level by level and widens it again, and hands each level's features over to the level of the same size
-// on the way up (Ronneberger et al. 2015). It has no narrow code: it is for removing damage, not for compressing.
+// UNet shrinks the image level by level and enlarges it again, passing each level's features on to the level of the same size on the way up
+// (Ronneberger et al. 2015). It has no narrow code: it is for removing damage, not for compression.
 type UNet struct {
 	U `yaml:",inline"`
 
-	// Residual adds the input to the last layer's values, before output: what is learned is the damage.
+	// Residual adds the input to the values of the last layer, before output, so that the network learns the damage.
 	Residual bool `yaml:"residual"`
 
-	// Output maps the last layer to pixels in [-1, 1]: tanh; sigmoid, whose (0, 1) is stretched to (-1, 1), and which
+	// Output is the activation of the last layer, which gives pixels in [-1, 1]: tanh; sigmoid, stretched from (0, 1) to (-1, 1), which
 	// loss bce needs; or linear, unbounded.
 	Output string `yaml:"output" enum:"tanh,sigmoid,linear"`
 }
@@ -62,30 +62,30 @@ func (m *UNet) Apply(p *Pass, x *Node) Output {
 //
 // Height and width are halved from level to level and rounded up: 28, 14, 7, 4.
 type U struct {
-	// Channels lists the channels of each level; the last is the bottom's. With one there is no other level.
+	// Channels lists the channels of each level, from the top to the bottom. A single entry makes a network of one level.
 	Channels []int `yaml:"channels,flow" min:"1" max:"4096" minitems:"1" maxitems:"10"`
 
-	// Convolutions is how many a level has on the way down, and again on the way up.
+	// Convolutions is the number of convolutions of a level on the way down, and again on the way up.
 	Convolutions int `yaml:"convolutions" min:"1" max:"16"`
 
 	// Kernel is the height and width of the convolutions' kernels.
 	Kernel int `yaml:"kernel" min:"1" max:"31"`
 
-	// Pooling makes one value of 2×2: max, mean, or strided, a convolution of 2×2 with weights.
+	// Pooling reduces 2×2 values to one: max, mean, or strided, a 2×2 convolution with stride 2.
 	Pooling string `yaml:"pooling" enum:"max,mean,strided"`
 
-	// Upsampling makes 2×2 values of one, with as many channels as the level above has: transposed, a transposed
-	// convolution of 2×2; or resize, a convolution of 1×1 whose values are repeated.
+	// Upsampling expands one value to 2×2, with the number of channels of the level above: transposed, a 2×2 transposed convolution; or
+	// resize, a 1×1 convolution whose values are repeated.
 	Upsampling string `yaml:"upsampling" enum:"transposed,resize"`
 
-	// Activation follows every convolution but those that change the size, and the last.
+	// Activation is the activation after every convolution except the last and those that change the size.
 	Activation string `yaml:"activation" enum:"relu,leaky_relu,gelu,silu,elu,tanh,sigmoid,linear"`
 
-	// Norm stands before each activation: layer, over the channels of each place; batch, for each channel over the batch; or
-	// none.
+	// Norm is the normalisation before each activation: layer, over the channels of each position; batch, for each channel over the batch;
+	// or none.
 	Norm string `yaml:"norm" enum:"none,layer,batch"`
 
-	// Init draws the first weights, as for model dense; the fan-in counts a kernel's taps.
+	// Init is the initialisation of the weights, as for model dense; the fan-in counts the kernel's elements.
 	Init string `yaml:"init" enum:"pytorch,glorot,he"`
 }
 

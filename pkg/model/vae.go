@@ -11,70 +11,70 @@ import (
 )
 
 // VAE is a variational autoencoder (Kingma & Welling 2014): a normal posterior with a mean and a variance for each value of the code, a
-// prior, and a likelihood of the pixels. Its loss is −bound, in nats for each image, with a penalty where there is one, and train.loss is
-// not used.
+// prior, and a likelihood of the pixels. Its loss is −bound, in nats for each image, plus the penalty if there is one; train.loss is not
+// used.
 type VAE struct {
 	Network `yaml:",inline"`
 
-	// Classes makes a conditional VAE (Sohn et al. 2015): encoder and decoder are given the image's label, one of so many, and
-	// the likelihood is that of an image given its label. 0 is none.
+	// Classes makes a conditional VAE (Sohn et al. 2015): it is the number of labels. Encoder and decoder also get the image's label, and
+	// the likelihood is that of an image given its label. 0 is unconditional.
 	Classes int `yaml:"classes" min:"0" max:"256"`
 
-	// Likelihood is that of a pixel, given the code: bernoulli, black or white; gaussian; or logistic, of the 256 values of bytes, which
-	// is of pictures of 8 bits on the scale of data.scale range.
+	// Likelihood is the distribution of a pixel given the code: bernoulli, black or white; gaussian; or logistic, over the 256 values of a
+	// byte, for 8-bit pictures with data.scale range.
 	Likelihood string `yaml:"likelihood" enum:"bernoulli,gaussian,logistic"`
 
-	// Binarise makes black and white of grey pixels for likelihood bernoulli, with the pixel in [0, 1] as the probability of
-	// white: dynamic draws for each batch anew; static once for each image; none leaves them grey, and then the loss is no
-	// likelihood. Held-out images are drawn once. Other likelihoods take pixels as they are.
+	// Binarise turns grey pixels into black and white for likelihood bernoulli, with the pixel in [0, 1] as the probability of white:
+	// dynamic draws again for each batch; static draws once for each image; none leaves them grey, and the loss is then not a likelihood.
+	// Held-out images are drawn once. Other likelihoods use pixels as they are.
 	Binarise string `yaml:"binarise" enum:"dynamic,static,none"`
 
-	// Deviation is the standard deviation of likelihood gaussian or logistic, of pixels in [-1, 1], or where a learned one starts.
+	// Deviation is the standard deviation of likelihood gaussian or logistic, for pixels in [-1, 1], or its initial value if it is learned.
 	Deviation float64 `yaml:"deviation" above:"0" max:"100" strength:"yes"`
 
-	// Spread says how the deviation is found: fixed, it is deviation; shared, one for all pixels is learned (Rybkin et al. 2021); pixel,
-	// the decoder gives one for each. A learned one stays above 1/255, half of a step between bytes: it would shrink without bound on
-	// pixels that never change, such as the black border of digits (Mattei & Frellsen 2018).
+	// Spread says how the standard deviation is found: fixed, it is deviation; shared, one for all pixels is learned (Rybkin et al. 2021);
+	// pixel, the decoder outputs one for each pixel. A learned deviation stays above 1/255, half of a step between bytes: otherwise it
+	// would shrink without bound on pixels that never change, such as the black border of digits (Mattei & Frellsen 2018).
 	Spread string `yaml:"spread" enum:"fixed,shared,pixel"`
 
-	// Beta weighs the divergence of bound elbo (Higgins et al. 2017); 1 is the evidence bound, for pixels and dimensions
-	// are summed.
+	// Beta is the weight of the KL divergence in bound elbo (Higgins et al. 2017). 1 is the evidence bound, since both terms are sums, over
+	// pixels and over code values.
 	Beta float64 `yaml:"beta" min:"0" max:"1000000" strength:"yes"`
 
-	// BetaWarmup lets beta rise linearly from zero over so many epochs; parts of an epoch count.
+	// BetaWarmup is the number of epochs over which beta rises linearly from zero; it may be fractional.
 	BetaWarmup float64 `yaml:"beta_warmup" min:"0" strength:"yes"`
 
-	// FreeBits is how much divergence, in nats, each value of the code may have on the mean of a batch before it counts (Kingma et al. 2016,
-	// appendix C.8), of bound elbo: so that values are not switched off early.
+	// FreeBits is the KL divergence, in nats, that each value of the code may have on the average over a batch before it counts in bound
+	// elbo (Kingma et al. 2016, appendix C.8), so that values are not switched off early.
 	FreeBits float64 `yaml:"free_bits" min:"0" max:"1000"`
 
-	// Bound is what is maximised: elbo, the evidence bound, with the divergence in closed form where there is one; iwae, the tighter bound by
-	// importance weights (Burda et al. 2016); miwae, the mean of the bounds of groups of codes; ciwae, elbo and iwae, mixed; or piwae,
-	// miwae for the encoder and iwae for the decoder (Rainforth et al. 2018).
+	// Bound is the objective to maximise: elbo, the evidence bound, with the divergence in closed form if there is one; iwae, the tighter
+	// bound with importance weights (Burda et al. 2016); miwae, the mean of the bounds of groups of codes; ciwae, a mixture of elbo and
+	// iwae; or piwae, miwae for the encoder and iwae for the decoder (Rainforth et al. 2018).
 	Bound string `yaml:"bound" enum:"elbo,iwae,miwae,ciwae,piwae"`
 
-	// Samples is the number of codes that are drawn for each image: elbo takes the mean of their reconstructions, iwae's bound
-	// rises with it. The decoder's time grows with it.
+	// Samples is the number of codes drawn for each image: elbo averages their reconstructions; the bound of iwae rises with it. The
+	// decoder's time grows with it.
 	Samples int `yaml:"samples" min:"1" max:"10000"`
 
-	// Groups is the number of groups that the samples of miwae and piwae are in, the paper's M; it divides samples, M K.
+	// Groups is the number of groups into which miwae and piwae split the samples, the paper's M; it must divide samples, M K.
 	Groups int `yaml:"groups" min:"1" max:"10000"`
 
-	// Mix is the part of elbo in ciwae, the paper's β.
+	// Mix is the weight of elbo in ciwae, the paper's β.
 	Mix float64 `yaml:"mix" min:"0" max:"1" strength:"yes"`
 
-	// Levels makes the VAE hierarchical: they are the sizes of the code's levels, from the lowest to the top, and add up to latent. The prior
-	// of a level depends on those above it (Sønderby et al. 2016). Empty for one level.
+	// Levels makes the VAE hierarchical: it lists the sizes of the code's levels, from the lowest to the top, which must add up to latent.
+	// The prior of a level depends on the levels above it (Sønderby et al. 2016). Empty for one level.
 	Levels []int `yaml:"levels,flow" min:"1" max:"65536" maxitems:"16"`
 
-	// Posterior is what the normal draws of a code go through: diagonal, nothing; or a flow that makes of them what a normal distribution
-	// cannot be, planar or iaf.
+	// Posterior transforms the normal samples of a code: diagonal leaves them as they are; planar and iaf are flows, which make other
+	// distributions of them.
 	Flow CodeFlow `yaml:"posterior" kind:"kind"`
 
-	// Prior is the distribution that codes are to have: normal; mixture; or vamp.
+	// Prior is the distribution of codes that the model assumes: normal; mixture; or vamp.
 	Prior CodePrior `yaml:"prior" kind:"kind"`
 
-	// Penalty is a term beside bound elbo: none; tc; dip; mmd; or adversarial.
+	// Penalty is a term added to bound elbo: none; tc; dip; mmd; or adversarial.
 	Penalty CodePenalty `yaml:"penalty" kind:"kind"`
 }
 

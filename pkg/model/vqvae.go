@@ -7,26 +7,26 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
-// VQVAE is an autoencoder whose code is a few entries of a codebook (van den Oord et al. 2017): the code's
-// values are taken in parts of entry_size, and each part is replaced by the nearest entry. The codebook follows the parts that
-// choose it by moving averages. Its loss is a sum over pixels, for each image, and train.loss is not used.
+// VQVAE is an autoencoder whose code consists of a few entries of a codebook (van den Oord et al. 2017): the code is split into parts of
+// entry_size values, and each part is replaced by the nearest entry. Each entry follows the parts that chose it, by a moving average. Its
+// loss is a sum over the pixels of each image; train.loss is not used.
 type VQVAE struct {
 	Coder `yaml:",inline"`
 
-	// EntrySize is the size of an entry of the codebook; it divides latent.
+	// EntrySize is the size of an entry of the codebook; it must divide latent.
 	EntrySize int `yaml:"entry_size" min:"1" max:"65536"`
 
-	// Entries is the number of entries. An image's code so is latent / entry_size numbers below it.
+	// Entries is the number of entries. An image's code is thus latent / entry_size numbers below it.
 	Entries int `yaml:"entries" min:"2" max:"65536"`
 
-	// Stages is the number of codebooks: the second has entries for what the first leaves of a part, and so on, so that a part is as many
-	// numbers (residual quantisation, Zeghidour et al. 2021). The entries that stand for it are added up.
+	// Stages is the number of codebooks: each one after the first encodes what the ones before it leave of a part, and the entries of all
+	// are added up (residual quantisation, Zeghidour et al. 2021). A part is then one number for each stage.
 	Stages int `yaml:"stages" min:"1" max:"64"`
 
-	// Commitment weighs the squared distance of the code from the entries that stand for it, the paper's β.
+	// Commitment is the weight of the squared distance between the code and its entries, the paper's β.
 	Commitment float64 `yaml:"commitment" min:"0" max:"1000000" strength:"yes"`
 
-	// Decay is that of the codebook's moving averages, for each step, the paper's γ.
+	// Decay is the decay of the codebook's moving averages in each step, the paper's γ.
 	Decay float64 `yaml:"decay" min:"0" below:"1" strength:"yes"`
 }
 

@@ -2,13 +2,13 @@ package model
 
 import . "github.com/gomlx/gomlx/core/graph"
 
-// WAE is a Wasserstein autoencoder with the penalty MMD (Tolstikhin et al. 2018): its codes, as a whole, are
-// drawn to a standard normal distribution. Its loss is a sum over pixels, for each image, and train.loss is not used.
+// WAE is a Wasserstein autoencoder with the MMD penalty (Tolstikhin et al. 2018), which pulls the distribution of codes towards the
+// standard normal. Its loss is a sum over the pixels of each image; train.loss is not used.
 type WAE struct {
 	Coder `yaml:",inline"`
 
-	// Lambda weighs the distance between the codes and the prior. The paper's 10 on MNIST, for pixels in [0, 1], is 40 for ours
-	// in [-1, 1].
+	// Lambda is the weight of the distance between the codes and the prior. The paper's 10 on MNIST, for pixels in [0, 1], corresponds to
+	// 40 here, for pixels in [-1, 1].
 	Lambda float64 `yaml:"lambda" min:"0" max:"1000000" strength:"yes"`
 }
 

@@ -41,23 +41,23 @@ type Scale struct {
 
 // Options says which scale, the config's section `data.scale:`.
 type Options struct {
-	// Kind is range, from low to high; percentile, between those percentiles of the training samples' values; or standardise, to a mean
-	// of 0 and a standard deviation of 1. Of pictures, range and percentile are those of all values together and standardise that of
-	// each channel; of vectors, each is that of each feature. For vectors alone there are norm, one factor that brings the mean squared
-	// length of the training samples to the number of their values, and none, which leaves values as they are: angles stay the same.
+	// Kind is how values are scaled. range maps low to -1 and high to 1; percentile does so with percentiles of the training samples'
+	// values; standardise gives a mean of 0 and a standard deviation of 1. For pictures, range and percentile use all values together, and
+	// standardise each channel; for vectors, each feature is scaled separately. For vectors only, norm multiplies by one factor that makes
+	// the mean squared length of the training samples equal to their number of values, and none leaves values unchanged; both preserve
+	// angles.
 	Kind string `yaml:"kind" enum:"range,percentile,standardise,norm,none"`
 
-	// Low is what becomes -1: a value for kind range, a percentile for kind percentile. Lower values of pictures become -1 too; those
-	// of vectors go on below it.
+	// Low is what becomes -1: a value for kind range, a percentile for kind percentile. Lower values of pictures are clipped to -1; those
+	// of vectors are not.
 	Low float64 `yaml:"low"`
 
-	// High is what becomes 1, likewise. Where low and high are both 0, they are the ends of the numbers' type (0 and 255, 0 and 65535)
-	// or, of float32 and of vectors, the least and the largest value of the training samples; for kind percentile 1 and 99.
+	// High is what becomes 1, likewise. If low and high are both 0, they default to the limits of the data type (0 and 255, 0 and 65535)
+	// or, for float32 and for vectors, to the smallest and largest value of the training samples; for kind percentile, to 1 and 99.
 	High float64 `yaml:"high"`
 
-	// Open keeps values of pictures beyond low and high what they are, such as those of noise that was not clipped: the mean of many
-	// noisy values is then still that of the clean ones. The model's output must be linear. Standardised values and vectors are open
-	// without it.
+	// Open does not clip the values of pictures to [low, high], for example those of noise that was not clipped: the mean of many noisy
+	// values then remains that of the clean ones. The model's output must be linear. Standardised values and vectors are never clipped.
 	Open bool `yaml:"open"`
 }
 

@@ -12,38 +12,34 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// CMAES draws trials from a normal distribution that moves towards the better ones and takes their shape: the evolution
-// strategy with covariance matrix adaptation of Hansen 2016, "The CMA evolution strategy: a tutorial" (arXiv 1604.00772),
-// with negative weights. It takes one objective, and serves best some hundred trials of a few numbers whose effects
-// depend on each other.
+// CMAES draws trials from a normal distribution that moves towards the better ones and adapts to their shape: the evolution strategy with
+// covariance matrix adaptation of Hansen 2016, "The CMA evolution strategy: a tutorial" (arXiv 1604.00772), with negative weights. It takes
+// one objective, and works best with some hundred trials of a few numbers whose effects depend on each other.
 //
-// It searches the numbers that are there in every point, each by its place in its range, or in the range's logarithms. A
-// choice is drawn by chances that move towards those of the better trials, as in population-based incremental learning (Baluja
-// 1994), and keep a fifth of an even share for each. Numbers that depend on a choice are drawn at random.
+// It searches the numbers that are present in every point, each by its place in its range, or in the range's logarithms. Choices are drawn
+// with probabilities that move towards those of the better trials, as in population-based incremental learning (Baluja 1994), and stay
+// above a fifth of an even share. Numbers that depend on a choice are drawn at random.
 //
-// Instead of independent normal numbers it takes those of a scrambled Sobol sequence, whose few points cover all sides
-// (Teytaud & Gelly 2007, "DCMA: yet another derandomization in covariance-matrix-adaptation"): it comes to the least of a
-// sphere, an ellipsoid and Rosenbrock's function in 5 dimensions with a fifth fewer trials than without
-// (TestEvolutionConverges).
+// Instead of independent normal numbers it uses a scrambled Sobol sequence, whose few points cover all directions (Teytaud & Gelly 2007,
+// "DCMA: yet another derandomization in covariance-matrix-adaptation"): it reaches the minimum of a sphere, an ellipsoid and Rosenbrock's
+// function in 5 dimensions with a fifth fewer trials than without (TestEvolutionConverges).
 //
-// Each λ trials, in the order in which they are told, make a generation. With several workers some of them were drawn
-// before the distribution moved last; they count like the others, so that no trial is lost. Trials that were pruned count
-// as worse than all that were not, and the earlier the worse; trials that failed, or have no number for a value, as the
-// worst of all: so the distribution leaves places at which training diverges. Equals share their weights. A generation
-// that has nothing but failed trials moves nothing.
+// Each λ trials, in the order of their results, make a generation. With several workers some of them were drawn before the distribution
+// last moved; they count like the others, so that no trial is lost. Pruned trials count as worse than all that were not pruned, the earlier
+// the worse; trials that failed, or whose value is not a number, as the worst of all, so that the distribution leaves places where training
+// diverges. Equal trials share their weights. A generation of failed trials alone changes nothing.
 //
-// With ten numbers a trial costs some 0.07 ms, whatever the length of the history (BenchmarkEvolution).
+// With ten numbers a trial costs about 0.07 ms, whatever the length of the history (BenchmarkEvolution).
 type CMAES struct {
-	// Population is λ, the trials of a generation, at least 2; 0 is 4 + ⌊3 ln d⌋ for d numbers: 4 for one, 8 for four, 10
-	// for ten. More make it slower, and surer where the objective has several valleys or noise.
+	// Population is λ, the number of trials in a generation, at least 2; 0 is 4 + ⌊3 ln d⌋ for d numbers: 4 for one, 8 for four, 10 for
+	// ten. A larger population is slower, but more reliable if the objective is noisy or has several local minima.
 	Population int `yaml:"population" min:"0" max:"100000"`
 
-	// Sigma is the standard deviation of the first generation, as a part of each parameter's range. It starts in the middle.
+	// Sigma is the standard deviation of the first generation, as a fraction of each parameter's range. It starts in the middle.
 	Sigma float64 `yaml:"sigma" above:"0" max:"1"`
 
-	// RestartFactor is how many times larger the population is after a restart, which comes when all of a generation, or
-	// the best of many, are the same; 2 is IPOP (Auger & Hansen 2005), 0 never restarts. A restart begins at a random
-	// place.
+	// RestartFactor is the factor by which a restart enlarges the population; a restart comes when all values of a generation, or the best
+	// of many, are the same. 2 is IPOP (Auger & Hansen 2005), 0 never restarts. A restart begins at a random place.
 	RestartFactor int `yaml:"restart_factor" min:"0" max:"10"`
 }
 

@@ -13,28 +13,27 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
-// GP is the expected improvement of a Gaussian process (Jones et al. 1998), for runs that are few and dear: with 100 told, a
-// proposal takes tens of milliseconds, and finds what TPE needs many more trials for where the objective is smooth.
+// GP maximises the expected improvement of a Gaussian process (Jones et al. 1998), for few, expensive runs. With the results of 100 trials
+// a proposal takes tens of milliseconds, and if the objective is smooth it needs far fewer trials than TPE.
 //
-// The kernel is Matérn's with ν = 5/2, a length for each parameter (Rasmussen & Williams 2006, equation 4.17), at places
-// from 0 to 1, evenly in the logarithm where the range is logarithmic; two options of a choice are 1 apart, and a parameter that is not there counts as in its middle. Its
-// numbers are those of the greatest posterior, under the priors of Optuna's GPSampler; they are fitted anew whenever the
-// trials have grown by a tenth. Values above the best by more than three times what the median is are taken as that: a few
-// runs that diverge do not flatten the rest.
+// The kernel is Matérn's with ν = 5/2 and a length for each parameter (Rasmussen & Williams 2006, equation 4.17), at places from 0 to 1,
+// evenly spaced in the logarithm if the range is logarithmic. Two options of a choice are 1 apart, and a parameter that is absent counts as in its middle. Its hyperparameters maximise the posterior under the priors of Optuna's
+// GPSampler; they are fitted again whenever the number of trials has grown by a tenth.
+// Values that exceed the best by more than three times the median's distance from it are cut to that limit, so that a few runs that diverge
+// do not flatten the rest.
 //
-// The logarithm of the expected improvement is climbed from the best of many random points, along one parameter after the other
-// (its logarithm, since far from the best it underflows: Ament et al. 2023). Pending trials count as if they came out as the
-// process expects (kriging believer, Ginsbourger et al. 2010). Pruned trials count with their last value; failed ones are
-// left out.
+// The logarithm of the expected improvement is maximised from the best of many random points, along one parameter after the other (the
+// logarithm, since far from the best the improvement itself underflows: Ament et al. 2023). Pending trials count with the value that the
+// process expects (kriging believer, Ginsbourger et al. 2010). Pruned trials count with their last value; failed ones are left out.
 type GP struct {
 	// Startup is the number of trials with a result before which points are drawn at random.
 	Startup int `yaml:"startup" min:"2" max:"1000000"`
 
-	// Candidates is the number of random points among which the climb's starts are found; time grows with it.
+	// Candidates is the number of random points from which the starting points of the maximisation are chosen; the time grows with it.
 	Candidates int `yaml:"candidates" min:"1" max:"1000000"`
 
-	// Points bounds the trials that the process is fitted to: of more, half are the best, half the newest. Time grows with
-	// its third power: 300 take up to a second or two where the kernel is fitted anew.
+	// Points is the largest number of trials that the process is fitted to: if there are more, half of them are the best, half the newest.
+	// The time grows with its third power: 300 take up to a second or two when the kernel is fitted again.
 	Points int `yaml:"points" min:"2" max:"5000"`
 }
 

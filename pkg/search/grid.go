@@ -7,19 +7,18 @@ import (
 	"math/rand/v2"
 )
 
-// Grid tries every combination of some values of each parameter, and ends.
+// Grid tries every combination of some values of each parameter, then ends.
 //
-// The order is that of nested loops, the first parameter of the space being the outermost. A parameter that is not there
-// with a combination has no loop in it: a choice of two optimizers, one of which has a momentum of 5 values, makes 1 + 5
-// points.
+// The order is that of nested loops, with the first parameter of the space outermost. A parameter that is absent from a combination has no
+// loop in it: a choice of two optimizers, one of which has a momentum of 5 values, makes 1 + 5 points.
 type Grid struct {
-	// Points is the number of values of a parameter that is a range: both its ends and even steps between them, or even
-	// steps of the logarithm; with 1, its middle. Whole numbers are rounded, and where the range has no more than so
-	// many, all of them are taken. The grid grows with the product over all parameters.
+	// Points is the number of values of a parameter with a range: its ends and even steps between them, or even steps of the logarithm;
+	// with 1, its middle. Whole numbers are rounded, and a range with no more whole numbers than points has all of them. The size of the
+	// grid is the product over all parameters.
 	Points int `yaml:"points" min:"1" max:"1000"`
 
-	// Shuffle takes the grid's points in an order of the seed's, so that a sweep that is stopped early has seen all of the
-	// space. Off by default. It changes the order only: the whole grid has the same points.
+	// Shuffle visits the points of the grid in a random order, which the seed decides, so that a sweep that is stopped early has covered
+	// the whole space. It is off by default. It changes only the order: the whole grid has the same points.
 	Shuffle bool `yaml:"shuffle"`
 }
 

@@ -5,24 +5,23 @@ import (
 	"slices"
 )
 
-// Halving lets the best of the trials that came as far go on, 1 in Factor, at steps that are Factor times as far from one
-// to the next: asynchronous successive halving (Li et al. 2020, "A system for massively parallel hyperparameter tuning",
-// algorithm 2), in the form that stops trials rather than pausing them, that of Optuna's SuccessiveHalvingPruner.
+// Halving continues the best 1 in Factor of the trials at each rung, with rungs at steps that grow by Factor: asynchronous successive
+// halving (Li et al. 2020, "A system for massively parallel hyperparameter tuning", algorithm 2), in the variant of Optuna's
+// SuccessiveHalvingPruner, which stops trials rather than pausing them.
 //
-// Rung k is at step MinSteps · Factor^(EarlyStoppingRate + k). A trial that comes to it goes on if its value is among the
-// best ⌊n / Factor⌋ of the n that have come there, its own counted; while n is below Factor, if it is the best. Trials
-// that came before are compared whatever became of them, and those that are there later change nothing: a trial that
-// comes early is judged mildly. Where reports are so far apart that one comes to several rungs, it goes on if it is among
-// the best ⌊n / Factor^rungs⌋ of those at the first of them.
+// Rung k is at step MinSteps · Factor^(EarlyStoppingRate + k). A trial that reaches it continues if its value is among the best ⌊n /
+// Factor⌋ of the n trials that have reached it, itself included; while n is below Factor, if it is the best. Trials that came before are
+// compared whatever became of them, and later ones change nothing: an early trial is judged mildly. If reports are so far apart that a
+// trial reaches several rungs at once, it continues if it is among the best ⌊n / Factor^rungs⌋ of those at the first of them.
 type Halving struct {
 	// MinSteps is the step of the first rung, with an early-stopping rate of 0. No trial is pruned before it.
 	MinSteps int `yaml:"min_steps" min:"1"`
 
-	// Factor is how many trials compete for one to go on, and how many times further the next rung is.
+	// Factor is the number of trials that compete for one to continue, and the ratio between the steps of consecutive rungs.
 	Factor int `yaml:"factor" min:"2" max:"1000"`
 
-	// EarlyStoppingRate leaves out so many rungs from the first on: each makes the search Factor times more careful, and
-	// as much dearer.
+	// EarlyStoppingRate is the number of initial rungs to skip: each makes pruning Factor times more careful, and the search as much more
+	// expensive.
 	EarlyStoppingRate int `yaml:"early_stopping_rate" min:"0" max:"30"`
 }
 

@@ -2,23 +2,22 @@ package search
 
 import "math"
 
-// Hyperband divides the trials among brackets, each a halving of its own that starts later than the one before, so that
-// a trial that is slow at the start has its chance: Li et al. 2018, "Hyperband: a novel bandit-based approach to
-// hyperparameter optimization", its brackets being asynchronous (Li et al. 2020, section 3.3).
+// Hyperband divides the trials among brackets, each a successive halving that starts later than the one before, so that a trial that is
+// slow at the start gets a chance: Li et al. 2018, "Hyperband: a novel bandit-based approach to hyperparameter optimization", with
+// asynchronous brackets (Li et al. 2020, section 3.3).
 //
-// There are s + 1 brackets, s = ⌊log(max_steps / min_steps) / log(factor)⌋. Of each Σ nₖ trials, bracket k, whose early-stopping
-// rate is k, has nₖ = ⌈(s+1) Factorˢ⁻ᵏ / (s−k+1)⌉, as in Hyperband's algorithm 1; the last of them has no rung before
-// max_steps / factor. Which bracket a trial is in depends on its number alone: the numbers of a bracket are spread
-// evenly over all.
+// There are s + 1 brackets, s = ⌊log(max_steps / min_steps) / log(factor)⌋. Of each Σ nₖ trials, bracket k, whose early-stopping rate is k,
+// has nₖ = ⌈(s+1) Factorˢ⁻ᵏ / (s−k+1)⌉, as in Hyperband's algorithm 1; the last bracket has no rung before max_steps / factor. A trial's
+// bracket depends on its number alone: the numbers of a bracket are spread evenly over all.
 type Hyperband struct {
 	// MinSteps is the step of the first rung of the first bracket.
 	MinSteps int `yaml:"min_steps" min:"1"`
 
-	// MaxSteps is how many steps a trial has that is not pruned; 0, the default, takes the most of the trials that are
-	// done, and prunes none before the first of them.
+	// MaxSteps is the number of steps of a trial that is not pruned; 0, the default, takes the largest number of the trials that are done,
+	// and prunes none before the first of them.
 	MaxSteps int `yaml:"max_steps" min:"0"`
 
-	// Factor is how many trials of a bracket compete for one to go on, and how many times further the next rung is.
+	// Factor is the number of trials of a bracket that compete for one to continue, and the ratio between the steps of consecutive rungs.
 	Factor int `yaml:"factor" min:"2" max:"1000"`
 }
 

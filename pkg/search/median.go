@@ -5,18 +5,18 @@ import (
 	"slices"
 )
 
-// Median prunes a trial whose best value so far is worse than the median of what the trials that were done had at the
-// same step: the rule of Golovin et al. 2017, "Google Vizier", section 3.2, in the form of Optuna's MedianPruner.
-// Trials without a report at that very step do not count, nor do those that were pruned.
+// Median prunes a trial whose best value so far is worse than the median of the values of completed trials at the same step: the rule of
+// Golovin et al. 2017, "Google Vizier", section 3.2, in the form of Optuna's MedianPruner. Trials without a report at exactly that step do
+// not count, nor do pruned ones.
 type Median struct {
-	// StartupTrials is how many trials must be done before any is pruned.
+	// StartupTrials is the number of trials that must be done before any is pruned.
 	StartupTrials int `yaml:"startup_trials" min:"0"`
 
-	// WarmupSteps is the step before which no trial is pruned; 0, the default, lets it be pruned from its first report on.
+	// WarmupSteps is the step before which no trial is pruned; with 0, the default, a trial can be pruned from its first report on.
 	WarmupSteps int `yaml:"warmup_steps" min:"0"`
 
-	// Interval is the number of steps from one look at a trial to the next, the first being at warmup_steps. A trial
-	// without a report at that step is looked at with its next one.
+	// Interval is the number of steps between checks of a trial, starting at warmup_steps. A trial without a report at that step is checked
+	// at its next one.
 	Interval int `yaml:"interval" min:"1"`
 }
 

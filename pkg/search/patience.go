@@ -2,13 +2,13 @@ package search
 
 import "math"
 
-// Patience prunes a trial that has stopped getting better: early stopping (Prechelt 1998). It looks at no other trial.
+// Patience prunes a trial that has stopped improving: early stopping (Prechelt 1998). It does not compare trials with each other.
 type Patience struct {
-	// Steps is how many steps a trial may go without a better value.
+	// Steps is the number of steps that a trial may go without a better value.
 	Steps int `yaml:"steps" min:"1"`
 
-	// MinDelta is by how much more than this a value must be below the best before it to count as better; 0, the default,
-	// lets any do.
+	// MinDelta is the improvement over the best value so far that a value must exceed to count as better; with 0, the default, any
+	// improvement counts.
 	MinDelta float64 `yaml:"min_delta" min:"0"`
 }
 

@@ -2,16 +2,15 @@ package search
 
 import "math"
 
-// QuasiRandom spreads its points more evenly than chance does: of the first 2ᵏ points, each of 2ᵏ equal intervals of
-// every parameter has one (Sobol), and so have many boxes of several parameters. It takes any space and any number of
-// objectives, and results do not change what it proposes. Each parameter has a dimension of its own, whether it is there
-// in a point or not.
+// QuasiRandom spreads its points more evenly than random ones: of the first 2ᵏ points, each of 2ᵏ equal intervals of every parameter has
+// one (Sobol), and so do many boxes of several parameters. It takes any space and any number of objectives, and results do not change what
+// it proposes. Each parameter has a separate dimension, whether it is present in a point or not.
 type QuasiRandom struct {
-	// Sequence is sobol or halton. The spread of sobol is best at powers of two, that of halton is no better at one
-	// number of trials than at another. From the 65th parameter on sobol takes halton's bases from 3 on.
+	// Sequence is sobol or halton. sobol is most even at powers of two; halton is equally even at any number of trials. From the 65th
+	// parameter on sobol uses halton's bases from 3 on.
 	//
-	// Sobol has the direction numbers of Joe & Kuo 2008 and Owen's nested scrambling (Owen 1995), halton the random
-	// permutations of digits of Owen 2017, "A randomized Halton algorithm in R". The seed decides both.
+	// Sobol has the direction numbers of Joe & Kuo 2008 and Owen's nested scrambling (Owen 1995), halton the random permutations of digits
+	// of Owen 2017, "A randomized Halton algorithm in R". The seed decides both.
 	Sequence string `yaml:"sequence" enum:"sobol,halton"`
 }
 

@@ -1,7 +1,7 @@
 package search
 
-// Random draws each trial by itself, each parameter evenly over its range or its logarithms. It takes any space and any number of objectives, and neither
-// results nor trials under way change what it draws. Bergstra & Bengio 2012.
+// Random draws each trial independently, each parameter uniformly over its range or its logarithms. It takes any space and any number of
+// objectives, and neither results nor running trials change what it draws. Bergstra & Bengio 2012.
 type Random struct{}
 
 // New starts it; it has no error.

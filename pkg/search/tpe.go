@@ -7,33 +7,33 @@ import (
 	"slices"
 )
 
-// TPE is the tree-structured Parzen estimator (Bergstra et al. 2011): of the trials told, the best tenth, at most 25, make a
-// density l(x), all others a density g(x); of points drawn from l, that with the greatest l(x)/g(x) is proposed, which has the
-// greatest expected improvement (section 4.1 there). Watanabe 2023 (arXiv:2304.11127) says what each part does. Where nothing
-// else is said they are Optuna's; others are how narrow kernels may be, that the better of the good trials weigh more, and that
-// a choice by itself is drawn with less greed.
+// TPE is the tree-structured Parzen estimator (Bergstra et al. 2011): the best tenth of the completed trials, at most 25, make a density
+// l(x), all others a density g(x); of points drawn from l, it proposes the one with the largest l(x)/g(x), which has the greatest expected
+// improvement (section 4.1 there). Watanabe 2023 (arXiv:2304.11127) explains what each part does. Unless stated otherwise the parts are
+// Optuna's; the differences are how narrow kernels may be, that the better of the good trials weigh more, and that a single choice is drawn
+// less greedily.
 //
-// Pending trials count as bad ones, so that those which run at the same time lie apart. Pruned trials come after all
-// that are done: the later they stopped the better, and among equals by their last value. Failed ones are left out.
+// Pending trials count as bad ones, so that trials that run at the same time lie apart. Pruned trials rank after all completed ones: the
+// later they stopped the better, and among equals by their last value. Failed ones are left out.
 //
-// With several objectives the good tenth, at most 100, is taken by fronts (Ozaki et al. 2022): whole fronts of trials that none
-// outside them dominates, and of the last one some that are far apart. Pruned trials are bad ones then.
+// With several objectives the good tenth, at most 100, is taken by fronts (Ozaki et al. 2022): whole fronts of trials that none outside
+// them dominates, and from the last one some that are far apart. Pruned trials are bad ones then.
 //
-// A parameter under a choice is looked at among the trials that had it.
+// A parameter under a choice is modelled on the trials that had it.
 type TPE struct {
 	// Startup is the number of trials with a result before which points are drawn at random.
 	Startup int `yaml:"startup" min:"1" max:"1000000"`
 
-	// Candidates is the number of points drawn from l, of which the best is taken; 0 is 24, and 64 with multivariate, where a point
-	// has to be good in more ways. More of them search closer to what is good already; time grows with it.
+	// Candidates is the number of points drawn from l, of which the best is proposed; 0 is 24, or 64 with multivariate, where a point has
+	// to be good in more ways. More candidates search closer to what is already good; the time grows with it.
 	Candidates int `yaml:"candidates" min:"0" max:"100000"`
 
-	// Multivariate draws parameters together, so that what is good only in combination is found: those that are always
-	// there, then those under each choice made. Without it, each is drawn by itself.
+	// Multivariate draws parameters together, to find values that are good only in combination: first those that are always present, then
+	// those under each choice made. Without it, each parameter is drawn independently.
 	Multivariate bool `yaml:"multivariate"`
 
-	// Kernels bounds the trials that make g: of more, the newest half of the bound is whole, and of those before evenly
-	// spaced ones stand for their neighbours with their weights. Time grows with it; 1,000,000 keeps all.
+	// Kernels is the largest number of trials that make g: if there are more, the newest fill half of it, and evenly spaced ones of the
+	// rest stand for their neighbours with their weights. The time grows with it; 1,000,000 keeps all.
 	Kernels int `yaml:"kernels" min:"2" max:"1000000"`
 }
 

@@ -10,13 +10,13 @@ import (
 	"latent/pkg/model"
 )
 
-// Rate is a learning rate of its own for some layers.
+// Rate is a learning rate for some layers.
 type Rate struct {
-	// Layers is the layer, or the beginning of the names of several, up to a dot: encoder, or encoder.layer_1. Where several rates fit a
-	// layer, the longest name counts.
+	// Layers is the name of a layer, or a prefix of the names of several, up to a dot: encoder, or encoder.layer_1. If several rates match
+	// a layer, the longest name wins.
 	Layers string `yaml:"layers" pattern:"^[a-z][a-z0-9_]*([.][a-z0-9_]+)*$"`
 
-	// Factor multiplies the learning rate for them.
+	// Factor multiplies the learning rate for these layers.
 	Factor float64 `yaml:"factor" min:"0" max:"1000"`
 }
 

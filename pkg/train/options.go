@@ -14,108 +14,110 @@ type Options struct {
 	// Schedule changes the learning rate over the run: constant, or cosine, which falls to zero at the last step.
 	Schedule string `yaml:"schedule" enum:"constant,cosine"`
 
-	// Restarts lists epochs after which the schedule begins again at learning_rate (warm restarts, Loshchilov & Hutter 2017); latent run
-	// --resume RUN --epochs N --schedule restart adds the one that the run had ended with.
+	// Restarts lists the epochs after which the schedule starts again at learning_rate (warm restarts, Loshchilov & Hutter 2017). latent
+	// run --resume RUN --epochs N --schedule restart adds the epoch at which the run had ended.
 	Restarts []int `yaml:"restarts,flow" min:"1" max:"1000000" maxitems:"1000"`
 
-	// Extended lists numbers of epochs that the run was to have before it was given more: until it had them, its schedule reached to there.
-	// latent run --resume RUN --epochs N --schedule extend adds one.
+	// Extended lists the earlier values of epochs of a run that was extended: up to each of them, the learning rate follows the schedule of
+	// a run of that length. latent run --resume RUN --epochs N --schedule extend adds one.
 	Extended []int `yaml:"extended,flow" min:"1" max:"1000000" maxitems:"1000"`
 
-	// WarmupEpochs lets the learning rate rise linearly from zero over so many epochs; parts of an epoch count.
+	// WarmupEpochs is the number of epochs over which the learning rate rises linearly from zero; it may be fractional.
 	WarmupEpochs float64 `yaml:"warmup_epochs" min:"0"`
 
-	// BatchSize is the number of images in a step; an epoch's last, shorter batch counts with its true size.
+	// BatchSize is the number of images in a step. The last batch of an epoch may be smaller; its loss is averaged over the images it has.
 	BatchSize int `yaml:"batch_size" min:"1" max:"1048576"`
 
-	// Accumulate computes a batch in so many parts, one after another, and adds up their gradients: the activations of one part are in memory
-	// at a time. It divides batch_size. Nothing else changes but the last bits, and a model that looks across a batch is not taken in parts.
+	// Accumulate splits each batch into this many parts, computes them one after another, and adds up their gradients, so that only the
+	// activations of one part are in memory at a time. It must divide batch_size. Apart from rounding it does not change the result. Models
+	// that look across a batch cannot be split.
 	Accumulate int `yaml:"accumulate" min:"1" max:"64"`
 
-	// CheckpointActivations computes what is inside of the model's layers once more where gradients need it, instead of keeping it from the
-	// forward pass: kept are the inputs of residual and attention blocks and of pairs of other layers (Chen et al. 2016). A step needs less
-	// memory and about a third more time. Nothing else changes but the last bits. In pure Go it does nothing.
+	// CheckpointActivations saves memory by recomputing activations when gradients need them, instead of keeping them from the forward pass
+	// (Chen et al. 2016). Only the inputs of residual and attention blocks, and of pairs of other layers, are kept. A step needs less
+	// memory and takes about a third longer. Apart from rounding it does not change the result. The pure Go backend ignores it.
 	CheckpointActivations bool `yaml:"checkpoint_activations"`
 
-	// From is what the model begins with: the folder of a run, of which it takes the weights that the run's figures are of; a safetensors file;
-	// or a PyTorch file of a state dict (.pt, .pth). Of a run, and of a file that latent export wrote, parameters are taken by name and shape; of
-	// others, layer by layer. What is not there, or has another shape, is drawn. The optimizer begins anew.
+	// From initialises the model with trained weights: from the folder of a run, whose evaluated weights are taken; a safetensors file; or
+	// a PyTorch file of a state dict (.pt, .pth). Parameters of a run, or of a file that latent export wrote, are matched by name and
+	// shape; those of other files layer by layer. Parameters without a match are initialised at random. The optimizer starts from scratch.
 	From string `yaml:"from" path:"yes"`
 
-	// Freeze lists layers that keep their first values, running means of norms included: names of layers, or their beginnings up to a dot, such
-	// as encoder or encoder.layer_1. latent run --dry-run lists a model's layers.
+	// Freeze lists layers that keep their initial values, running means of norms included. An entry is the name of a layer, or a prefix of
+	// names up to a dot, such as encoder or encoder.layer_1. latent run --dry-run lists a model's layers.
 	Freeze []string `yaml:"freeze,flow" pattern:"^[a-z][a-z0-9_]*([.][a-z0-9_]+)*$" maxitems:"1000"`
 
-	// Rates are learning rates of their own for some layers.
+	// Rates set a different learning rate for some layers.
 	Rates []Rate `yaml:"rates" maxitems:"100"`
 
-	// Epochs is how often every training image is seen.
+	// Epochs is the number of passes over the training set.
 	Epochs int `yaml:"epochs" min:"1" max:"1000000"`
 
-	// MaxSteps ends training after so many steps, in the middle of an epoch if need be; 0 means no such limit.
+	// MaxSteps is the number of steps after which training ends, even in the middle of an epoch; 0 sets no limit.
 	MaxSteps int `yaml:"max_steps" min:"0"`
 
-	// Loss compares the reconstruction with the clean image, averaged over pixels and images: mse, mae, bce (binary
-	// cross entropy in nats; needs model.output sigmoid) or huber. Models with a loss of their own, such as vae, do not use it.
+	// Loss compares the reconstruction with the clean image, averaged over pixels and images: mse, mae, bce (binary cross entropy in nats;
+	// needs model.output sigmoid) or huber. Models with a loss of their own, such as vae, ignore it.
 	Loss string `yaml:"loss" enum:"mse,mae,bce,huber"`
 
-	// LossOn is where it compares them: on all pixels, or on the damaged ones, those that the corruption changed, of which each
-	// image's loss is the mean, and 0 where it has none. damaged needs a corruption that leaves other pixels as they are:
-	// masking, erase, salt-and-pepper, watermark, or a list of them. It finds the pixels by corrupting black and white images
-	// too, which costs as much again for each.
+	// LossOn selects the pixels that the loss compares: all, or damaged, those that the corruption changed. With damaged, an image's loss
+	// is the mean over its damaged pixels, and 0 if it has none. It needs a corruption that leaves other pixels unchanged: masking, erase,
+	// salt-and-pepper, watermark, or a list of them. It finds the pixels by corrupting a black and a white image too, each of which costs
+	// as much again.
 	LossOn string `yaml:"loss_on" enum:"all,damaged"`
 
 	// HuberDelta is the error at which loss huber turns from squared to linear, on pixels in [-1, 1].
 	HuberDelta float64 `yaml:"huber_delta" above:"0" max:"2"`
 
-	// Perceptual adds to the loss how differently a classifier of the dataset's images sees a reconstruction and its target (Johnson et al.
-	// 2016), times this; 0 leaves it out. The classifier is that of evaluate.generated, trained once for a dataset, which needs labels.
+	// Perceptual is the weight of a perceptual loss that is added to the loss: the distance between a reconstruction and its target in the
+	// features of a classifier of the dataset (Johnson et al. 2016); 0 adds none. The classifier is that of evaluate.generated. It is
+	// trained once for a dataset, which needs labels.
 	Perceptual float64 `yaml:"perceptual" min:"0" max:"1000000"`
 
-	// ClipNorm scales the gradient down to this global L2 norm where it is longer; 0 never does.
+	// ClipNorm is the largest global L2 norm of the gradient: a longer gradient is scaled down to it; 0 never clips.
 	ClipNorm float64 `yaml:"clip_norm" min:"0"`
 
-	// Beta1 is the decay of adam's and adamw's first moment.
+	// Beta1 is the decay of the first moment of adam and adamw.
 	Beta1 float64 `yaml:"beta1" min:"0" below:"1"`
 
-	// Beta2 is the decay of adam's and adamw's second moment, and of rmsprop's squared gradient.
+	// Beta2 is the decay of the second moment of adam and adamw, and of the squared gradient of rmsprop.
 	Beta2 float64 `yaml:"beta2" min:"0" below:"1"`
 
 	// Epsilon is added to the denominator of adam, adamw and rmsprop.
 	Epsilon float64 `yaml:"epsilon" above:"0" max:"1"`
 
-	// Momentum is sgd's: 0 is plain gradient descent.
+	// Momentum is the momentum of sgd; 0 is plain gradient descent.
 	Momentum float64 `yaml:"momentum" min:"0" below:"1"`
 
-	// WeightDecay is adamw's: each step shrinks the weights, not the biases, by learning_rate · weight_decay. Other
-	// optimizers do not take it.
+	// WeightDecay is the weight decay of adamw: each step shrinks the weights, not the biases, by learning_rate · weight_decay. Other
+	// optimizers do not support it.
 	WeightDecay float64 `yaml:"weight_decay" min:"0" max:"1000"`
 
-	// EMA is the decay of a moving average of the parameters, which is what is measured, saved and exported in their place; 0 keeps none.
-	// Training goes on with the parameters themselves, and running means of batch norm
-	// and codebooks are theirs. In step t from 1 the decay is at most (1 + t) / (10 + t), so that the first steps are
-	// soon forgotten.
+	// EMA is the decay of a moving average of the parameters, which is evaluated, saved and exported in their place; 0 keeps none. Training
+	// continues with the parameters themselves. Running means of batch norm and codebooks are not averaged again. In step t, counted from
+	// 1, the decay is at most (1 + t) / (10 + t), so that the first steps are soon forgotten.
 	EMA float64 `yaml:"ema" min:"0" below:"1"`
 
-	// Precision is what the model computes in: float32; tf32, whose products keep about three digits on NVIDIA GPUs, which are
-	// faster at that, and is float32 elsewhere; or bfloat16, whose values keep as few, on GPUs and CPUs that have it. Parameters,
-	// moments and losses are float32 always. With tf32 the model is measured in tf32 too, with bfloat16 in float32.
+	// Precision is the number format of the model's computation: float32; tf32, which keeps about three digits in products, is faster on
+	// NVIDIA GPUs, and is float32 elsewhere; or bfloat16, which keeps about three digits in all values, on GPUs and CPUs that support it.
+	// Parameters, moments and losses are always float32. A model trained with tf32 is evaluated in tf32, one trained with bfloat16 in
+	// float32.
 	Precision string `yaml:"precision" enum:"float32,tf32,bfloat16"`
 
-	// Group is how runs that train together share the device: loop, one after another in one compiled step, or batched, all runs'
-	// products as one, which fills a GPU. auto is the faster for the backend: batched on CUDA, loop elsewhere. A run's bits depend
-	// on it where it trains with others.
+	// Group says how runs that train together share the device: loop computes them one after another in one compiled step; batched computes
+	// the products of all runs as one, which fills a GPU; auto takes the faster one for the backend, batched on CUDA and loop elsewhere.
+	// The choice changes the last bits of runs that train together.
 	Group string `yaml:"group" enum:"auto,loop,batched"`
 
-	// Devices is how many devices of the backend share each batch; it divides batch_size. A CPU counts as as many
-	// devices as are asked for.
+	// Devices is the number of the backend's devices that share each batch; it must divide batch_size. A CPU counts as any number of
+	// devices.
 	Devices int `yaml:"devices" min:"1" max:"64"`
 
-	// EarlyStopping ends the run after so many epochs without a better validation loss; 0 never does.
+	// EarlyStopping is the number of epochs without a better validation loss after which the run ends; 0 never stops early.
 	EarlyStopping int `yaml:"early_stopping" min:"0"`
 
-	// KeepCheckpoints is how many of the newest checkpoints stay on disk, beside the best. With 1 there is none to fall back to
-	// where the newest is damaged. Runs that train together keep at least 2.
+	// KeepCheckpoints is the number of recent checkpoints kept on disk, in addition to the best one. With 1 there is no older one to fall
+	// back to if the newest is damaged. Runs that train together keep at least 2.
 	KeepCheckpoints int `yaml:"keep_checkpoints" min:"1" max:"1000"`
 }
 
