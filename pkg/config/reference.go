@@ -28,11 +28,17 @@ func SweepReference() string {
 
 const sweepReferenceHead = `# Sweep reference
 
-A sweep is one YAML file, run by ` + "`latent sweep FILE`" + `. A misspelt key, a value out of range, a key of the space that the
-experiment does not have, and values that the experiment cannot have are errors with their place in the file.
+A sweep is one YAML file. Misspelt keys, values out of range, keys of the space that the
+experiment does not have, and invalid values of the experiment are errors with their line in the file.
+
+    latent sweep FILE                             # run it; the page is sweep.html in its folder
+    latent sweep resume DIR budget.trials=80      # continue it, with more trials
+    latent sweep best DIR --confirm 5             # retrain the best trial with five new seeds
+
+An example:
 
     base: ../mnist/denoise.yaml
-    set: {train: {epochs: 3}}                       # of the experiment, the same for all trials
+    set: {train: {epochs: 3}}                       # of the experiment, for all trials
     objective: {metric: val_psnr}                   # or a list of several
     space:
       train.learning_rate: {loguniform: [3e-4, 5e-3]}
@@ -41,7 +47,7 @@ experiment does not have, and values that the experiment cannot have are errors 
         choice:
           - [128, 32]
           - value: [256, 128, 64]
-            space: {model.encoder.0: {logint: [128, 1024]}}   # searched where this value was chosen
+            space: {model.encoder.0: {logint: [128, 1024]}}   # searched only if this value is chosen
     strategy: {kind: tpe}
     early_stopping: {kind: median}
     budget: {trials: 40, time: 30m}

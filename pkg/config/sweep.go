@@ -20,61 +20,61 @@ import (
 // Sweep is a search for values of an experiment's keys that make a metric best. What it tries is a function of its file and
 // its seed.
 type Sweep struct {
-	// Name names the folder of the sweeps: letters, digits, '-', '_' and '.'. Without it, it is the sweep file's name.
+	// Name names the folder of the sweeps: letters, digits, '-', '_' and '.'. The default is the sweep file's name.
 	Name string `yaml:"name" pattern:"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"`
 
-	// Seed decides what is tried.
+	// Seed is the seed of the strategy.
 	Seed int64 `yaml:"seed" min:"0"`
 
-	// Base is the file of the experiment, its path seen from the sweep's file, and must be given.
+	// Base is the experiment's file, relative to the sweep's file. Required.
 	Base string `yaml:"base"`
 
-	// Set holds values of the experiment that are the same for all trials, over those of its file, such as set: {train: {epochs:
-	// 3}}. A section that names its kind takes the place of the file's whole section.
+	// Set holds values of the experiment that are the same for all trials. They override those of its file, such as set: {train:
+	// {epochs: 3}}. A section that names its kind replaces the file's whole section.
 	Set Mapping `yaml:"set"`
 
-	// Objective is what is to become best, one metric or a list of up to four.
+	// Objective is the metric to optimize, or a list of up to four.
 	Objective []Objective `yaml:"objective" minitems:"1" maxitems:"4"`
 
 	// Space has the keys of the experiment to search, each with its values: {uniform: [LOW, HIGH]}, {loguniform: [LOW, HIGH]},
 	// {int: [LOW, HIGH]}, {logint: [LOW, HIGH]}, or {choice: [VALUE, VALUE]}. A choice's VALUE may be {value: VALUE, space: {…}},
-	// with keys that are searched where it was chosen.
+	// with keys that are searched only if it is chosen.
 	Space Mapping `yaml:"space"`
 
-	// Strategy chooses what to try next.
+	// Strategy proposes the trials.
 	Strategy search.Method `yaml:"strategy" kind:"kind"`
 
-	// EarlyStopping ends trials that look worse than others on their way, by the objective's values after each epoch: for test.psnr
-	// and test.ssim by those of the validation images, for other objectives that an epoch does not have by the validation loss. Of
-	// several objectives it is the first.
+	// EarlyStopping stops unpromising trials by the objective's values after each epoch. For test.psnr and test.ssim it uses the
+	// validation images' values, for other objectives without a value per epoch the validation loss. With several objectives it
+	// uses the first.
 	EarlyStopping search.Pruner `yaml:"early_stopping" kind:"kind"`
 
-	// Budget ends the sweep.
+	// Budget limits the sweep.
 	Budget Budget `yaml:"budget"`
 
-	// Seeds is how many runs a trial has, with the experiment's seed and the next ones. Their mean is the trial's value.
+	// Seeds is the number of runs of a trial, with the experiment's seed and the next ones. Their mean is the trial's value.
 	Seeds int `yaml:"seeds" min:"1" max:"64"`
 
-	// Workers is how many processes run trials at once on this machine. They share its cores; with
-	// set: {threads: 1} each computes on one, and a trial's bits are the same on any machine. On two cores one worker with both is as
-	// fast as two (docs/benchmark-sweep.md); more pay off on machines with many, and where each has a GPU.
+	// Workers is the number of processes that run trials at once on this machine. They share its cores. With set: {threads: 1}
+	// each uses one core, and a trial's bits are the same on any machine. On two cores one worker is as fast as two
+	// (docs/benchmark-sweep.md); more workers help on machines with many cores, or with a GPU for each.
 	Workers int `yaml:"workers" min:"1" max:"256"`
 
-	// Stack is how many trials a worker trains together in one compiled program. Of trials of different architectures, those of
-	// each train together. Small models train faster so; large ones compile once.
+	// Stack is the number of trials that a worker trains together in one compiled program. Trials of the same architecture train
+	// together. This is faster for small models; large ones are compiled only once.
 	Stack int `yaml:"stack" min:"1" max:"64"`
 
-	// Deterministic makes what is tried, and what is stopped early, the same whatever the order in which trials end: trials are
-	// proposed a generation at a time, of workers × stack, from the results of the generations before. The price: a generation
-	// waits for its slowest trial, and the strategy learns later. Without it, each proposal rests on what is there. It is true
-	// by default with one worker; with several false.
+	// Deterministic makes proposals and early stopping independent of the order in which trials end. Trials are proposed in
+	// generations of workers × stack, from the results of earlier generations. The cost: a generation waits for its slowest trial,
+	// and the strategy learns later. Without it, each proposal uses the results available at the time. The default is true with
+	// one worker and false with several.
 	Deterministic bool `yaml:"deterministic"`
 
-	// Generation is how many trials are proposed at a time with deterministic; 0 is workers × stack.
+	// Generation is the number of trials proposed at a time with deterministic; 0 is workers × stack.
 	Generation int `yaml:"generation" min:"0" max:"16384"`
 
-	// Store is where the trials are kept: empty for a file in the sweep's folder, or postgres://USER@HOST/DATABASE for workers
-	// on many machines. A password comes from the environment variable PGPASSWORD or ~/.pgpass.
+	// Store is where trials are stored: empty for a file in the sweep's folder, or postgres://USER@HOST/DATABASE for workers on
+	// many machines. The password is read from the environment variable PGPASSWORD or ~/.pgpass.
 	Store string `yaml:"store"`
 
 	// Journal is a file to which the sweep writes Optuna's journal while it runs, for optuna-dashboard; empty for none.
@@ -83,7 +83,7 @@ type Sweep struct {
 	// Dir is the folder for all sweeps; a sweep's own folder is DIR/NAME/TIME-ID.
 	Dir string `yaml:"dir"`
 
-	// Slurm is how workers are submitted with --launcher slurm.
+	// Slurm holds the options of workers with --launcher slurm.
 	Slurm Slurm `yaml:"slurm"`
 
 	base       []byte // the experiment's file
@@ -93,15 +93,15 @@ type Sweep struct {
 	dimensions []Dimension // one for each parameter of the space
 }
 
-// Objective is a metric that is to become best.
+// Objective is a metric to optimize.
 type Objective struct {
-	// Metric is val_loss, val_psnr, val_ssim, val_gain (val_psnr less that of the corrupted images, in dB), val_explained_variance (of
-	// tables), val_terms.NAME or
-	// train_loss, of the epoch whose weights count; test.NAME or generated.SAMPLER.NAME, a figure of the test images as in the
-	// manifest, such as test.auroc where anomalies are measured (see evaluate.anomaly); parameters, the model's number of them; or train_seconds.
+	// Metric is a value of the epoch whose weights are selected: val_loss, val_psnr, val_ssim, val_gain (val_psnr minus that of
+	// the corrupted images, in dB), val_explained_variance (of tables), val_terms.NAME or train_loss. Or test.NAME or
+	// generated.SAMPLER.NAME, a test metric as in the manifest, such as test.auroc if anomalies are evaluated (see
+	// evaluate.anomaly). Or parameters, the number of the model's parameters. Or train_seconds.
 	Metric string `yaml:"metric"`
 
-	// Direction is min or max; without it, max for what is better when it is more, such as val_psnr, and else min.
+	// Direction is min or max; the default is max for metrics for which higher is better, such as val_psnr, and min for others.
 	Direction string `yaml:"direction" enum:"min,max"`
 }
 
@@ -115,13 +115,13 @@ func (o Objective) Maximize() bool {
 	})
 }
 
-// Budget ends a sweep.
+// Budget limits a sweep.
 type Budget struct {
-	// Trials is how many there are at most; 0 is no such limit.
+	// Trials is the maximum number of trials; 0 is no limit.
 	Trials int `yaml:"trials" min:"0" max:"1000000"`
 
-	// Time is how long the sweep begins new trials, such as 90s, 30m or 1h30m, counted over all processes from the first to the
-	// last; empty is no such limit. Trials that run then are finished.
+	// Time is how long the sweep starts new trials, such as 90s, 30m or 1h30m, counted over all processes from the first to the
+	// last; empty is no limit. Running trials are finished.
 	Time string `yaml:"time"`
 }
 
@@ -134,28 +134,28 @@ func (b Budget) Duration() time.Duration {
 	return d
 }
 
-// Slurm is what sbatch is told about workers. Each worker is a task of a job array.
+// Slurm holds the options of sbatch for workers. Each worker is a task of a job array.
 type Slurm struct {
-	// Partition is that of the workers; empty for the cluster's default.
+	// Partition is the workers' partition; empty for the cluster's default.
 	Partition string `yaml:"partition" pattern:"^[A-Za-z0-9_,.-]*$"`
 
-	// GPUs is how many each worker gets.
+	// GPUs is the number of GPUs of each worker.
 	GPUs int `yaml:"gpus" min:"0" max:"64"`
 
-	// CPUs is how many cores each worker gets; 0 for the cluster's default.
+	// CPUs is the number of cores of each worker; 0 for the cluster's default.
 	CPUs int `yaml:"cpus" min:"0" max:"4096"`
 
-	// Memory is each worker's, such as 8G; empty for the cluster's default.
+	// Memory is the memory of each worker, such as 8G; empty for the cluster's default.
 	Memory string `yaml:"memory" pattern:"^([0-9]+[KMGT]?)?$"`
 
-	// TimeLimit is each worker's, as Slurm writes it, such as "30", which are minutes, 4:00:00 or 1-12:00:00; empty for the cluster's default. A worker
-	// that it ends is submitted again.
+	// TimeLimit is the time limit of each worker in Slurm's format, such as "30" (minutes), 4:00:00 or 1-12:00:00; empty for the
+	// cluster's default. A worker that reaches it is submitted again.
 	TimeLimit string `yaml:"time_limit" pattern:"^[0-9:-]*$"`
 
-	// Environment holds variables of the workers, as NAME=VALUE.
+	// Environment holds environment variables of the workers, as NAME=VALUE.
 	Environment []string `yaml:"environment" pattern:"^[A-Za-z_][A-Za-z0-9_]*=.*$" maxitems:"100"`
 
-	// Options are more options for sbatch, such as --account=NAME.
+	// Options are further options of sbatch, such as --account=NAME.
 	Options []string `yaml:"options" pattern:"^--[a-z].*$" maxitems:"50"`
 }
 
