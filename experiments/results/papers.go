@@ -284,7 +284,7 @@ func writeBounds(out *bytes.Buffer, m measured, twins map[string]*twin) {
 
 MNIST, black-and-white images drawn anew for each batch, one stochastic layer of 50. −log p(x) in nats, with 5,000 importance samples for each of the
 first 1,000 test images. The papers train for 3,280 epochs, these runs for 328. The PyTorch column is the same model with the same images,
-optimizer, schedule and processor.
+optimizer, schedule and processor. Minutes depend on what else the machine does; docs/benchmark.md compares speed.
 
 `)
 	tableRow(out, "bound", "seeds", "minutes", "−log p(x)", "PyTorch", "minutes", "paper, ten times the epochs", "reached")
