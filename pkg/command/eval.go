@@ -18,8 +18,8 @@ func newEval(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "eval RUN [key=value …]",
 		Short: "Measure a run's model on its test images or on others",
-		Long: `Eval measures the model of a run: on the run's own test samples, or on all pictures of a folder, scaled to the model's size, or
-all rows of a file. Overrides change the config for the measurement, such as corrupt.noise_factor=0.5. evaluate.generated=10000 scores
+		Long: `Eval measures the model of a run: on the run's own test samples, or on all pictures of a folder, or all rows of a
+file. Pictures keep their own sizes where the model takes any (unet, dncnn), and are scaled to the model's where it does not, which is said. Overrides change the config for the measurement, such as corrupt.noise_factor=0.5. evaluate.generated=10000 scores
 what the model generates, evaluate.probe=true what a linear classifier reads from its codes; with --data, neither is measured.
 Where parts of the run's end are missing (see the warnings in its report), eval without overrides writes what it measures into the run.
 With --damaged DIR, the samples are also written as the model was given them, so that other methods can be measured on the same:

@@ -182,6 +182,54 @@ func (d *Folder) readPatches(ctx context.Context, files []file, title string) (c
 	return *read, nil
 }
 
+// Sizes are those of pictures, as their headers say.
+type Sizes struct {
+	Smallest, Largest Size // by their pixels
+	Side              int  // the least height or width of any
+	Pixels            int  // of all
+}
+
+// PictureSizes returns the sizes that the pictures have, before they are scaled. Those whose headers cannot be read are left out: reading tells.
+func (d *Folder) PictureSizes(ctx context.Context) (Sizes, error) {
+	files, _, err := listed("data.dir", d.Dir)
+	if err != nil {
+		return Sizes{}, err
+	}
+	whole := *d
+	whole.Patch = 1 // whose heads have sizes
+	_, frames, err := whole.heads(ctx, files)
+	if err != nil {
+		return Sizes{}, err
+	}
+	var s Sizes
+	area := func(size Size) int { return size.Height * size.Width }
+	for _, f := range frames {
+		size := f.head.size
+		if f.head.err != nil || area(size) == 0 {
+			continue
+		}
+		if s.Pixels == 0 || area(size) < area(s.Smallest) {
+			s.Smallest = size
+		}
+		if area(size) > area(s.Largest) {
+			s.Largest = size
+		}
+		if side := min(size.Height, size.Width); s.Side == 0 || side < s.Side {
+			s.Side = side
+		}
+		s.Pixels += area(size)
+	}
+	return s, nil
+}
+
+// String is for example "of 40×32" or "from 28×28 to 1024×768", height first.
+func (s Sizes) String() string {
+	if s.Smallest == s.Largest {
+		return fmt.Sprintf("of %d×%d", s.Largest.Height, s.Largest.Width)
+	}
+	return fmt.Sprintf("from %d×%d to %d×%d", s.Smallest.Height, s.Smallest.Width, s.Largest.Height, s.Largest.Width)
+}
+
 // augmentOf reads what a config says.
 func augmentOf(words []string) Augment {
 	var a Augment

@@ -213,7 +213,7 @@ func (t *Trained) subject(ctx context.Context, path string, options Options) (su
 		if model.Conditions(t.Experiment.Model) > 0 {
 			return s, InputError{fmt.Errorf("measure %s: this model is given the label of each sample, and those of other files may number other classes; leave --data out", path)}
 		}
-		whole, err := t.HeldWhole(ctx, path, options)
+		whole, err := t.measured(ctx, path, options)
 		if err != nil {
 			return s, err
 		}
@@ -234,6 +234,37 @@ func (t *Trained) subject(ctx context.Context, path string, options Options) (su
 		s.judge, err = newJudge(ctx, t.Backend, s.split, n, options)
 	}
 	return s, err
+}
+
+// mostNative is how many pixels pictures have together that are measured at their own sizes: they are all held in memory.
+const mostNative = 1 << 28
+
+// measured reads samples to measure. Pictures of other sizes than the model was trained on keep them where it takes any; where it does not, the
+// log is told from which sizes they are scaled.
+func (t *Trained) measured(ctx context.Context, path string, options Options) (*dataset.Whole, error) {
+	folder := t.folder(path)
+	if table.Is(path) || t.given().Vectors() || t.network != nil || folder.Patch > 0 {
+		return t.HeldWhole(ctx, path, options)
+	}
+	sizes, err := folder.PictureSizes(ctx)
+	if err != nil {
+		return nil, InputError{err}
+	}
+	own := dataset.Size{Height: t.Image.Height, Width: t.Image.Width}
+	if sizes.Pixels == 0 || sizes.Smallest == own && sizes.Largest == own {
+		return t.HeldWhole(ctx, path, options)
+	}
+	if model.AnySize(t.Experiment.Model, t.Image) && !codedOf(t.Experiment.Model) && sizes.Pixels <= mostNative {
+		fmt.Fprintf(options.Log, "pictures are measured at their own sizes, %v: the model takes any\n", sizes)
+		folder.Patch = sizes.Side
+	} else {
+		fmt.Fprintf(options.Log, "pictures %v were scaled to %d×%d, and the figures are of these\n", sizes, own.Height, own.Width)
+	}
+	whole, err := t.read(ctx, folder)
+	if err != nil {
+		return nil, InputError{err}
+	}
+	return whole, nil
 }
 
 // Samples reads samples of the kind that the model was trained on: all rows of a file of a table or an array, which has the model's
@@ -332,6 +363,11 @@ func (t *Trained) rows() *dataset.Table {
 
 // pictures are those of a folder, brought to the size as the run's own were, or whole where it was trained on patches.
 func (t *Trained) pictures(ctx context.Context, dir string) (*dataset.Whole, error) {
+	return t.read(ctx, t.folder(dir))
+}
+
+// folder is how the pictures of a folder are read.
+func (t *Trained) folder(dir string) *dataset.Folder {
 	like := t.given()
 	folder := &dataset.Folder{Dir: []string{dir}, Height: like.Height, Width: like.Width, Colour: "grey"}
 	if own, ok := t.Experiment.Data.(*dataset.Folder); ok {
@@ -344,6 +380,12 @@ func (t *Trained) pictures(ctx context.Context, dir string) (*dataset.Whole, err
 	default:
 		folder.Colour = "all"
 	}
+	return folder
+}
+
+// read reads pictures, in the type and the scale of the run's.
+func (t *Trained) read(ctx context.Context, folder *dataset.Folder) (*dataset.Whole, error) {
+	like := t.given()
 	all, err := folder.All(ctx)
 	if err != nil {
 		return nil, err
