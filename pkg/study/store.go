@@ -31,6 +31,9 @@ type Options struct {
 	// Now is the clock of times and leases. nil: time.Now for a file, and for PostgreSQL the server's clock, so that the
 	// machines' clocks need not agree.
 	Now func() time.Time
+	// ReadOnly opens a file that is there for reading alone, also where neither it nor its folder can be written: nothing is changed, and no
+	// file is made beside it. It has no meaning for PostgreSQL.
+	ReadOnly bool
 }
 
 // Store is a file or a database that has studies. It may be used by many goroutines and processes at once.
@@ -199,7 +202,7 @@ func openFile(path string, options Options) (*Store, error) {
 	}
 	if info, err := os.Stat(absolute); err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("open the store %s: it is no regular file; give the name of a file, new or a store's", path)
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	} else if err != nil && (options.ReadOnly || !errors.Is(err, fs.ErrNotExist)) {
 		return nil, fmt.Errorf("open the store %s: %w", path, err)
 	}
 	if options.Now == nil {
@@ -212,6 +215,15 @@ func openFile(path string, options Options) (*Store, error) {
 	query := url.Values{
 		"_busy_timeout": {fmt.Sprint(options.Patience.Milliseconds())}, "_synchronous": {"NORMAL"}, "_txlock": {"immediate"},
 		"_defensive": {"1"}, "_dqs": {"0"}, "_error_rc": {"1"}, "_pragma": {"trusted_schema(0)", "cell_size_check(1)"},
+	}
+	if options.ReadOnly {
+		query.Del("_synchronous") // it would be written
+		query.Set("mode", "ro")
+		// A reader in SQLite's log of changes makes files beside a store that has none. Without them all is in the store, and who cannot write
+		// there may take it for what nobody changes.
+		if changes, err := os.Stat(absolute + "-wal"); errors.Is(err, fs.ErrNotExist) || err == nil && changes.Size() == 0 {
+			query.Set("immutable", "1")
+		}
 	}
 	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: absolute}).EscapedPath()+"?"+query.Encode())
 	if err != nil {
@@ -259,6 +271,12 @@ func (s *Store) setUp(ctx context.Context) error {
 	if foreign > 0 {
 		return errors.New("it is the database of another program; choose another file")
 	}
+	if s.backend.wal && s.options.ReadOnly {
+		if err := s.read(ctx, checkVersion(ctx)); err != nil {
+			return err
+		}
+		return s.prepare(ctx)
+	}
 	if s.backend.wal {
 		if err := s.setWAL(ctx); err != nil {
 			return err
@@ -282,6 +300,17 @@ func (s *Store) setUp(ctx context.Context) error {
 				return err
 			}
 		}
+		return checkVersion(ctx)(tx)
+	})
+	if err != nil {
+		return err
+	}
+	return s.prepare(ctx)
+}
+
+// checkVersion looks in a transaction whether this program knows the tables.
+func checkVersion(ctx context.Context) func(*sql.Tx) error {
+	return func(tx *sql.Tx) error {
 		var version int
 		if err := tx.QueryRowContext(ctx, `SELECT max(version) FROM latent_schema`).Scan(&version); err != nil {
 			return err
@@ -293,11 +322,7 @@ func (s *Store) setUp(ctx context.Context) error {
 			return fmt.Errorf("it is damaged: its tables say version %d", version)
 		}
 		return nil
-	})
-	if err != nil {
-		return err
 	}
-	return s.prepare(ctx)
 }
 
 // setWAL makes the file one where readers do not wait for writers, and refuses one that cannot be written: SQLite would only

@@ -215,12 +215,24 @@ func dominates(a, b []float64) bool {
 	return better
 }
 
-// WriteBest writes the best trial, or one of several objectives by its number (-1 for the best), as an experiment that runs. It
-// returns the path; "" where no trial is done.
+// WriteBest writes [Sweep.Best] into the sweep's folder. It returns the path; "" where no trial is done.
 func (s *Sweep) WriteBest(ctx context.Context, number int) (string, error) {
+	text, err := s.Best(ctx, number)
+	if err != nil || text == nil {
+		return "", err
+	}
+	return s.BestPath(), rundir.WriteFile(s.BestPath(), text)
+}
+
+// BestPath is the file of the best trial's experiment.
+func (s *Sweep) BestPath() string { return filepath.Join(s.Path, bestFile) }
+
+// Best returns the best trial, or one of several objectives by its number (-1 for the best), as an experiment that runs, in YAML; nil
+// where no trial is done.
+func (s *Sweep) Best(ctx context.Context, number int) ([]byte, error) {
 	status, err := s.Status(ctx)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if number < 0 {
 		switch {
@@ -229,24 +241,24 @@ func (s *Sweep) WriteBest(ctx context.Context, number int) (string, error) {
 		case len(status.Front) > 0:
 			number = status.Front[0]
 		default:
-			return "", nil
+			return nil, nil
 		}
 	}
 	e, err := s.Experiment(ctx, number)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	text, err := e.YAML()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	all, err := s.Study.Trials(ctx)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	point, err := s.decodePoint(all[number].Params)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	t := status.Trials[number]
 	var head strings.Builder
@@ -268,8 +280,7 @@ func (s *Sweep) WriteBest(ctx context.Context, number int) (string, error) {
 		fmt.Fprintf(&head, "#   %s\n", text)
 	}
 	head.WriteString("\n")
-	path := filepath.Join(s.Path, bestFile)
-	return path, rundir.WriteFile(path, append([]byte(head.String()), text...))
+	return append([]byte(head.String()), text...), nil
 }
 
 // Experiment returns a trial's experiment, with its first seed.

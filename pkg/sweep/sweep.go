@@ -52,6 +52,7 @@ type Sweep struct {
 	Study *study.Study
 
 	store *study.Store
+	reads bool // the store is only read
 }
 
 // Record is sweep.json.
@@ -135,12 +136,26 @@ func Create(ctx context.Context, c *config.Sweep, command string, now time.Time)
 }
 
 // Open opens the sweep in a folder.
-func Open(ctx context.Context, path string) (*Sweep, error) {
+func Open(ctx context.Context, path string) (*Sweep, error) { return open(ctx, path, false) }
+
+// Look opens the sweep in a folder to see where it stands, also where nothing there can be written: what would write then returns an error.
+func Look(ctx context.Context, path string) (*Sweep, error) {
+	s, err := open(ctx, path, false)
+	if err == nil {
+		return s, nil
+	}
+	if s, readErr := open(ctx, path, true); readErr == nil {
+		return s, nil
+	}
+	return nil, err
+}
+
+func open(ctx context.Context, path string, reads bool) (*Sweep, error) {
 	record, err := readRecord(path)
 	if err != nil {
 		return nil, err
 	}
-	s := &Sweep{Path: path, Record: record}
+	s := &Sweep{Path: path, Record: record, reads: reads}
 	if s.Record.Store == studyFile {
 		info, err := os.Stat(filepath.Join(path, studyFile))
 		if err == nil && info.Size() == 0 {
@@ -192,7 +207,7 @@ func (s *Sweep) openStore(ctx context.Context) (err error) {
 	if where == studyFile {
 		where = filepath.Join(s.Path, studyFile)
 	}
-	s.store, err = study.Open(ctx, where, study.Options{})
+	s.store, err = study.Open(ctx, where, study.Options{ReadOnly: s.reads})
 	return err
 }
 
