@@ -18,6 +18,7 @@ import (
 
 	"latent/pkg/array"
 	"latent/pkg/cache"
+	"latent/pkg/message"
 	"latent/pkg/network"
 	"latent/pkg/scale"
 )
@@ -201,8 +202,8 @@ func (x *Extractor) each(ctx context.Context, s *Samples, progress io.Writer, ta
 		}
 	}
 	if progress != nil {
-		bar := progressbar.NewOptions64(int64(s.Len()), progressbar.OptionSetWriter(progress),
-			progressbar.OptionSetDescription("features by "+filepath.Base(x.file.Path)), progressbar.OptionShowCount(), progressbar.OptionSetWidth(24))
+		bar := progressbar.NewOptions64(int64(s.Len()), progressbar.OptionSetWriter(message.Raw(progress)),
+			progressbar.OptionSetDescription("features by "+message.Clean(filepath.Base(x.file.Path))), progressbar.OptionShowCount(), progressbar.OptionSetWidth(24))
 		defer fmt.Fprintln(progress)
 		own := take
 		take = func(values []float32, size int) error {

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"latent/pkg/message"
+
 	"github.com/gofrs/flock"
 	"github.com/schollz/progressbar/v3"
 )
@@ -97,7 +99,7 @@ func (f fetcher) download(ctx context.Context, url string, pin pin) ([]byte, err
 	}
 	body := io.Reader(response.Body)
 	if f.progress != nil {
-		bar := progressbar.NewOptions64(pin.size, progressbar.OptionSetWriter(f.progress),
+		bar := progressbar.NewOptions64(pin.size, progressbar.OptionSetWriter(message.Raw(f.progress)),
 			progressbar.OptionSetDescription(pin.name), progressbar.OptionShowBytes(true), progressbar.OptionSetWidth(24))
 		defer fmt.Fprintln(f.progress)
 		body = io.TeeReader(body, bar)

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"latent/pkg/message"
 	"latent/pkg/report"
 	"latent/pkg/rundir"
 	"latent/pkg/train"
@@ -46,7 +47,7 @@ func (s *Session) announce() {
 	}
 	s.progress.line("%s: %s parameters, %s training %s%s, %s steps on %s, %s %s", m.Name,
 		thousands(m.Model.Parameters), thousands(m.Data.Train), m.Data.Noun(), onlyIf(m.Data.Streamed, " that are streamed"), thousands(lead.trainer.Steps()), s.backend.Name,
-		plural(len(s.runs), "seed"), seeds[2:])
+		message.Choose(len(s.runs), "seed", "seeds"), seeds[2:])
 	if step := lead.trainer.Step(); step > 0 {
 		s.progress.line("going on after step %s", thousands(step))
 	}
@@ -56,13 +57,6 @@ func (s *Session) announce() {
 	if lead.begins != nil {
 		tellBegin(s.progress.line, lead.manifest.From)
 	}
-}
-
-func plural(n int, word string) string {
-	if n == 1 {
-		return word
-	}
-	return word + "s"
 }
 
 // barWidth is the width of the bar in characters.
@@ -90,7 +84,8 @@ func (p *progress) window(windows []train.Window) {
 	bar := strings.Repeat("█", done) + strings.Repeat("░", barWidth-done)
 	figures := fmt.Sprintf("loss %.4f  %s %s/s  %s left", loss/float64(max(1, runs)), thousands(int(float64(images)/w.Duration.Seconds())),
 		p.session.runs[0].manifest.Data.Noun(), left.Round(time.Second))
-	fmt.Fprint(p.out, "\r\x1b[K"+fitted(columnsOf(p.out), fmt.Sprintf("epoch %d/%d ", w.Epoch, p.epochs), bar+" ", figures))
+	message.Control(p.out, startOfLine)
+	fmt.Fprint(p.out, fitted(columnsOf(p.out), fmt.Sprintf("epoch %d/%d ", w.Epoch, p.epochs), bar+" ", figures))
 }
 
 // fitted joins the parts of a line so that it does not reach the last of so many columns, where a terminal would begin another: without the bar where
@@ -107,7 +102,7 @@ func fitted(columns int, before, bar, after string) string {
 // line writes a line of its own, above the bar on a terminal.
 func (p *progress) line(format string, args ...any) {
 	if p.terminal {
-		fmt.Fprint(p.out, "\r\x1b[K")
+		message.Control(p.out, startOfLine)
 	}
 	fmt.Fprintf(p.out, format+"\n", args...)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"latent/pkg/evaluate"
+	"latent/pkg/message"
 	"latent/pkg/report"
 	"latent/pkg/rundir"
 	"latent/pkg/train"
@@ -113,7 +114,7 @@ func (s *Session) summarise() error {
 		s.progress.line("report   %s", r.folder.ReportPath())
 	}
 	if n := len(summary.Diverged); n > 0 {
-		return fmt.Errorf("%d of %d runs diverged, with %s %v: %w", n, len(s.runs), plural(n, "seed"), summary.Diverged, train.ErrDiverged)
+		return fmt.Errorf("%d of %d runs diverged, with %s %v: %w", n, len(s.runs), message.Choose(n, "seed", "seeds"), summary.Diverged, train.ErrDiverged)
 	}
 	return nil
 }

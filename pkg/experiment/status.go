@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"golang.org/x/term"
+
+	"latent/pkg/message"
 )
 
 // statusLine is a terminal with a last line that says what is being done. The line goes when anything else is written.
@@ -20,14 +22,32 @@ type statusLine struct {
 func (s *statusLine) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.pending {
-		s.pending = false
-		if _, err := io.WriteString(s.out, "\r\x1b[K"); err != nil {
-			return 0, err
-		}
+	if err := s.clear(); err != nil {
+		return 0, err
 	}
 	return s.out.Write(p)
 }
+
+// Control clears the line, and writes what moves the cursor.
+func (s *statusLine) Control(sequence string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.clear(); err != nil {
+		return err
+	}
+	return message.Control(s.out, sequence)
+}
+
+func (s *statusLine) clear() error {
+	if !s.pending {
+		return nil
+	}
+	s.pending = false
+	return message.Control(s.out, startOfLine)
+}
+
+// startOfLine takes away what stands on the terminal's last line.
+const startOfLine = "\r\x1b[K"
 
 // busy says on a terminal what begins, which may take a while; elsewhere nothing.
 func (o Options) busy(format string, args ...any) {
@@ -37,7 +57,8 @@ func (o Options) busy(format string, args ...any) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	fmt.Fprint(s.out, "\r\x1b[K"+fitted(columnsOf(s.out), fmt.Sprintf(format, args...), "", " …"))
+	message.Control(s.out, startOfLine)
+	fmt.Fprint(s.out, fitted(columnsOf(s.out), fmt.Sprintf(format, args...), "", " …"))
 	s.pending = true
 }
 
@@ -52,6 +73,9 @@ func (o Options) idle() {
 func columnsOf(out io.Writer) int {
 	if s, ok := out.(*statusLine); ok {
 		out = s.out
+	}
+	if w, ok := out.(*message.Writer); ok {
+		out = w.Unwrap()
 	}
 	file, ok := out.(*os.File)
 	if !ok {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"latent/pkg/message"
 	"latent/pkg/model"
 	"latent/pkg/rundir"
 	"latent/pkg/train"
@@ -92,7 +93,7 @@ func Verify(ctx context.Context, path string, epochs int, options Options) ([]*V
 		}
 	}
 	if differ > 0 {
-		return found, fmt.Errorf("%d of %d %s: %w", differ, len(checks), plural(len(checks), "run"), ErrDiffers)
+		return found, fmt.Errorf("%d of %d %s: %w", differ, len(checks), message.Choose(len(checks), "run", "runs"), ErrDiffers)
 	}
 	return found, nil
 }
@@ -128,7 +129,7 @@ func newCheck(r *run, epochs int) (*check, error) {
 		return nil, err
 	}
 	if last := len(recorded); epochs > last {
-		return nil, fmt.Errorf("%s: %d %s recorded, fewer than the %d to verify", r.folder.Path, last, plural(last, "epoch"), epochs)
+		return nil, fmt.Errorf("%s: %d %s recorded, fewer than the %d to verify", r.folder.Path, last, message.Choose(last, "epoch", "epochs"), epochs)
 	}
 	step := 0
 	for _, w := range windows {
@@ -257,7 +258,7 @@ func (c *check) take(ctx context.Context, recorded rundir.Window, w train.Window
 	c.Epochs++
 	verdict := "the same"
 	if found := len(c.Differences); found > c.told {
-		verdict, c.told = fmt.Sprintf("DIFFERENT in %d %s", found-c.told, plural(found-c.told, "figure")), found
+		verdict, c.told = fmt.Sprintf("DIFFERENT in %d %s", found-c.told, message.Choose(found-c.told, "figure", "figures")), found
 	}
 	c.run.session.progress.line("epoch %d/%d  seed %d  loss %.4f  state %.12s  %s", w.Epoch, c.run.experiment.Train.Epochs,
 		c.run.experiment.Seed, float64(now.TrainLoss), now.StateSHA256, verdict)
@@ -330,7 +331,7 @@ func (c *check) compareEnvironment() {
 func (c *check) summarise() {
 	line := c.run.session.progress.line
 	line("")
-	line("%s: compared %d %s of steps, %d %s%s", c.Run, c.Windows, plural(c.Windows, "window"), c.Epochs, plural(c.Epochs, "epoch"),
+	line("%s: compared %d %s of steps, %d %s%s", c.Run, c.Windows, message.Choose(c.Windows, "window", "windows"), c.Epochs, message.Choose(c.Epochs, "epoch", "epochs"),
 		onlyIf(c.Test, " and the test images' figures"))
 	if len(c.Differences) == 0 {
 		line("all the same, to the bit")

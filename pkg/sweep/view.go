@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"latent/pkg/message"
 	"latent/pkg/study"
 	"latent/pkg/survey"
 )
@@ -99,7 +100,7 @@ func (v *view) table(ctx context.Context) error {
 	}
 	text := strings.TrimRight(survey.Table(s, v.width-1), "\n") + "\n"
 	if v.lines > 0 {
-		fmt.Fprintf(v.out, "\x1b[%dA\x1b[J", v.lines)
+		message.Control(v.out, fmt.Sprintf("\x1b[%dA\x1b[J", v.lines))
 	}
 	v.lines = strings.Count(text, "\n")
 	_, err = io.WriteString(v.out, text)
