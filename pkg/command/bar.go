@@ -5,7 +5,12 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"latent/pkg/message"
 )
+
+// startOfLine takes away what stands on the terminal's last line.
+const startOfLine = "\r\x1b[K"
 
 // bar is a line on a terminal that tells how far a command is with its files; nothing elsewhere.
 type bar struct {
@@ -79,13 +84,14 @@ func (l *line) due() bool { return l.out != nil && time.Since(l.drawn) >= barEac
 // show draws the line.
 func (l *line) show(format string, args ...any) {
 	l.drawn = time.Now()
-	fmt.Fprintf(l.out, "\r\x1b[K"+format, args...)
+	message.Control(l.out, startOfLine)
+	fmt.Fprintf(l.out, format, args...)
 }
 
 // clear takes the line away, for other text.
 func (l *line) clear() {
 	if l.out != nil && !l.drawn.IsZero() {
-		fmt.Fprint(l.out, "\r\x1b[K")
+		message.Control(l.out, startOfLine)
 		l.drawn = time.Time{}
 	}
 }

@@ -36,6 +36,7 @@ import (
 
 	"latent/pkg/config"
 	"latent/pkg/experiment"
+	"latent/pkg/message"
 )
 
 // Main runs the command line of this process, and ends it.
@@ -50,17 +51,17 @@ func Run(args []string, stdout, stderr io.Writer) int {
 	// ends the process at once.
 	context.AfterFunc(ctx, stop)
 
-	c := &console{stdout: stdout, stderr: stderr}
+	c := newConsole(stdout, stderr)
 	root := newRoot(c)
 	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetOut(c.stdout)
+	root.SetErr(c.stderr)
 	err := root.ExecuteContext(ctx)
 	if err != nil {
 		if c.terminal() {
-			fmt.Fprint(stderr, "\r\x1b[K") // a line of progress may stand there
+			message.Control(c.stderr, startOfLine) // a line of progress may stand there
 		}
-		fmt.Fprintf(stderr, "%s\n", errorText(err))
+		fmt.Fprintf(c.stderr, "%s\n", errorText(err))
 	}
 	return exitStatus(err)
 }
@@ -101,8 +102,31 @@ func errorText(err error) string {
 	return program() + ": " + err.Error()
 }
 
-// console is where the commands write.
+// console is where the commands write. Standard error, and standard output where it is a terminal, are without control characters but those
+// of message.Control: names from files are in most messages. What a program reads from standard output is as it is.
 type console struct{ stdout, stderr io.Writer }
+
+func newConsole(stdout, stderr io.Writer) *console {
+	if isTerminal(stdout) {
+		stdout = message.NewWriter(stdout)
+	}
+	return &console{stdout, message.NewWriter(stderr)}
+}
+
+// isTerminal says whether a writer is a terminal, or leads to one.
+func isTerminal(w io.Writer) bool {
+	file := fileOf(w)
+	return file != nil && term.IsTerminal(int(file.Fd()))
+}
+
+// fileOf is the file that a writer leads to; nil where it is none.
+func fileOf(w io.Writer) *os.File {
+	if filter, is := w.(*message.Writer); is {
+		w = filter.Unwrap()
+	}
+	file, _ := w.(*os.File)
+	return file
+}
 
 // progress is where progress bars go: standard error if it is a terminal, else nowhere.
 func (c *console) progress() io.Writer {
@@ -113,10 +137,7 @@ func (c *console) progress() io.Writer {
 }
 
 // terminal says whether standard error is one.
-func (c *console) terminal() bool {
-	file, ok := c.stderr.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
-}
+func (c *console) terminal() bool { return isTerminal(c.stderr) }
 
 // answers says whether there is somebody to ask.
 func (c *console) answers() bool { return term.IsTerminal(int(os.Stdin.Fd())) }

@@ -18,6 +18,7 @@ import (
 	"latent/pkg/experiment"
 	"latent/pkg/model"
 	"latent/pkg/picture"
+	"latent/pkg/query"
 	"latent/pkg/runs"
 	"latent/pkg/sweep"
 )
@@ -309,7 +310,7 @@ func complete(root *cobra.Command) {
 	for path, complete := range map[string]completer{
 		"run": keys, "config check": keys, "config show": keys, "sweep": sweepKeys, "import": configThenKeys(1, config.Complete),
 		"eval": runThenKeys, "denoise": runThenFiles, "encode": runThenFiles, "score": runThenFiles, "decode": runThenFiles, "generate": oneRun, "export": oneRun, "verify": oneRun,
-		"runs show": oneRun, "runs rm": anyRun, "diff": anyRun, "compare": anyRun, "track sync": runFolders, "runs list": folders, "runs gc": folders,
+		"runs show": oneRun, "runs rm": anyRun, "runs tag": anyRun, "runs note": oneRun, "diff": anyRun, "compare": anyRun, "track sync": runFolders, "runs list": folders, "runs gc": folders,
 		"sweep list": folders, "sweep status": oneSweep, "sweep best": oneSweep, "sweep resume": oneSweep, "sweep rerun": oneSweep, "sweep export": oneSweep, "sweep compare": anySweep,
 		"data cache clear": cacheKeys,
 	} {
@@ -331,7 +332,8 @@ func complete(root *cobra.Command) {
 	completeFlag(find(root, "sweep"), "launcher", "local", "slurm")
 	completeFlag(find(root, "sweep resume"), "launcher", "local", "slurm")
 	completeFlag(find(root, "runs list"), "state", states...)
-	completeFlag(find(root, "runs list"), "sort", "started", "name", "state", "seed", "seconds", "psnr", "ssim", "mse", "mae", "loss")
+	completeFlag(find(root, "runs list"), "sort", append(query.Known(), "psnr", "ssim", "mse", "mae", "loss")...)
+	completeFlag(find(root, "runs list"), "columns", append(query.Known(), "psnr", "ssim", "mse", "mae", "loss")...)
 	completeFlag(find(root, "runs gc"), "by", "psnr", "ssim", "mse", "mae", "loss")
 	completeFlag(find(root, "init"), "kind", slices.Sorted(maps.Keys(model.Kinds))...)
 	completeFlag(find(root, "init"), "from", configNames()...)

@@ -9,21 +9,20 @@ import (
 	"maps"
 	"math"
 	"os"
-	"path"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"latent/pkg/compare"
 	"latent/pkg/config"
 	"latent/pkg/experiment"
+	"latent/pkg/message"
+	"latent/pkg/query"
 	"latent/pkg/report"
 	"latent/pkg/rundir"
 	"latent/pkg/runs"
@@ -35,13 +34,13 @@ const runsDir = "runs"
 func newRuns(c *console) *cobra.Command {
 	group := &cobra.Command{
 		Use:   "runs",
-		Short: "List, show and remove runs",
-		Long: `Runs lists, shows and removes the runs below a folder.
+		Short: "List, show, tag and remove runs",
+		Long: `Runs lists, shows, tags and removes the runs below a folder.
 
 A RUN is the path of a run's folder; or the beginning or the end of TIME-ID, where only one run in the folder runs/ has it; or the
 name of an experiment, for its newest run.`,
 	}
-	group.AddCommand(newRunsList(c), newRunsShow(c), newRunsRemove(c), newRunsClean(c))
+	group.AddCommand(newRunsList(c), newRunsShow(c), newRunsTag(c), newRunsNote(c), newRunsRemove(c), newRunsClean(c))
 	return group
 }
 
@@ -73,18 +72,21 @@ func openRun(ctx context.Context, name string, overrides []string, options exper
 	return experiment.Open(ctx, run, overrides, options)
 }
 
-// listRuns returns the runs below the folder that the arguments name, or below runs/.
-func listRuns(args []string) ([]runs.Entry, error) {
+// listRuns returns the runs below the folder that the arguments name, or below runs/, and tells of folders that cannot be read.
+func listRuns(c *console, args []string) ([]runs.Entry, error) {
 	dir := runsDir
 	if len(args) > 0 {
 		dir = args[0]
 	}
-	entries, err := runs.List(dir)
+	entries, unread, err := runs.List(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, experiment.InputError{Err: fmt.Errorf("there is no folder %s; which has the runs? latent runs list DIR", dir)}
+		return nil, experiment.InputError{Err: fmt.Errorf("there is no folder %s; which has the runs? %s runs list DIR", dir, program())}
 	}
 	if err != nil {
 		return nil, experiment.InputError{Err: err}
+	}
+	for _, err := range unread {
+		fmt.Fprintf(c.stderr, "not listed: %v\n", err)
 	}
 	return entries, nil
 }
@@ -106,13 +108,19 @@ type entryJSON struct {
 	// Changed are the values of the config that are not the same for all listed runs of this name.
 	Changed  map[string]any   `json:"changed,omitempty"`
 	Warnings []rundir.Warning `json:"warnings,omitempty"`
+	Tags     []string         `json:"tags,omitempty"`
+	Note     string           `json:"note,omitempty"`
+	// Trial is the run's place in its sweep, where that was asked for.
+	Trial *query.Trial `json:"trial,omitempty"`
+	// Config are the values of the config by their keys, in a list.
+	Config map[string]any `json:"config,omitempty"`
 }
 
-func newEntryJSON(e runs.Entry, changed map[string]any) entryJSON {
+func newEntryJSON(e *query.Record, changed map[string]any) entryJSON {
 	m := e.Manifest
 	entry := entryJSON{Path: e.Path, Name: m.Name, State: e.State, Error: m.Error, Seed: m.Seed, Dataset: m.Data.Dataset,
 		Epoch: m.Progress.Epoch, Epochs: m.Progress.Epochs, Seconds: rundir.Number(e.Seconds()), Parameters: m.Model.Parameters, Test: m.Result.Test,
-		Changed: changed, Warnings: m.Warnings}
+		Changed: changed, Warnings: m.Warnings, Tags: e.Labels.Tags, Note: e.Labels.Note, Trial: e.Trial, Config: e.Config}
 	if e.Err != nil {
 		entry.Error = e.Err.Error()
 	}
@@ -120,15 +128,6 @@ func newEntryJSON(e runs.Entry, changed map[string]any) entryJSON {
 		entry.Started = &m.Started
 	}
 	return entry
-}
-
-// orders are what a list is sorted by beside figures: what comes first is smaller.
-var orders = map[string]func(a, b runs.Entry) int{
-	"started": func(a, b runs.Entry) int { return b.Manifest.Started.Compare(a.Manifest.Started) },
-	"name":    func(a, b runs.Entry) int { return strings.Compare(a.Manifest.Name, b.Manifest.Name) },
-	"state":   func(a, b runs.Entry) int { return strings.Compare(string(a.State), string(b.State)) },
-	"seed":    func(a, b runs.Entry) int { return cmp.Compare(a.Manifest.Seed, b.Manifest.Seed) },
-	"seconds": func(a, b runs.Entry) int { return cmp.Compare(b.Seconds(), a.Seconds()) },
 }
 
 // byFigure orders runs by a figure, the best first; those without it come last.
@@ -167,188 +166,6 @@ func checkFigure(flag, figure string, entries []runs.Entry, others ...string) er
 	return usageError{fmt.Errorf("--%s=%s: no run has such a figure; there are %s", flag, figure, strings.Join(known, ", "))}
 }
 
-func newRunsList(c *console) *cobra.Command {
-	var sortBy, states, name string
-	var limit int
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "list [DIR]",
-		Short: "List the runs below a folder, which is runs/ unless another is given",
-		Long: `List prints the runs below a folder, the newest first, also those of sweeps: latent runs list sweeps.
-
-A run that says it is running, though no process holds it, is "killed"; latent run --resume goes on with it. One whose manifest
-cannot be read is "damaged". GAIN is how many dB a reconstruction is above its damaged input, ! the number of warnings, and CHANGED has the keys of the config that
-differ between the listed runs of a name, but for seed and epochs, which have columns.`,
-		Example: "  latent runs list --state done --sort psnr --limit 10\n  latent runs list sweeps --name 'noise-*' --json",
-		Args:    cobra.MaximumNArgs(1),
-	}
-	cmd.Flags().StringVar(&sortBy, "sort", "started", "by started, name, state, seed, seconds, or a figure of the test images, such as psnr: the best first")
-	cmd.Flags().StringVar(&states, "state", "", "only runs that are done, running, failed, interrupted, diverged, pruned, killed or damaged; several with commas")
-	cmd.Flags().StringVar(&name, "name", "", "only runs of experiments with this name, in which * stands for any text")
-	cmd.Flags().IntVar(&limit, "limit", 0, "only so many of the first; 0 is all")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print a list of runs as JSON")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		var wanted []rundir.State
-		for _, word := range strings.FieldsFunc(states, func(r rune) bool { return r == ',' }) {
-			if !slices.Contains(runs.States, rundir.State(word)) {
-				return usageError{fmt.Errorf("--state=%s: want some of %s", states, strings.Trim(fmt.Sprint(runs.States), "[]"))}
-			}
-			wanted = append(wanted, rundir.State(word))
-		}
-		if limit < 0 {
-			return usageError{fmt.Errorf("--limit=%d: want 0 or more", limit)}
-		}
-		if _, err := path.Match(name, ""); err != nil {
-			return usageError{fmt.Errorf("--name=%s: a [ without its ]", name)}
-		}
-		entries, err := listRuns(args)
-		if err != nil {
-			return err
-		}
-		order, found := orders[sortBy]
-		if !found {
-			if err := checkFigure("sort", sortBy, entries, slices.Sorted(maps.Keys(orders))...); err != nil {
-				return err
-			}
-			order = byFigure(sortBy)
-		}
-		entries = slices.DeleteFunc(entries, func(e runs.Entry) bool {
-			matches, _ := path.Match(name, e.Manifest.Name)
-			return len(wanted) > 0 && !slices.Contains(wanted, e.State) || name != "" && !matches
-		})
-		slices.SortStableFunc(entries, order)
-		if limit > 0 {
-			entries = entries[:min(limit, len(entries))]
-		}
-		if asJSON {
-			all := make([]entryJSON, len(entries))
-			changed := changes(entries)
-			for i, e := range entries {
-				all[i] = newEntryJSON(e, changed[i])
-			}
-			return printJSON(c, all)
-		}
-		if len(entries) == 0 {
-			fmt.Fprintln(c.stderr, "no runs")
-			return nil
-		}
-		extra := ""
-		if !found && !slices.Contains(listed, sortBy) {
-			extra = sortBy
-		}
-		return printEntries(c, entries, extra)
-	}
-	return cmd
-}
-
-// listed are the figures in a list's columns.
-var listed = []string{"psnr", "mse"}
-
-// printEntries prints a table of runs, with one figure more where that is not "". Columns that would be empty are left out.
-func printEntries(c *console, entries []runs.Entry, extra string) error {
-	figures := listed
-	if extra != "" {
-		figures = append(slices.Clone(listed), extra)
-	}
-	changed := changes(entries)
-	head := []string{"RUN", "STATE", "EPOCHS", "SEED", "GAIN"}
-	for _, name := range figures {
-		head = append(head, strings.ToUpper(name))
-	}
-	rows := [][]string{append(head, "TIME", "!", "CHANGED")}
-	for i, e := range entries {
-		m := e.Manifest
-		row := []string{e.Path, string(e.State), "", "", ""}
-		if !m.Started.IsZero() {
-			row[2], row[3] = fmt.Sprintf("%d/%d", m.Progress.Epoch, m.Progress.Epochs), strconv.FormatInt(m.Seed, 10)
-		}
-		if input, damaged := m.Result.Corrupted["psnr"]; damaged {
-			row[4] = fmt.Sprintf("%+.2f", float64(m.Result.Test["psnr"]-input))
-		}
-		for _, name := range figures {
-			text := ""
-			if x, found := e.Figure(name); found {
-				text = fmt.Sprintf("%.4g", x)
-			}
-			row = append(row, text)
-		}
-		took, warnings := "", ""
-		if s := e.Seconds(); s > 0 {
-			took = seconds(s)
-		}
-		if n := len(m.Warnings); n > 0 {
-			warnings = strconv.Itoa(n)
-		}
-		var keys []string
-		for _, key := range slices.Sorted(maps.Keys(changed[i])) {
-			keys = append(keys, fmt.Sprintf("%s=%v", key, changed[i][key]))
-		}
-		rows = append(rows, append(row, took, warnings, strings.Join(keys, " ")))
-	}
-	table := newTable(c)
-	for _, row := range rows {
-		var cells []string
-		for column, cell := range row {
-			if slices.ContainsFunc(rows[1:], func(row []string) bool { return row[column] != "" }) {
-				cells = append(cells, cell)
-			}
-		}
-		table.row(cells...)
-	}
-	return table.Flush()
-}
-
-// mostCompared is of how many runs configs are compared: reading one takes about a millisecond.
-const mostCompared = 1000
-
-// changes are the values of each run's config, of keys that all of these runs with its name have, that are not the same for all; seed and epochs
-// are left out. A config that cannot be read changes nothing, nor do more than [mostCompared].
-func changes(entries []runs.Entry) []map[string]any {
-	changed := make([]map[string]any, len(entries))
-	if len(entries) > mostCompared {
-		return changed
-	}
-	values := make([]map[string]any, len(entries))
-	named := map[string]*keysOfName{}
-	for i, e := range entries {
-		read, err := config.Load((&rundir.Run{Path: e.Path}).ConfigPath())
-		if err == nil {
-			values[i], err = read.Values()
-		}
-		if err != nil {
-			continue
-		}
-		of := named[e.Manifest.Name]
-		if of == nil {
-			of = &keysOfName{first: values[i], runs: map[string]int{}, differs: map[string]bool{}}
-			named[e.Manifest.Name] = of
-		}
-		of.all++
-		for key, value := range values[i] {
-			of.runs[key]++
-			of.differs[key] = of.differs[key] || !reflect.DeepEqual(of.first[key], value)
-		}
-	}
-	for i, e := range entries {
-		changed[i] = map[string]any{}
-		for key, value := range values[i] {
-			of := named[e.Manifest.Name]
-			if of.differs[key] && of.runs[key] == of.all && key != "seed" && key != "train.epochs" {
-				changed[i][key] = value
-			}
-		}
-	}
-	return changed
-}
-
-// keysOfName are the keys of the runs of a name.
-type keysOfName struct {
-	all     int            // runs
-	first   map[string]any // values of the first
-	runs    map[string]int // that have a key
-	differs map[string]bool
-}
-
 // columns are columns of text on standard output.
 type columns struct{ *tabwriter.Writer }
 
@@ -357,19 +174,9 @@ func newTable(c *console) columns { return columns{tabwriter.NewWriter(c.stdout,
 // row writes a line. Text comes from files, and may have anything in it.
 func (t columns) row(cells ...string) {
 	for i, cell := range cells {
-		cells[i] = printable(cell)
+		cells[i] = message.Clean(cell)
 	}
 	fmt.Fprintln(t, strings.TrimRight(strings.Join(cells, "\t"), "\t"))
-}
-
-// printable is a text without what would move a terminal's cursor or colour it.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, text)
 }
 
 // amount is a number of bytes.
@@ -407,6 +214,7 @@ func newRunsShow(c *console) *cobra.Command {
 			return err
 		}
 		run := &rundir.Run{Path: entry.Path}
+		record := readRecords(c, []runs.Entry{entry}, false)[0]
 		changes := []changeJSON{}
 		e, configErr := config.Load(run.ConfigPath())
 		if configErr == nil {
@@ -429,7 +237,7 @@ func newRunsShow(c *console) *cobra.Command {
 				Changes     []changeJSON     `json:"changes"`
 				Files       []rundir.File    `json:"files"`
 				Manifest    *rundir.Manifest `json:"manifest"` // null of a damaged run
-			}{entryJSON: newEntryJSON(entry, nil), Changes: changes, Files: files}
+			}{entryJSON: newEntryJSON(record, nil), Changes: changes, Files: files}
 			if configErr != nil {
 				shown.ConfigError = configErr.Error()
 			}
@@ -438,7 +246,7 @@ func newRunsShow(c *console) *cobra.Command {
 			}
 			return printJSON(c, shown)
 		}
-		if err := showRun(c, entry); err != nil {
+		if err := showRun(c, record); err != nil {
 			return err
 		}
 		fmt.Fprintln(c.stdout)
@@ -468,7 +276,7 @@ func newRunsShow(c *console) *cobra.Command {
 }
 
 // showRun prints what the manifest says.
-func showRun(c *console, entry runs.Entry) error {
+func showRun(c *console, entry *query.Record) error {
 	m := entry.Manifest
 	table := newTable(c)
 	line := func(name, format string, args ...any) {
@@ -478,6 +286,10 @@ func showRun(c *console, entry runs.Entry) error {
 	}
 	line("run", "%s", entry.Path)
 	line("state", "%s", entry.State)
+	line("tags", "%s", strings.Join(entry.Labels.Tags, ", "))
+	for i, text := range strings.Split(entry.Labels.Note, "\n") {
+		line([]string{"note", ""}[min(i, 1)], "%s", text)
+	}
 	if entry.Resumable() {
 		line("", "go on with latent run --resume %s", entry.Path)
 	}
@@ -554,7 +366,7 @@ running, and what belongs to a sweep is refused. A run is given by its path or T
 			removals = append(removals, r)
 		}
 		printRemovals(c, removals)
-		if !yes && !c.confirm(fmt.Sprintf("Remove %s, with all in them?", plural(len(removals), "run"))) {
+		if !yes && !c.confirm(fmt.Sprintf("Remove %s, with all in them?", message.Count(len(removals), "run"))) {
 			if !c.answers() {
 				return usageError{errors.New("nothing was removed: nobody can be asked here; --yes removes without asking")}
 			}
@@ -570,6 +382,9 @@ running, and what belongs to a sweep is refused. A run is given by its path or T
 func removable(e runs.Entry) error {
 	if info, err := os.Lstat(e.Path); err != nil || !info.IsDir() {
 		return fmt.Errorf("%s is a link; give the run's own folder", e.Path)
+	}
+	if e.Linked {
+		return fmt.Errorf("%s lies behind a link; give the run's own folder", e.Path)
 	}
 	if e.State == rundir.Running {
 		return fmt.Errorf("%s is running; end it first", e.Path)
@@ -637,7 +452,7 @@ func printRemovals(c *console, removals []removal) {
 		if len(r.Files) > 0 {
 			what = strings.Join(r.Files, " ")
 		}
-		fmt.Fprintf(c.stderr, "%-10s %s  %s: %s\n", amount(r.Bytes), printable(r.Path), printable(what), printable(r.Why))
+		fmt.Fprintf(c.stderr, "%-10s %s  %s: %s\n", amount(r.Bytes), message.Clean(r.Path), message.Clean(what), message.Clean(r.Why))
 	}
 }
 
@@ -704,7 +519,7 @@ together with a run that can be resumed.`,
 		if keep == 0 && cmd.Flags().Changed("by") {
 			return usageError{errors.New("--by says what --keep-best keeps; give that too")}
 		}
-		entries, err := listRuns(args)
+		entries, err := listRuns(c, args)
 		if err != nil {
 			return err
 		}
@@ -724,7 +539,7 @@ together with a run that can be resumed.`,
 		begun := time.Now().Add(-age)
 		removals := []removal{}
 		for _, e := range entries {
-			if e.State == rundir.Running || older != "" && (e.Manifest.Started.IsZero() || e.Manifest.Started.After(begun)) {
+			if e.State == rundir.Running || e.Linked || older != "" && (e.Manifest.Started.IsZero() || e.Manifest.Started.After(begun)) {
 				continue
 			}
 			found, err := unneededOf(e, unneeded[e.Path], checkpoints)
@@ -837,11 +652,4 @@ func unneededOf(e runs.Entry, why string, checkpoints bool) ([]removal, error) {
 		}
 	}
 	return removals, nil
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

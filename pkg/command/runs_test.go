@@ -67,10 +67,3 @@ func TestAge(t *testing.T) {
 		}
 	}
 }
-
-// What a terminal would act on does not reach it.
-func TestPrintable(t *testing.T) {
-	if got, want := printable("a\x1b[31m\r\nb\tü→"), "a�[31m��b�ü→"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}

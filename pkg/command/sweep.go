@@ -23,7 +23,6 @@ import (
 	"latent/pkg/compare"
 	"latent/pkg/config"
 	"latent/pkg/experiment"
-	"latent/pkg/rundir"
 	"latent/pkg/survey"
 	"latent/pkg/sweep"
 )
@@ -148,8 +147,8 @@ func workerCommand(path, name string) *exec.Cmd {
 
 // width is that of the terminal on standard error; 0 where it is none.
 func (c *console) width() int {
-	file, ok := c.stderr.(*os.File)
-	if !ok {
+	file := fileOf(c.stderr)
+	if file == nil {
 		return 0
 	}
 	width, _, err := term.GetSize(int(file.Fd()))
@@ -164,11 +163,20 @@ const sweepsDir = "sweeps"
 
 // openSweep opens the sweep that an argument names; what is wrong with it is the input's.
 func openSweep(ctx context.Context, name string) (*sweep.Sweep, error) {
+	return findSweep(ctx, name, sweep.Open)
+}
+
+// lookAtSweep opens a sweep to be read; its folder need not be writable.
+func lookAtSweep(ctx context.Context, name string) (*sweep.Sweep, error) {
+	return findSweep(ctx, name, sweep.Look)
+}
+
+func findSweep(ctx context.Context, name string, open func(ctx context.Context, path string) (*sweep.Sweep, error)) (*sweep.Sweep, error) {
 	path, err := sweep.Find(sweepsDir, name)
 	if err != nil {
 		return nil, experiment.InputError{Err: err}
 	}
-	s, err := sweep.Open(ctx, path)
+	s, err := open(ctx, path)
 	if err != nil {
 		return nil, experiment.InputError{Err: err}
 	}
@@ -278,7 +286,7 @@ func newSweepStatus(c *console) *cobra.Command {
 	cmd.Flags().BoolVar(&all, "all", false, "show all trials, instead of the best, those that run and those that ended last")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print all trials and the best as JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		s, err := openSweep(cmd.Context(), args[0])
+		s, err := lookAtSweep(cmd.Context(), args[0])
 		if err != nil {
 			return err
 		}
@@ -306,6 +314,8 @@ func newSweepStatus(c *console) *cobra.Command {
 		}
 		if page, err := s.WritePage(cmd.Context()); err == nil {
 			fmt.Fprintf(c.stderr, "page     %s\n", page)
+		} else {
+			fmt.Fprintf(c.stderr, "page     not written: %v\n", err)
 		}
 		return nil
 	}
@@ -334,17 +344,22 @@ the experiment as it was before the sweep.`,
 		if confirm < 0 || confirm > maxSeeds {
 			return usageError{fmt.Errorf("--confirm=%d: want 0 to %d", confirm, maxSeeds)}
 		}
-		s, err := openSweep(cmd.Context(), args[0])
+		s, err := lookAtSweep(cmd.Context(), args[0])
 		if err != nil {
 			return err
 		}
 		defer s.Close()
-		path, err := s.WriteBest(cmd.Context(), trial)
+		text, err := s.Best(cmd.Context(), trial)
 		if err != nil {
 			return experiment.InputError{Err: err}
 		}
-		if path == "" {
+		if text == nil {
 			return experiment.InputError{Err: fmt.Errorf("%s: no trial is done yet", s.Path)}
+		}
+		path, err := s.WriteBest(cmd.Context(), trial)
+		if err != nil { // who only reads the folder sees it all the same
+			fmt.Fprintf(c.stderr, "config   not written: %v\n", err)
+			path = ""
 		}
 		status, err := s.Status(cmd.Context())
 		if err != nil {
@@ -359,7 +374,7 @@ the experiment as it was before the sweep.`,
 				return err
 			}
 		}
-		best, err := readBest(s, path)
+		best, err := readBest(s, path, text)
 		if err != nil {
 			return err
 		}
@@ -375,7 +390,9 @@ the experiment as it was before the sweep.`,
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(c.stderr, "config   %s\n", path)
+		if path != "" {
+			fmt.Fprintf(c.stderr, "config   %s\n", path)
+		}
 		if confirmed != nil {
 			printConfirmed(c.stderr, s, confirmed)
 		}
@@ -386,7 +403,7 @@ the experiment as it was before the sweep.`,
 
 // bestJSON is what sweep best has to tell.
 type bestJSON struct {
-	Config    string              `json:"config"`
+	Config    string              `json:"config,omitempty"` // its path, where it could be written
 	Command   string              `json:"command"` // that runs it
 	Changes   []baseChange        `json:"changes"`
 	Best      *sweep.TrialStatus  `json:"best"`
@@ -404,11 +421,10 @@ type baseChange struct {
 }
 
 // readBest compares a config that sweep.WriteBest wrote with the sweep's base.
-func readBest(s *sweep.Sweep, path string) (*bestJSON, error) {
-	best := &bestJSON{Config: path, Command: fmt.Sprintf("%s run %s", program(), word(path)), Changes: []baseChange{}}
-	var err error
-	if best.text, err = rundir.ReadFile(path, 1<<20); err != nil {
-		return nil, err
+func readBest(s *sweep.Sweep, path string, text []byte) (*bestJSON, error) {
+	best := &bestJSON{Config: path, Command: fmt.Sprintf("%s run %s", program(), word(path)), Changes: []baseChange{}, text: text}
+	if path == "" { // the sweep's folder cannot be written to
+		best.Command = fmt.Sprintf("%s sweep best %s --config > best.yaml && %[1]s run best.yaml", program(), word(s.Path))
 	}
 	base, err := s.Config.BaseExperiment()
 	if err != nil {
@@ -540,7 +556,7 @@ journal: FILE writes one while it runs.`,
 		if optuna == "" {
 			return usageError{errors.New("to which file? --optuna FILE")}
 		}
-		s, err := openSweep(cmd.Context(), args[0])
+		s, err := lookAtSweep(cmd.Context(), args[0])
 		if err != nil {
 			return err
 		}

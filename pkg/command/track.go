@@ -10,6 +10,7 @@ import (
 
 	"latent/pkg/config"
 	"latent/pkg/experiment"
+	"latent/pkg/message"
 	"latent/pkg/mlflow"
 	"latent/pkg/rundir"
 	"latent/pkg/runs"
@@ -35,7 +36,7 @@ answer, because the run was killed, or because nobody has sent it yet. Of a fold
 whose config names no server are passed over, unless --to names one.
 
 It can be asked as often as one likes: a run is there once, and so is each of its figures. What runs at the moment is sent by its
-own process. Exit status 1 says that something is left to send.`,
+own process, and what is damaged is told and passed over. Exit status 1 says that something is left to send.`,
 		Example: "  latent track sync runs\n  latent track sync runs/quickstart/2026-11-24T10-15-30-7f3a --to http://127.0.0.1:5000",
 		Args:    cobra.MinimumNArgs(1),
 	}
@@ -72,6 +73,8 @@ type syncing struct {
 	Runs []synced `json:"runs"`
 	// Untracked is how many runs name no server.
 	Untracked int `json:"untracked"`
+	// Damaged is how many runs cannot be read, and were passed over.
+	Damaged int `json:"damaged"`
 	// Left is how many runs have something left to send.
 	Left int `json:"left"`
 }
@@ -88,14 +91,18 @@ type synced struct {
 	URI  string `json:"uri,omitempty"`
 	mlflow.Sent
 	Running bool   `json:"running,omitempty"` // its own process sends it
+	Damaged bool   `json:"damaged,omitempty"` // it cannot be read, and was passed over
 	Error   string `json:"error,omitempty"`
 }
 
 // below sends the runs in a folder and below it, the oldest first.
 func (s *syncing) below(ctx context.Context, path string) error {
-	entries, err := runs.List(path)
+	entries, unread, err := runs.List(path)
 	if err != nil {
 		return experiment.InputError{Err: err}
+	}
+	for _, err := range unread {
+		fmt.Fprintf(s.console.stderr, "passed over: %v\n", err)
 	}
 	if len(entries) == 0 {
 		return experiment.InputError{Err: fmt.Errorf("%s: no runs in it; give the folder of a run, or one above it, such as runs", path)}
@@ -112,6 +119,10 @@ func (s *syncing) below(ctx context.Context, path string) error {
 		case !tracked:
 			s.Untracked++
 			continue
+		case one.Damaged && alone:
+			return experiment.InputError{Err: errors.New(one.Error)}
+		case one.Damaged:
+			s.Damaged++
 		case one.Error != "":
 			s.Left++
 		}
@@ -128,16 +139,20 @@ func (s *syncing) one(ctx context.Context, entry runs.Entry) (one synced, tracke
 		one.Error = err.Error()
 		return one, true
 	}
+	damaged := func(err error) (synced, bool) {
+		one.Damaged = true
+		return failed(err)
+	}
 	if entry.Err != nil {
-		return failed(entry.Err)
+		return damaged(entry.Err)
 	}
 	folder, err := entry.Open()
 	if err != nil {
-		return failed(err)
+		return damaged(err)
 	}
 	e, err := config.Load(folder.ConfigPath())
 	if err != nil {
-		return failed(err)
+		return damaged(err)
 	}
 	one.URI = s.to
 	if one.URI == "" {
@@ -177,6 +192,8 @@ func (s *syncing) tell(one synced) {
 	switch {
 	case one.Running:
 		fmt.Fprintf(s.console.stderr, "%s  runs at the moment, and is sent by its own process\n", one.Path)
+	case one.Damaged:
+		fmt.Fprintf(s.console.stderr, "%s  PASSED OVER: %s\n", one.Path, one.Error)
 	case one.Error != "":
 		fmt.Fprintf(s.console.stderr, "%s  NOT SENT: %s\n", one.Path, one.Error)
 	case one.Figures == 0 && one.Files == 0:
@@ -192,10 +209,13 @@ func (s *syncing) tell(one synced) {
 // verdict is an error where something is left.
 func (s *syncing) verdict() error {
 	if s.Untracked > 0 {
-		fmt.Fprintf(s.console.stderr, "%d runs name no server in their configs, and were passed over; to send them too: --to URI\n", s.Untracked)
+		fmt.Fprintf(s.console.stderr, "%s no server in their configs, and were passed over; to send them too: --to URI\n", message.Count(s.Untracked, "run")+message.Choose(s.Untracked, " names", " name"))
+	}
+	if s.Damaged > 0 {
+		fmt.Fprintf(s.console.stderr, "%s damaged, and %s passed over\n", message.Count(s.Damaged, "run")+message.Choose(s.Damaged, " is", " are"), message.Choose(s.Damaged, "was", "were"))
 	}
 	if s.Left > 0 {
-		return fmt.Errorf("%d of %d runs have something left to send; nothing of them is lost, and the same command goes on", s.Left, len(s.Runs))
+		return fmt.Errorf("of %s, %d %s something left to send; nothing of them is lost, and the same command goes on", message.Count(len(s.Runs), "run"), s.Left, message.Choose(s.Left, "has", "have"))
 	}
 	return nil
 }

@@ -81,8 +81,7 @@ func (e *Experiment) Values() (map[string]any, error) {
 	}
 	values := map[string]any{}
 	err = eachValue("", node, func(key string, value any) {
-		section, _, _ := strings.Cut(key, ".")
-		if section != "name" && section != "output" && section != "tracking" {
+		if isValue(key) {
 			values[key] = value
 		}
 	})

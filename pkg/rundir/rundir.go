@@ -15,6 +15,7 @@
 //	pictures/        of the model's codes: samples.png, map.png …; the same
 //	tensorboard/     event files, with tracking.tensorboard
 //	mlflow.json      what an MLflow server has of the run, with tracking.mlflow
+//	tags.json        what people say of the run; see [Labels]
 //	report.html      one self-contained page
 //
 // Promised: every file but metrics.jsonl is written whole or not at all, under a temporary name, synced and renamed;
@@ -65,6 +66,7 @@ const (
 	reportFile   = "report.html"
 	lockFile     = ".lock"
 	mlflowFile   = "mlflow.json"
+	labelsFile   = "tags.json"
 
 	calibrationFile = "calibration.ckpt"
 	samplesDir      = "samples"

@@ -26,7 +26,8 @@ backend: go
 		must.M1(experiment.Run(context.Background(), e, experiment.Options{}))
 	}
 
-	for _, entry := range must.M1(runs.List(dir)) {
+	entries, _ := must.M2(runs.List(dir))
+	for _, entry := range entries {
 		_, measured := entry.Figure("psnr")
 		fmt.Println(entry.Manifest.Name, "with seed", entry.Manifest.Seed, "is", entry.State, measured)
 	}

@@ -1,6 +1,6 @@
 // Package runs is the runs below a folder.
 //
-//	entries, err := runs.List("runs")                // the newest first
+//	entries, unread, err := runs.List("runs")        // the newest first
 //	newest, err := runs.Find("runs", "mnist-denoise") // or a path, or the beginning of TIME-ID
 //	psnr, found := newest.Figure("psnr")
 //	run, err := newest.Open()                        // for pictures, metrics, checkpoints
@@ -8,8 +8,8 @@
 // A folder is a run's where it has a manifest.json that pkg/rundir reads. One whose manifest is damaged is in the list too, with
 // [Damaged] as its state, and so is one that a killed process left before it wrote a manifest.
 //
-// Promised: nothing is written; links are not followed; a damaged run hides no other; the order is the same each time. Ten
-// thousand runs take less than a second (go test ./pkg/runs -bench List).
+// Promised: nothing is written; a damaged run, or a folder that cannot be read, hides no other; a run is in the list once, also where
+// links lead to it; the order is the same each time. Ten thousand runs take less than a second (go test ./pkg/runs -bench List).
 //
 // What is not here: what is in a run's folder (pkg/rundir), and opening its model (experiment.Open).
 package runs
@@ -53,6 +53,8 @@ type Entry struct {
 	Manifest *rundir.Manifest
 	// Err says what is damaged; else it is nil.
 	Err error
+	// Linked says that a link leads to the run: it lies elsewhere, and may be others'.
+	Linked bool
 }
 
 // ID is the name of the run's folder: TIME-ID; of a sweep's trials NUMBER-SEED.
@@ -82,41 +84,129 @@ func (e Entry) Open() (*rundir.Run, error) { return rundir.Open(e.Path) }
 // maxDepth is how many folders deep below DIR a run is looked for: a sweep's trials are in DIR/NAME/TIME-ID/trials.
 const maxDepth = 6
 
+// mostLinks bounds the links that are followed.
+const mostLinks = 1000
+
 // List returns the runs in a folder and below it, the newest first; those of one moment in the order of their paths, and the
 // damaged ones, whose moment is not known, last. Folders whose names begin with a dot are passed over. A folder that is itself a
-// run's is the only one of its list.
-func List(dir string) ([]Entry, error) {
+// run's is the only one of its list. A run that lies there and that links lead to, too, is listed where it lies. Unread are the folders that
+// cannot be read, and why.
+func List(dir string) (entries []Entry, unread []error, err error) {
 	dir = filepath.Clean(dir)
 	info, err := os.Stat(dir)
 	if err != nil {
-		return nil, fmt.Errorf("list runs: %w", err)
+		return nil, nil, fmt.Errorf("list runs: %w", err)
 	}
 	if !info.IsDir() {
-		return nil, fmt.Errorf("list runs: %s is a file; give the folder of runs", dir)
+		return nil, nil, fmt.Errorf("list runs: %s is a file; give the folder of runs", dir)
 	}
-	var w walk
-	// Most of the time goes to waiting for the disk.
-	w.group.SetLimit(8 * runtime.GOMAXPROCS(0))
-	if err := cmp.Or(w.folder(dir, maxDepth), w.group.Wait()); err != nil {
-		return nil, fmt.Errorf("list runs: %w", err)
+	w := walk{seen: map[string]bool{}, followed: map[string]bool{real(dir): true}}
+	if err := w.below(dir, maxDepth); err != nil {
+		return nil, nil, fmt.Errorf("list runs: %w", err)
 	}
-	entries := w.entries
-	slices.SortFunc(entries, func(a, b Entry) int {
+	// Where links lead is looked at after all that lies there, and in the order of their paths, so that what is found does not depend on
+	// which folder was read first.
+	for len(w.links) > 0 {
+		links := w.links
+		w.links = nil
+		slices.SortFunc(links, func(a, b link) int { return strings.Compare(a.path, b.path) })
+		for _, l := range links {
+			if len(w.followed) > mostLinks {
+				w.unread = append(w.unread, fmt.Errorf("%s: not followed, as more than %d links were", l.path, mostLinks))
+				break
+			}
+			if err := w.follow(l); err != nil {
+				return nil, nil, fmt.Errorf("list runs: %w", err)
+			}
+		}
+	}
+	slices.SortFunc(w.entries, func(a, b Entry) int {
 		return cmp.Or(b.Manifest.Started.Compare(a.Manifest.Started), strings.Compare(a.Path, b.Path))
 	})
-	return entries, nil
+	slices.SortFunc(w.unread, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return w.entries, w.unread, nil
+}
+
+// link is a link to a folder, so many folders above the deepest that is looked at.
+type link struct {
+	path  string
+	depth int
 }
 
 // walk looks for runs, in several folders at once.
 type walk struct {
-	group   errgroup.Group
 	mutex   sync.Mutex
 	entries []Entry
+	unread  []error
+	links   []link // that were not followed yet
+	linked  bool   // what is looked at lies behind a link
+	// seen are the runs, and followed the folders that were looked at, by their paths without links. Links that lead round in a ring end
+	// there. Runs are only entered once there are links.
+	seen, followed map[string]bool
+}
+
+// below adds the runs in a folder and below it.
+func (w *walk) below(path string, depth int) error {
+	var group errgroup.Group
+	// Most of the time goes to waiting for the disk.
+	group.SetLimit(8 * runtime.GOMAXPROCS(0))
+	return cmp.Or(w.folder(&group, path, depth), group.Wait())
+}
+
+// follow adds the runs that a link leads to, but for those that were seen.
+func (w *walk) follow(l link) error {
+	info, err := os.Stat(l.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil // it leads nowhere
+	case err != nil:
+		w.unread = append(w.unread, err) // a ring of links, or behind a folder that cannot be read
+		return nil
+	case !info.IsDir():
+		return nil
+	}
+	target := real(l.path)
+	if w.followed[target] {
+		return nil
+	}
+	w.followed[target] = true
+	if len(w.seen) == 0 {
+		for _, e := range w.entries {
+			w.seen[real(e.Path)] = true
+		}
+	}
+	known := len(w.entries)
+	w.linked = true
+	if err := w.below(l.path, l.depth); err != nil {
+		return err
+	}
+	found := w.entries[known:]
+	slices.SortFunc(found, func(a, b Entry) int { return strings.Compare(a.Path, b.Path) })
+	kept := slices.DeleteFunc(found, func(e Entry) bool {
+		path := real(e.Path)
+		was := w.seen[path]
+		w.seen[path] = true
+		return was
+	})
+	w.entries = w.entries[:known+len(kept)]
+	return nil
+}
+
+// real is a path without links.
+func real(path string) string {
+	if resolved, err := filepath.EvalSymlinks(path); err == nil {
+		path = resolved
+	}
+	if absolute, err := filepath.Abs(path); err == nil {
+		path = absolute
+	}
+	return path
 }
 
 // folder adds the run that a folder is, or those below it, that many folders deep.
-func (w *walk) folder(path string, depth int) error {
+func (w *walk) folder(group *errgroup.Group, path string, depth int) error {
 	if entry, ok := read(path); ok {
+		entry.Linked = w.linked
 		w.mutex.Lock()
 		w.entries = append(w.entries, entry)
 		w.mutex.Unlock()
@@ -126,20 +216,34 @@ func (w *walk) folder(path string, depth int) error {
 		return nil
 	}
 	children, err := os.ReadDir(path)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return nil // removed meanwhile, or not for us
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // removed meanwhile
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		w.mutex.Lock()
+		w.unread = append(w.unread, err)
+		w.mutex.Unlock()
+		return nil
 	}
 	if err != nil {
 		return err
 	}
 	for _, child := range children {
-		if !child.IsDir() || strings.HasPrefix(child.Name(), ".") {
+		if strings.HasPrefix(child.Name(), ".") {
 			continue
 		}
 		below := filepath.Join(path, child.Name())
-		look := func() error { return w.folder(below, depth-1) }
+		if child.Type()&fs.ModeSymlink != 0 {
+			w.mutex.Lock()
+			w.links = append(w.links, link{below, depth - 1})
+			w.mutex.Unlock()
+		}
+		if !child.IsDir() {
+			continue
+		}
+		look := func() error { return w.folder(group, below, depth-1) }
 		// Where all are busy, this one does it itself: waiting for a free one, all might wait.
-		if !w.group.TryGo(look) {
+		if !group.TryGo(look) {
 			if err := look(); err != nil {
 				return err
 			}
@@ -205,7 +309,7 @@ func Find(dir, name string) (Entry, error) {
 			return entry, nil
 		}
 	}
-	entries, err := List(dir)
+	entries, _, err := List(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Entry{}, fmt.Errorf("no run %s: neither is it the folder of one, nor is there a folder %s with runs", name, dir)
 	}

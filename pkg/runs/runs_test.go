@@ -75,15 +75,10 @@ func TestList(t *testing.T) {
 	}
 	create(t, filepath.Join(dir, "c/null"), manifestOf("c", 5, rundir.Done))
 	write(t, filepath.Join(dir, "c/null/manifest.json"), "null")
-	// What is no run: another program's manifest, hidden folders, links.
+	// What is no run: another program's manifest, hidden folders.
 	write(t, filepath.Join(dir, "web/manifest.json"), `{"name": "app", "icons": []}`)
 	write(t, filepath.Join(dir, "web2/manifest.json"), `{"version": "1.0"}`)
 	create(t, filepath.Join(dir, ".hidden/run"), manifestOf("a", 1, rundir.Done))
-	elsewhere := filepath.Join(t.TempDir(), "run")
-	create(t, elsewhere, manifestOf("a", 1, rundir.Done))
-	if err := os.Symlink(elsewhere, filepath.Join(dir, "a/link")); err != nil {
-		t.Fatal(err)
-	}
 	live, err := rundir.CreateAt(filepath.Join(dir, "b/live"), true)
 	if err != nil {
 		t.Fatal(err)
@@ -98,9 +93,9 @@ func TestList(t *testing.T) {
 	}
 	defer newborn.Close()
 
-	entries, err := List(dir)
-	if err != nil {
-		t.Fatal(err)
+	entries, unread, err := List(dir)
+	if err != nil || len(unread) > 0 {
+		t.Fatal(err, unread)
 	}
 	var got []string
 	for _, e := range entries {
@@ -136,13 +131,49 @@ func TestList(t *testing.T) {
 	}
 }
 
+// Runs are listed where they lie, and by the first link that leads to them where they lie elsewhere; rings of links end.
+func TestListLinks(t *testing.T) {
+	base := t.TempDir()
+	dir, away := filepath.Join(base, "runs"), filepath.Join(base, "away")
+	create(t, filepath.Join(dir, "a/here"), manifestOf("a", 9, rundir.Done))
+	create(t, filepath.Join(away, "one"), manifestOf("b", 8, rundir.Done))
+	create(t, filepath.Join(away, "b/two"), manifestOf("b", 7, rundir.Done))
+	write(t, filepath.Join(base, "file"), "")
+	for name, target := range map[string]string{
+		"0-again": "a/here", "a/ring": "..", "a/ring2": ".", "self": "self", "nowhere": "gone", "file": "../file",
+		"run": "../away/one", "run2": "../away/one", "z-all": "../away", "z-all2": "../away",
+	} {
+		if err := os.Symlink(filepath.FromSlash(target), filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("../runs", filepath.Join(away, "back")); err != nil {
+		t.Fatal(err)
+	}
+	entries, unread, err := List(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range entries {
+		path, _ := filepath.Rel(dir, e.Path)
+		got = append(got, fmt.Sprint(filepath.ToSlash(path), " ", e.Linked))
+	}
+	if want := []string{"a/here false", "run true", "z-all/b/two true"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if len(unread) != 1 || !strings.Contains(unread[0].Error(), "self") {
+		t.Errorf("unread %v, want the link to itself alone", unread)
+	}
+}
+
 func TestListErrors(t *testing.T) {
-	if _, err := List(filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
+	if _, _, err := List(filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a folder that is not there: %v", err)
 	}
 	file := filepath.Join(t.TempDir(), "file")
 	write(t, file, "")
-	if _, err := List(file); err == nil || !strings.Contains(err.Error(), "is a file") {
+	if _, _, err := List(file); err == nil || !strings.Contains(err.Error(), "is a file") {
 		t.Errorf("a file: %v", err)
 	}
 }
@@ -199,7 +230,7 @@ func FuzzManifest(f *testing.F) {
 		create(t, filepath.Join(dir, "a"), manifestOf("a", 1, rundir.Done))
 		create(t, filepath.Join(dir, "b"), nil)
 		write(t, filepath.Join(dir, "b/manifest.json"), string(manifest))
-		entries, err := List(dir)
+		entries, _, err := List(dir)
 		if err != nil || !slices.ContainsFunc(entries, func(e Entry) bool { return e.ID() == "a" && e.State == rundir.Done }) {
 			t.Errorf("%v, %v", entries, err)
 		}
@@ -216,7 +247,7 @@ func BenchmarkList(b *testing.B) {
 		create(b, filepath.Join(dir, fmt.Sprintf("name-%d/%05d", i%10, i)), manifestOf(fmt.Sprint("name-", i%10), i, rundir.Done))
 	}
 	for b.Loop() {
-		entries, err := List(dir)
+		entries, _, err := List(dir)
 		if err != nil || len(entries) != 10000 {
 			b.Fatalf("%d runs, %v", len(entries), err)
 		}

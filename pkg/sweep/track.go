@@ -19,7 +19,7 @@ func (s *Sweep) tellUnsent(log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	trials, err := runs.List(filepath.Join(s.Path, trialsDir))
+	trials, _, err := runs.List(filepath.Join(s.Path, trialsDir))
 	if err != nil {
 		return err
 	}
