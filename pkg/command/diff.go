@@ -23,7 +23,7 @@ func newDiff(c *console) *cobra.Command {
 		Use:   "diff RUN RUN…",
 		Short: "Show how runs differ: config, environment, results",
 		Long: `Diff compares runs with the first of them: the keys of their configs that are not the same, what they ran on, and what came out.
-A config file may stand in the place of a run; it has a config alone.
+A config file may stand in the place of a run; it has a config alone, and beside one run nothing is said of what that ran on.
 
 A result with a * differs from the first run's by more than the 95 % intervals of both together would let two draws of test images
 differ. The runs saw the same images, so that less is often no accident either, which latent compare tells; and another seed changes
@@ -84,6 +84,7 @@ type differences struct {
 	Config      []difference `json:"config"`
 	Environment []difference `json:"environment"`
 	Results     []compared   `json:"results"`
+	alone       bool         // there are no two runs whose environments could differ
 }
 
 // difference is a key with several values; null where one has it not.
@@ -124,6 +125,7 @@ func differ(sides []side) (*differences, error) {
 		found.Config = append(found.Config, difference(d))
 	}
 	keys := map[string]bool{}
+	found.alone = len(slices.DeleteFunc(slices.Clone(environments), func(e map[string]any) bool { return e == nil })) < 2
 	for _, environment := range environments {
 		for key := range environment {
 			keys[key] = true
@@ -264,7 +266,9 @@ func (d *differences) print(c *console) error {
 		return err
 	}
 	table = newTable(c)
-	section("ENVIRONMENT", d.Environment)
+	if !d.alone {
+		section("ENVIRONMENT", d.Environment)
+	}
 	if err := table.Flush(); err != nil || len(d.Results) == 0 {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"latent/configs"
 	"latent/pkg/config"
 	"latent/pkg/experiment"
+	"latent/pkg/message"
 	"latent/pkg/rundir"
 	"latent/pkg/starter"
 )
@@ -122,7 +123,7 @@ func (c *console) writeConfig(file string, text []byte, force bool) error {
 	if err != nil {
 		return experiment.InputError{Err: err}
 	}
-	fmt.Fprintf(c.stderr, "config   %s\nrun it   %s run %s\n", file, program(), word(file))
+	fmt.Fprintf(c.stderr, "config   %s\nrun it   %s run %s\n", file, program(), message.Quote(file))
 	return nil
 }
 
@@ -161,14 +162,6 @@ func (c *console) writeSchema(path string) error {
 	}
 	fmt.Fprintf(c.stderr, "schema   %s, by which editors check and complete the config\n", path)
 	return nil
-}
-
-// word is a path as one word of a shell.
-func word(path string) string {
-	if !strings.ContainsAny(path, " \t\n'\"$&();<>|*?[]{}#~!`\\") {
-		return path
-	}
-	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
 // configNames lists the configs that come with Latent: "mnist/denoise".

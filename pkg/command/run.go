@@ -7,12 +7,12 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"latent/pkg/config"
 	"latent/pkg/experiment"
+	"latent/pkg/message"
 	"latent/pkg/rundir"
 )
 
@@ -109,14 +109,7 @@ const maxSeeds = 256
 
 // commandLine is how this process was called, for a shell.
 func commandLine() string {
-	words := []string{program()}
-	for _, arg := range os.Args[1:] {
-		if strings.ContainsAny(arg, " \t\n'\"$&|;<>(){}[]*?!\\") {
-			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
-		}
-		words = append(words, arg)
-	}
-	return strings.Join(words, " ")
+	return message.Command(append([]string{program()}, os.Args[1:]...)...)
 }
 
 func printPlan(cmd *cobra.Command, c *console, e *config.Experiment, seeds int, options experiment.Options, asJSON bool) error {

@@ -291,7 +291,7 @@ func showRun(c *console, entry *query.Record) error {
 		line([]string{"note", ""}[min(i, 1)], "%s", text)
 	}
 	if entry.Resumable() {
-		line("", "go on with latent run --resume %s", entry.Path)
+		line("", "go on with %s run --resume %s", program(), message.Quote(entry.Path))
 	}
 	if entry.Err != nil {
 		line("error", "%v", entry.Err)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"latent/pkg/config"
+	"latent/pkg/message"
 	"latent/pkg/rundir"
 )
 
@@ -79,7 +80,7 @@ func (r *run) checkConfig() error {
 		where = "" // an older run: its manifest does not tell
 	}
 	return fmt.Errorf("%s was changed%s after the run began, which would end as another; undo the change, or start a new run: %s run %s",
-		r.folder.ConfigPath(), where, rundir.Program(r.session.options.Command), r.folder.ConfigPath())
+		r.folder.ConfigPath(), where, rundir.Program(r.session.options.Command), message.Quote(r.folder.ConfigPath()))
 }
 
 // checkFiles refuses to go on with a run whose images or watermarks are others than it began with.
@@ -96,7 +97,7 @@ func (r *run) checkFiles() error {
 		return nil
 	}
 	return InputError{fmt.Errorf("resume %s: not what the run began with, by its SHA-256 in the manifest: %s; put it back as it was, or start a new run: %s run %s",
-		r.folder.Path, strings.Join(names, ", "), rundir.Program(r.session.options.Command), r.folder.ConfigPath())}
+		r.folder.Path, strings.Join(names, ", "), rundir.Program(r.session.options.Command), message.Quote(r.folder.ConfigPath()))}
 }
 
 // differing lists the keys whose values are not the same in both.

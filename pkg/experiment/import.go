@@ -40,10 +40,11 @@ func Import(ctx context.Context, e *config.Experiment, path string, options Opti
 	for _, p := range params {
 		state = append(state, train.Tensor{Name: p.Name, Dims: p.Dims, Values: f.values[p.Name]})
 	}
-	if r.folder, err = rundir.Create(e.Output.Dir, e.Name, s.options.Now()); err != nil {
-		return nil, InputError{err}
+	if err = r.create(); err != nil {
+		return nil, s.undo(InputError{err})
 	}
-	return r.folder, s.finish(r.adopt(ctx, state, rundir.Imported{File: filepath.Base(path), SHA256: from.from.SHA256}))
+	err = s.finish(r.adopt(ctx, state, rundir.Imported{File: filepath.Base(path), SHA256: from.from.SHA256}))
+	return r.folder, err // which an undone one has not
 }
 
 // adopt puts weights in the place of training.

@@ -13,6 +13,7 @@ import (
 	"latent/pkg/config"
 	"latent/pkg/dataset"
 	"latent/pkg/evaluate"
+	"latent/pkg/message"
 	"latent/pkg/mlflow"
 	"latent/pkg/picture"
 	"latent/pkg/rundir"
@@ -121,15 +122,20 @@ func (l *Lab) Start(ctx context.Context, experiments []*config.Experiment, paths
 	if err := s.open(ctx); err != nil {
 		return s, err
 	}
+	for _, r := range s.runs {
+		if _, err := r.experiment.Files(); err != nil { // before there is a folder
+			return s, InputError{err}
+		}
+	}
 	for i, r := range s.runs {
 		var err error
 		if paths == nil {
-			r.folder, err = rundir.Create(r.experiment.Output.Dir, r.experiment.Name, s.options.Now())
+			err = r.create()
 		} else {
 			r.folder, err = rundir.CreateAt(paths[i], s.options.Brief)
 		}
 		if err != nil {
-			return s, InputError{err}
+			return s, s.undo(InputError{err})
 		}
 	}
 	return s, nil
@@ -163,7 +169,7 @@ func (l *Lab) Resume(ctx context.Context, path string) (*Session, error) {
 	}
 	if len(s.active()) == 0 {
 		fmt.Fprintf(s.options.Log, "nothing is left to train; to train on: %[1]s run --resume %[2]s --epochs %[3]d; to measure or draw anew: %[1]s eval %[2]s, %[1]s generate %[2]s\n",
-			rundir.Program(s.options.Command), path, 2*s.runs[0].experiment.Train.Epochs)
+			rundir.Program(s.options.Command), message.Quote(path), 2*s.runs[0].experiment.Train.Epochs)
 		return s, nil
 	}
 	if err := s.readCheckpoints(); err != nil {

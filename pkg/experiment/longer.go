@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"latent/pkg/message"
 	"latent/pkg/rundir"
 )
 

@@ -42,6 +42,8 @@ type run struct {
 	validation evaluate.Figure   // the last validation loss
 	clipped    float64           // the share of the last epoch's steps whose gradient was clipped
 	prolonged  bool              // it has just been given more epochs
+	created    bool              // the folder was made by this session, in the config's output.dir
+	around     []string          // folders that were made for it, the innermost first
 	over       bool              // it is done or diverged, while others of the session may go on
 }
 

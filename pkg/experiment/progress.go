@@ -194,7 +194,7 @@ func (p *progress) result(r *run) {
 	}
 	made(partReport, "report", r.folder.ReportPath())
 	if slices.ContainsFunc(r.manifest.Warnings, rundir.Warning.IsMissing) {
-		p.line("parts are missing, see the warnings above; to make up for them: %s eval %s", rundir.Program(r.session.options.Command), r.folder.Path)
+		p.line("parts are missing, see the warnings above; to make up for them: %s eval %s", rundir.Program(r.session.options.Command), message.Quote(r.folder.Path))
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"latent/pkg/evaluate"
 	"latent/pkg/feature"
 	"latent/pkg/host"
+	"latent/pkg/message"
 	"latent/pkg/model"
 	"latent/pkg/rundir"
 	"latent/pkg/train"
@@ -74,7 +75,7 @@ func (e InputError) Error() string { return e.Err.Error() }
 func (e InputError) Unwrap() error { return e.Err }
 
 // Run trains, evaluates and draws an experiment, and returns the folder that it leaves. Where it fails after the folder
-// was made, it returns both the folder and the error.
+// was made, it returns both the folder and the error; of an [InputError] before the first step, it leaves no folder.
 func Run(ctx context.Context, e *config.Experiment, options Options) (*rundir.Run, error) {
 	runs, err := RunSeeds(ctx, e, []int64{e.Seed}, options)
 	if len(runs) == 0 {
@@ -600,7 +601,7 @@ func (s *Session) stopped(ctx context.Context, err error) error {
 		}
 		t := active[0].trainer
 		return fmt.Errorf("%w after step %d of %d; go on with: %s run --resume %s", ErrInterrupted, t.Step(), t.Steps(),
-			rundir.Program(s.options.Command), active[0].folder.Path)
+			rundir.Program(s.options.Command), message.Quote(active[0].folder.Path))
 	}
 	return err
 }
@@ -620,5 +621,5 @@ func (s *Session) finish(failure error) error {
 			failure = errors.Join(failure, r.untested())
 		}
 	}
-	return failure
+	return s.undo(failure)
 }

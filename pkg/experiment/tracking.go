@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"latent/pkg/message"
 	"latent/pkg/mlflow"
 	"latent/pkg/rundir"
 	"latent/pkg/tensorboard"
@@ -169,7 +170,7 @@ func (l *Lab) endSending() {
 	if len(unsent) > 1 {
 		them = fmt.Sprintf("the %d runs", len(unsent))
 	}
-	fmt.Fprintf(l.options.Log, "MLflow: %v; nothing is lost, send %s later: %s track sync %s\n", unsent[0].Err, them, rundir.Program(l.options.Command), folder)
+	fmt.Fprintf(l.options.Log, "MLflow: %v; nothing is lost, send %s later: %s track sync %s\n", unsent[0].Err, them, rundir.Program(l.options.Command), message.Quote(folder))
 }
 
 // within says whether a path is the folder's or below it.

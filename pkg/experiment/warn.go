@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"latent/pkg/message"
 	"latent/pkg/report"
 	"latent/pkg/rundir"
 )
@@ -68,7 +69,7 @@ func (r *run) untested() error {
 	if i < 0 {
 		return nil
 	}
-	return fmt.Errorf("%s; the model is trained and saved: measure it with %s eval %s", r.manifest.Warnings[i].Text, rundir.Program(r.session.options.Command), r.folder.Path)
+	return fmt.Errorf("%s; the model is trained and saved: measure it with %s eval %s", r.manifest.Warnings[i].Text, rundir.Program(r.session.options.Command), message.Quote(r.folder.Path))
 }
 
 // makeUp writes what was measured afterwards into a run of whose end parts are missing, and draws the pictures that are. lost are the parts

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -53,10 +54,18 @@ func CheckURI(uri string) error {
 			"; to keep runs in a file or a database, start one on it: mlflow server --backend-store-uri sqlite:///mlflow.db")
 	case parsed.Hostname() == "":
 		return errors.New("names no host; write the URI of an MLflow server, " + example)
+	case parsed.Port() != "" && !isPort(parsed.Port()):
+		return fmt.Errorf("has the port %.20s; ports are 1 to 65535; write the URI of an MLflow server, %s", parsed.Port(), example)
 	case parsed.RawQuery != "" || parsed.Fragment != "" || parsed.ForceQuery:
 		return errors.New("has a '?' or a '#'; write only where the server is, " + example)
 	}
 	return nil
+}
+
+// isPort says whether a text is the number of a port.
+func isPort(text string) bool {
+	port, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && port > 0
 }
 
 // NewServer returns the server at an address. Who we are comes from the environment, as MLflow's own client has it:

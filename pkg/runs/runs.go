@@ -29,6 +29,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"latent/pkg/message"
 	"latent/pkg/rundir"
 )
 
@@ -276,7 +277,7 @@ func read(path string) (Entry, bool) {
 			entry.State, entry.Err = rundir.Running, nil
 			return entry, true
 		}
-		entry.Err = fmt.Errorf("%s: its process died before it wrote a manifest; remove it: latent runs rm %s", path, path)
+		entry.Err = fmt.Errorf("%s: its process died before it wrote a manifest; remove it: latent runs rm %s", path, message.Quote(path))
 	}
 	return entry, true
 }
@@ -330,7 +331,7 @@ func Find(dir, name string) (Entry, error) {
 	}
 	switch len(matches) {
 	case 0:
-		return Entry{}, fmt.Errorf("no run %s: neither is it the folder of one, nor has a run below %s that name or TIME-ID; see latent runs list %s", name, dir, dir)
+		return Entry{}, fmt.Errorf("no run %s: neither is it the folder of one, nor has a run below %s that name or TIME-ID; see latent runs list %s", name, dir, message.Quote(dir))
 	case 1:
 		return matches[0], nil
 	}

@@ -12,6 +12,7 @@ import (
 
 	"latent/pkg/config"
 	"latent/pkg/experiment"
+	"latent/pkg/message"
 	"latent/pkg/rundir"
 )
 
@@ -33,7 +34,7 @@ func (s *Sweep) Change(ctx context.Context, overrides []string) error {
 		section, _, _ := strings.Cut(key, ".")
 		if !slices.Contains(changeable, section) {
 			return experiment.InputError{Err: fmt.Errorf("override %s: it would change what the sweep tries; a sweep that has begun takes %s alone. Begin a new one: %s sweep %s",
-				text, strings.Join(changeable, ", "), s.program(), filepath.Join(s.Path, configFile))}
+				text, strings.Join(changeable, ", "), s.program(), message.Quote(filepath.Join(s.Path, configFile)))}
 		}
 	}
 	changed, err := config.ParseSweep(filepath.Join(s.Path, configFile), []byte(kept.Sweep), []byte(kept.Base), overrides...)

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"latent/pkg/experiment"
+	"latent/pkg/message"
 	"latent/pkg/study"
 )
 
@@ -98,7 +99,7 @@ func (s *Sweep) follow(ctx context.Context, options RunOptions, flags string, wo
 	best, bestErr := s.WriteBest(ctx, -1)
 	err = errors.Join(err, journal.Close(), pageErr, bestErr)
 	if errors.Is(err, experiment.ErrInterrupted) {
-		return fmt.Errorf("%w; go on with: %s sweep resume %s%s", err, s.program(), s.Path, flags)
+		return fmt.Errorf("%w; go on with: %s sweep resume %s%s", err, s.program(), message.Quote(s.Path), flags)
 	}
 	view.end(ctx, best)
 	if err := s.tellUnsent(options.Log); err != nil {

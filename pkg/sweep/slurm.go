@@ -17,6 +17,7 @@ import (
 
 	"latent/pkg/config"
 	"latent/pkg/experiment"
+	"latent/pkg/message"
 	"latent/pkg/rundir"
 	"latent/pkg/study"
 )
@@ -164,7 +165,7 @@ func (c *cluster) look(ctx context.Context) (over bool, err error) {
 		}
 		if !c.submitted && active == 0 {
 			return false, experiment.InputError{Err: fmt.Errorf("%w; change what slurm says, and go on with: %s sweep resume %s --launcher slurm slurm.KEY=VALUE",
-				err, c.sweep.program(), c.sweep.Path)}
+				err, c.sweep.program(), message.Quote(c.sweep.Path))}
 		}
 		c.tell(err)
 	}

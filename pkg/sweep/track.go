@@ -5,6 +5,7 @@ import (
 	"io"
 	"path/filepath"
 
+	"latent/pkg/message"
 	"latent/pkg/mlflow"
 	"latent/pkg/runs"
 )
@@ -31,7 +32,7 @@ func (s *Sweep) tellUnsent(log io.Writer) error {
 		}
 	}
 	if left > 0 {
-		fmt.Fprintf(log, "MLflow: %s has not all of %d runs; they are whole in their folders, and this sends them: %s track sync %s\n", server.URI(), left, s.program(), s.Path)
+		fmt.Fprintf(log, "MLflow: %s has not all of %s; what is missing is whole in the folders, and this sends it: %s track sync %s\n", server.URI(), message.Count(left, "run"), s.program(), message.Quote(s.Path))
 	}
 	return nil
 }

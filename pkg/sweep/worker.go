@@ -17,6 +17,7 @@ import (
 
 	"latent/pkg/config"
 	"latent/pkg/experiment"
+	"latent/pkg/message"
 	"latent/pkg/rundir"
 	"latent/pkg/study"
 	"latent/pkg/train"
@@ -315,7 +316,7 @@ func (k *stack) fail(ctx context.Context, failure error) error {
 		}
 	}
 	if failed >= 3 {
-		return fmt.Errorf("the first %d trials failed, the last with: %w; mend it, and go on with: %s sweep resume %s", failed, failure, w.sweep.program(), w.sweep.Path)
+		return fmt.Errorf("the first %d trials failed, the last with: %w; mend it, and go on with: %s sweep resume %s", failed, failure, w.sweep.program(), message.Quote(w.sweep.Path))
 	}
 	return nil
 }
