@@ -3,6 +3,7 @@ package command
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"maps"
 	"math"
 	"os"
@@ -44,7 +45,7 @@ their values.
 		switch root := cmd.Root(); args[0] {
 		case "bash":
 			err = root.GenBashCompletionV2(&script, true)
-			fmt.Fprintf(&script, bashEquals, root.Name())
+			fmt.Fprintf(&script, bashUnquote+bashEquals, root.Name())
 		case "zsh":
 			err = root.GenZshCompletion(&script)
 		case "fish":
@@ -55,7 +56,11 @@ their values.
 		if err != nil {
 			return err
 		}
-		_, err = c.stdout.Write(script.Bytes())
+		safe, err := safely(args[0], cmd.Root().Name(), script.String())
+		if err != nil {
+			return err
+		}
+		_, err = io.WriteString(c.stdout, safe)
 		return err
 	}
 	return cmd

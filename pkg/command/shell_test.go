@@ -174,6 +174,15 @@ func TestShells(t *testing.T) {
 				}
 				await("READY> ")
 			}
+			for _, line := range hostile {
+				if shell == "zsh" && (strings.HasSuffix(line, ")") || strings.HasSuffix(line, ")x")) {
+					continue // zsh's Tab expands the word that it stands behind, whatever the program
+				}
+				fmt.Fprintf(keys, "%s\t\t\x01\x0becho GOT= \r", line) // Tab, and the line is taken away
+				await("\nGOT=")
+				await("READY> ")
+			}
+			notRun(t, dir)
 			fmt.Fprint(keys, "exit\r")
 			if err := cmd.Wait(); err != nil {
 				t.Errorf("%s: %v", shell, err)
@@ -199,7 +208,30 @@ func TestShells(t *testing.T) {
 				t.Errorf("%q: no explanation: %q", line, help)
 			}
 		}
+		for _, line := range hostile {
+			cmd := exec.Command("fish", "-c", "latent completion fish | source; complete --do-complete $LINE")
+			cmd.Dir = dir
+			cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "HOME="+dir, "LINE="+line)
+			cmd.Run() // some of the lines are none of fish's
+		}
+		notRun(t, dir)
 	})
+}
+
+// hostile are lines on which Tab must not run anything: what they would run makes the file pwned.
+var hostile = []string{
+	"latent run $(touch pwned) ", "latent run `touch pwned` ", "latent run vae.yaml $(touch pwned)", "latent run '$(touch pwned)' tr", `latent run "$(touch pwned)" tr`,
+	"latent run vae.yaml 'a' $(touch pwned) tr", "latent run vae.yaml;touch pwned; latent run ", "latent runs show hostile/", "latent runs show hostile/\\$", "latent run hostile/",
+	"latent sweep status hostile/", "latent run --out=$(touch pwned) ", "latent run --out=$(touch pwned)x", "latent run <(touch pwned) ", "latent run ${x:=$(touch pwned)} ",
+}
+
+// notRun says that nothing of the hostile lines was run.
+func notRun(t *testing.T, dir string) {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(dir, "*pwned*"))
+	if err != nil || len(found) > 0 {
+		t.Errorf("completing ran what stands on the line: %v, %v", found, err)
+	}
 }
 
 // shellFolder is a folder with latent, a config and what the shell reads first.
@@ -215,6 +247,11 @@ func shellFolder(t *testing.T, shell string) string {
 		t.Skip("SKIPPED: bash-completion is not installed")
 	}
 	dir := t.TempDir()
+	for _, name := range []string{"$(touch pwned)", "`touch pwned`", "$(touch pwned).yaml", "a;touch pwned;"} {
+		if err := os.MkdirAll(filepath.Join(dir, "hostile", name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
