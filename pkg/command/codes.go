@@ -22,6 +22,7 @@ import (
 	"latent/pkg/dataset"
 	"latent/pkg/evaluate"
 	"latent/pkg/experiment"
+	"latent/pkg/message"
 	"latent/pkg/table"
 )
 
@@ -106,7 +107,7 @@ func encode(ctx context.Context, c *console, trained *experiment.Trained, data, 
 	if err := cmp.Or(w.Close(), writeBeside(samplesBeside(out), samples, marked)); err != nil {
 		return 0, err
 	}
-	rows.end(fmt.Sprintf("codes of %d values in %s", len(names), out))
+	rows.end("code", fmt.Sprintf("of %s in %s", message.Count(len(names), "value"), out))
 	return rows.done, nil
 }
 
@@ -274,7 +275,7 @@ func decode(ctx context.Context, c *console, trained *experiment.Trained, file *
 	if err := w.Close(); err != nil {
 		return 0, err
 	}
-	rows.end("samples in " + out)
+	rows.end("sample", "in "+out)
 	return rows.done, nil
 }
 
@@ -311,14 +312,14 @@ func (b *rowsBar) add(rows int) {
 		if b.total >= 0 { // else only reading tells
 			of = fmt.Sprintf(" of %d", b.total)
 		}
-		b.show("%d%s rows, %.0f a second", b.done, of, b.speed())
+		b.show("%d%s %s, %.0f a second", b.done, of, message.Choose(b.done, "row", "rows"), b.speed())
 	}
 }
 
 func (b *rowsBar) speed() float64 { return float64(b.done) / time.Since(b.start).Seconds() }
 
-// end says what was written.
-func (b *rowsBar) end(what string) {
+// end says how many of a noun were written, and where.
+func (b *rowsBar) end(noun, where string) {
 	b.clear()
-	fmt.Fprintf(b.c.stderr, "%d %s, %.0f a second\n", b.done, what, b.speed())
+	fmt.Fprintf(b.c.stderr, "%s %s, %.0f a second\n", message.Count(b.done, noun), where, b.speed())
 }

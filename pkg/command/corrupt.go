@@ -23,6 +23,7 @@ import (
 	"latent/pkg/dataset"
 	"latent/pkg/evaluate"
 	"latent/pkg/experiment"
+	"latent/pkg/message"
 	"latent/pkg/picture"
 	"latent/pkg/scale"
 	"latent/pkg/tiff"
@@ -89,7 +90,7 @@ as noise with clip: false does. Pictures of floats need --range, the values of b
 		if d.floats {
 			kind = "floats, for the damage leaves their range"
 		}
-		fmt.Fprintf(c.stderr, "%s, seed %d: %d files in %s, of %s\n", chain.Caption(), seed, len(files), out, kind)
+		fmt.Fprintf(c.stderr, "%s, seed %d: %s in %s, of %s\n", chain.Caption(), seed, message.Count(len(files), "file"), out, kind)
 		if asJSON {
 			return printJSON(c, corruptedJSON{Dir: out, Corruption: chain.Caption(), Seed: seed, Floats: d.floats, Files: files})
 		}

@@ -175,7 +175,7 @@ func (d *denoising) run(ctx context.Context, c *console, name string, files []st
 	seconds := time.Since(bar.start).Seconds()
 	noun, what := "pictures", fmt.Sprintf("%.2f megapixels", bar.pixels/1e6)
 	if rows > 0 {
-		noun, what = "files", fmt.Sprintf("%d %s", rows, trained.Manifest.Data.Noun())
+		noun, what = "files", fmt.Sprintf("%d %s", rows, trained.Manifest.Data.NounOf(rows))
 	}
 	there := ""
 	if bar.skipped > 0 {

@@ -18,6 +18,7 @@ import (
 
 	"latent/pkg/array"
 	"latent/pkg/experiment"
+	"latent/pkg/message"
 	"latent/pkg/report"
 	"latent/pkg/rundir"
 	"latent/pkg/table"
@@ -179,9 +180,9 @@ func writeScores(ctx context.Context, c *console, trained *experiment.Trained, d
 		}
 	}
 	tellFilled(c, trained, scorer)
-	bar.end(fmt.Sprintf("scores %s in %s", scorer.Kind, f.out))
+	bar.end("score", fmt.Sprintf("%s in %s", scorer.Kind, f.out))
 	if maps != nil {
-		fmt.Fprintf(c.stderr, "heat maps of %d pictures in %s\n", maps.count, f.maps)
+		fmt.Fprintf(c.stderr, "heat maps of %s in %s\n", message.Count(maps.count, "picture"), f.maps)
 	}
 	out := scoresJSON{Run: trained.Run.Path, File: f.out, Rows: bar.done, Score: scorer.Kind, Alarms: alarms, By: scorer.By}
 	if t := scorer.Threshold; t != nil {

@@ -23,6 +23,7 @@ import (
 	"latent/pkg/compare"
 	"latent/pkg/config"
 	"latent/pkg/experiment"
+	"latent/pkg/message"
 	"latent/pkg/survey"
 	"latent/pkg/sweep"
 )
@@ -752,7 +753,7 @@ func drySweep(ctx context.Context, c *console, loaded *config.Sweep, asJSON bool
 	}
 	fmt.Fprintf(c.stdout, "\na trial takes about %s, its program %s to compile", seconds(preview.Each), seconds(preview.Compile))
 	if preview.Limit > 0 {
-		fmt.Fprintf(c.stdout, "; %d trials in turn about %s\n", preview.Limit, seconds(preview.Total))
+		fmt.Fprintf(c.stdout, "; %s in turn about %s\n", message.Count(preview.Limit, "trial"), seconds(preview.Total))
 	} else {
 		fmt.Fprintf(c.stdout, "; the sweep ends after %s\n", seconds(preview.Total))
 	}

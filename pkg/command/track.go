@@ -199,7 +199,7 @@ func (s *syncing) tell(one synced) {
 	case one.Figures == 0 && one.Files == 0:
 		fmt.Fprintf(s.console.stderr, "%s  was there: %s\n", one.Path, one.URL)
 	default:
-		fmt.Fprintf(s.console.stderr, "%s  %d figures, %d files: %s\n", one.Path, one.Figures, one.Files, one.URL)
+		fmt.Fprintf(s.console.stderr, "%s  %s, %s: %s\n", one.Path, message.Count(one.Figures, "figure"), message.Count(one.Files, "file"), one.URL)
 	}
 	if one.Note != "" {
 		fmt.Fprintf(s.console.stderr, "  %s\n", one.Note)

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"latent/pkg/experiment"
+	"latent/pkg/message"
 	"latent/pkg/weights"
 )
 
@@ -48,6 +49,6 @@ func exportWeights(t *experiment.Trained, name string, write func(io.Writer, []w
 		shapes = append(shapes, shape{tensor.Name, tensor.Dims})
 		values += len(tensor.Values)
 	}
-	about := fmt.Sprintf("%d tensors, %d values", len(tensors), values)
+	about := fmt.Sprintf("%s, %s", message.Count(len(tensors), "tensor"), message.Count(values, "value"))
 	return exported{files: []exportedFile{{name: name, data: data.Bytes(), about: about, details: map[string][]shape{"tensors": shapes}}}}, nil
 }

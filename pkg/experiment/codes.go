@@ -6,6 +6,7 @@ import (
 
 	"latent/pkg/dataset"
 	"latent/pkg/evaluate"
+	"latent/pkg/message"
 	"latent/pkg/model"
 )
 
@@ -55,7 +56,7 @@ func (t *Trained) Decode(ctx context.Context, codes evaluate.Codes) (*dataset.Sa
 		return nil, err
 	}
 	if codes.Size != e.CodeSize() {
-		return nil, InputError{fmt.Errorf("codes of %d values, and the model's have %d", codes.Size, e.CodeSize())}
+		return nil, InputError{fmt.Errorf("codes of %s, and the model's have %d", message.Count(codes.Size, "value"), e.CodeSize())}
 	}
 	decoded, err := e.Exact().Decode(ctx, t.Weights, codes)
 	if err != nil {

@@ -223,7 +223,7 @@ func (l *Lab) load(ctx context.Context, e *config.Experiment) (*dataset.Split, e
 		fmt.Fprintln(l.options.Log, others)
 	}
 	if n := len(split.Skipped); n > 0 {
-		fmt.Fprintf(l.options.Log, "skipped %d pictures that cannot be used, named in the manifest; the first: %s\n", n, split.Skipped[0])
+		fmt.Fprintf(l.options.Log, "skipped %s that cannot be used, named in the manifest; the first: %s\n", message.Count(n, "picture"), split.Skipped[0])
 	}
 	if len(l.splits) == mostSplits {
 		l.forget()

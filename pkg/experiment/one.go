@@ -14,6 +14,7 @@ import (
 	"latent/pkg/config"
 	"latent/pkg/dataset"
 	"latent/pkg/evaluate"
+	"latent/pkg/message"
 	"latent/pkg/mlflow"
 	"latent/pkg/model"
 	"latent/pkg/report"
@@ -260,7 +261,7 @@ func (r *run) diverged(err error) error {
 // missing; only an interruption leaves it for [Resume].
 func (r *run) conclude(ctx context.Context) error {
 	if epoch := r.trainer.Step() / r.trainer.StepsPerEpoch(); r.stopsEarly(epoch) {
-		r.session.progress.line("epoch %d: no better validation loss for %d epochs; stopping early", epoch, r.experiment.Train.EarlyStopping)
+		r.session.progress.line("epoch %d: no better validation loss for %s; stopping early", epoch, message.Count(r.experiment.Train.EarlyStopping, "epoch"))
 	}
 	m := &r.manifest.Result
 	m.Weights, m.Epoch = r.choice()

@@ -45,8 +45,8 @@ func (s *Session) announce() {
 	for _, r := range s.runs {
 		seeds += fmt.Sprintf(", %d", r.experiment.Seed)
 	}
-	s.progress.line("%s: %s parameters, %s training %s%s, %s steps on %s, %s %s", m.Name,
-		thousands(m.Model.Parameters), thousands(m.Data.Train), m.Data.Noun(), onlyIf(m.Data.Streamed, " that are streamed"), thousands(lead.trainer.Steps()), s.backend.Name,
+	s.progress.line("%s: %s parameters, %s training %s%s, %s %s on %s, %s %s", m.Name,
+		thousands(m.Model.Parameters), thousands(m.Data.Train), m.Data.NounOf(m.Data.Train), onlyIf(m.Data.Streamed, " that are streamed"), thousands(lead.trainer.Steps()), message.Choose(lead.trainer.Steps(), "step", "steps"), s.backend.Name,
 		message.Choose(len(s.runs), "seed", "seeds"), seeds[2:])
 	if step := lead.trainer.Step(); step > 0 {
 		s.progress.line("going on after step %s", thousands(step))

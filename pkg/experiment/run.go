@@ -207,7 +207,7 @@ func (s *Session) checkAgainstData(e *config.Experiment) error {
 	case e.Train.BatchSize > train:
 		return InputError{e.Problem("train.batch_size", "%d is more than the %d training images", e.Train.BatchSize, train)}
 	case model.Conditions(e.Model) > 0 && model.Conditions(e.Model) != len(s.split.Classes):
-		return InputError{e.Problem("model.classes", "%d classes, but the dataset has %d", model.Conditions(e.Model), len(s.split.Classes))}
+		return InputError{e.Problem("model.classes", "%d %s, but the dataset has %d", model.Conditions(e.Model), message.Choose(model.Conditions(e.Model), "class", "classes"), len(s.split.Classes))}
 	case s.split.Train.Patches != nil && !model.AnySize(e.Model, imageOf(s.split.Train)):
 		return InputError{e.Problem("data.patch", "whole pictures are measured, and this model is one for %v alone; take unet or dncnn, or scale the pictures by data.height and data.width",
 			imageOf(s.split.Train))}
@@ -224,7 +224,7 @@ func (s *Session) checkAgainstData(e *config.Experiment) error {
 	case len(e.Output.Show) > 0 && min(train, s.split.Test.Len()) < leastDrawn:
 		return InputError{e.Problem("output.show", "needs at least %d images to train on and %[1]d for the test, and there are %d and %d; leave it out", leastDrawn, train, s.split.Test.Len())}
 	case e.Train.Devices > s.backend.Compute.NumDevices():
-		return InputError{e.Problem("train.devices", "%d devices, but %s has %d", e.Train.Devices, s.backend.Name, s.backend.Compute.NumDevices())}
+		return InputError{e.Problem("train.devices", "%s, but %s has %d", message.Count(e.Train.Devices, "device"), s.backend.Name, s.backend.Compute.NumDevices())}
 	}
 	if s.split.Train.Vectors() {
 		if err := checkVectors(e); err != nil {

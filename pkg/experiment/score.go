@@ -15,6 +15,7 @@ import (
 	"latent/pkg/dataset"
 	"latent/pkg/evaluate"
 	"latent/pkg/feature"
+	"latent/pkg/message"
 	"latent/pkg/model"
 	"latent/pkg/rundir"
 )
@@ -384,7 +385,7 @@ const mostProbed = 1024
 // checkProbe finds codes that are too large to probe.
 func checkProbe(e *config.Experiment, evaluator *evaluate.Evaluator) error {
 	if size := evaluator.CodeSize(); e.Evaluate.Probe && size > mostProbed {
-		return InputError{e.Problem("evaluate.probe", "a code of %d values, and at most %d are probed; write false, or make it smaller", size, mostProbed)}
+		return InputError{e.Problem("evaluate.probe", "a code of %s, and at most %d are probed; write false, or make it smaller", message.Count(size, "value"), mostProbed)}
 	}
 	return nil
 }

@@ -108,7 +108,7 @@ func (s *Session) summarise() error {
 		return err
 	}
 	s.progress.line("")
-	s.progress.figures(summary.Result, fmt.Sprintf("%d seeds", len(summary.Seeds)))
+	s.progress.figures(summary.Result, message.Count(len(summary.Seeds), "seed"))
 	s.progress.line("")
 	for _, r := range s.runs {
 		s.progress.line("report   %s", r.folder.ReportPath())

@@ -165,7 +165,7 @@ func (t *Trained) Evaluate(ctx context.Context, path string, options Options) (r
 		return rundir.Result{}, 0, err
 	}
 	p := &progress{out: options.Log}
-	p.figures(result, fmt.Sprintf("%s %s", thousands(s.images.Len()), t.Manifest.Data.Noun()))
+	p.figures(result, fmt.Sprintf("%s %s", thousands(s.images.Len()), t.Manifest.Data.NounOf(s.images.Len())))
 	if makesUp {
 		if lost, err = t.makeUp(ctx, result, lost, options); err != nil {
 			return result, s.images.Len(), fmt.Errorf("write the figures into the run: %w", err)

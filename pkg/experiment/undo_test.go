@@ -25,7 +25,7 @@ func TestInputErrorsLeaveNothing(t *testing.T) {
 		"classes":  {text: glyphs + "model: {kind: vae, encoder: [8], latent: 2, decoder: [8], classes: 3}"},
 		"missing":  {text: "data: {dataset: folder, dir: nowhere, height: 8, width: 8}\ntrain: {batch_size: 8, epochs: 1}"},
 		"file":     {text: glyphs + "corrupt: {kind: watermark, image: stamp.png}"}, // which goes after the config was read
-		"late":     {text: glyphs + tooLarge}, // which only the compiled model says
+		"late":     {text: glyphs + tooLarge},                                       // which only the compiled model says
 		"existing": {text: glyphs + tooLarge, before: "other"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -28,6 +28,7 @@ import (
 	"latent/pkg/config"
 	"latent/pkg/dataset"
 	"latent/pkg/evaluate"
+	"latent/pkg/message"
 	"latent/pkg/report"
 	"latent/pkg/rundir"
 	"latent/pkg/runs"
@@ -108,7 +109,7 @@ func showChart(p page, c chart.Chart) error {
 }
 
 func showImages(p page, images *dataset.Samples) error {
-	caption := fmt.Sprintf("%d images", images.Len())
+	caption := message.Count(images.Len(), "image")
 	if images.Len() > mostImages {
 		caption = fmt.Sprintf("the first %d of %d images", mostImages, images.Len())
 		images = images.First(mostImages)

@@ -329,6 +329,7 @@ type UnknownField struct {
 	Near string // a field that may be meant; "" where none is alike
 }
 
+// Error says that the name is no field, and which may be meant.
 func (u UnknownField) Error() string {
 	text := fmt.Sprintf("%.100s is no field", u.Name)
 	if u.Near != "" {

@@ -296,9 +296,9 @@ func facts(m *rundir.Manifest) []fact {
 		add("finished", "%s", m.Finished.Format(time.RFC1123))
 	}
 	add("seed", "%d", m.Seed)
-	add("data", "%s: %d %s to train on, %d for validation, %d for the test", m.Data.Dataset, m.Data.Train, m.Data.Noun(), m.Data.Validation, m.Data.Test)
+	add("data", "%s: %d %s to train on, %d for validation, %d for the test", m.Data.Dataset, m.Data.Train, m.Data.NounOf(m.Data.Train), m.Data.Validation, m.Data.Test)
 	if n := m.Data.Calibration; n > 0 {
-		add("calibration", "%d %s kept back", n, m.Data.Noun())
+		add("calibration", "%d %s kept back", n, m.Data.NounOf(n))
 	}
 	if n := len(m.Data.Features); n > 0 {
 		add("features", "%d: %s", n, chart.Shorten(strings.Join(m.Data.Features, ", "), 400))

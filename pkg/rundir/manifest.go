@@ -181,6 +181,14 @@ func (d Data) Noun() string {
 	return "images"
 }
 
+// NounOf is [Data.Noun] of n samples: image where there is one.
+func (d Data) NounOf(n int) string {
+	if n == 1 {
+		return strings.TrimSuffix(d.Noun(), "s")
+	}
+	return d.Noun()
+}
+
 // Data are the samples.
 type Data struct {
 	Dataset    string       `json:"dataset"`

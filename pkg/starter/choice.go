@@ -8,6 +8,7 @@ import (
 
 	"latent/pkg/config"
 	"latent/pkg/dataset"
+	"latent/pkg/message"
 	"latent/pkg/model"
 )
 
@@ -288,7 +289,7 @@ func (c *choice) coder(output string) {
 			latent = 16
 		}
 	}
-	c.why = fmt.Sprintf("A code of %d values of %s.", latent, c.inputs())
+	c.why = fmt.Sprintf("A code of %s of %s.", message.Count(latent, "value"), c.inputs())
 	if c.vectors {
 		switch c.kind {
 		case "vqvae":

@@ -13,6 +13,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 
 	"latent/pkg/dataset"
+	"latent/pkg/message"
 	"latent/pkg/model"
 	"latent/pkg/table"
 )
@@ -476,7 +477,7 @@ func (r *rowsSeen) sight() (*sight, error) {
 		s.summary = "at least " + s.summary
 	}
 	if r.label != "" {
-		s.summary += fmt.Sprintf(", %d classes in %s", len(r.classes), plain(r.label))
+		s.summary += fmt.Sprintf(", %d %s in %s", len(r.classes), message.Choose(len(r.classes), "class", "classes"), plain(r.label))
 	}
 	r.rows(s)
 	missing, far, constant := 0, []string{}, []string{}
@@ -533,7 +534,7 @@ func (r *rowsSeen) pictures(dims []int, dtype dtypes.DType, values []float64, na
 	s := &sight{image: image, data: r.keys()}
 	s.summary = fmt.Sprintf("%s of %d×%d, %s, %s", counted(r.n, "picture"), image.Width, image.Height, counted(image.Channels, "channel"), depth[dtype])
 	if r.label != "" {
-		s.summary += fmt.Sprintf(", %d classes in %s", len(r.classes), plain(r.label))
+		s.summary += fmt.Sprintf(", %d %s in %s", len(r.classes), message.Choose(len(r.classes), "class", "classes"), plain(r.label))
 	}
 	r.rows(s)
 	before := len(s.data)

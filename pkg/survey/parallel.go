@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"latent/pkg/chart"
+	"latent/pkg/message"
 	"latent/pkg/search"
 )
 
@@ -91,7 +92,7 @@ func Parallel(s Sweep, objective int) chart.Chart {
 	}
 	vertical(f, at(len(list), 0), at(len(list), 1), chart.Shorten(o.Metric, 14), o.name(), y.Ticks(6))
 	scale(f, ranks)
-	c := f.Chart(title, fmt.Sprintf("%s: %d trials over %d parameters; %s; the best is %s", title, len(trials), len(list), o.better(),
+	c := f.Chart(title, fmt.Sprintf("%s: %s over %s; %s; the best is %s", title, message.Count(len(trials), "trial"), message.Count(len(list), "parameter"), o.better(),
 		describe(trials[0])))
 	c.Wide = true
 	c.Note = "Colour: the rank of the trial's value."
@@ -210,7 +211,7 @@ func Contour(s Sweep, objective, horizontal, vertical int) chart.Chart {
 			}
 		}
 	}
-	c := f.Chart(title, fmt.Sprintf("%s over %s and %s: %d trials; %s", o.name(), dx.Name, dy.Name, len(trials), o.better()))
+	c := f.Chart(title, fmt.Sprintf("%s over %s and %s: %s; %s", o.name(), dx.Name, dy.Name, message.Count(len(trials), "trial"), o.better()))
 	c.Note = join(kind, leftOutNote(leftOut))
 	if shown := slices.ContainsFunc(trials, func(t Trial) bool { return best[t.Number] }); shown && len(best) <= mostMarked {
 		c.Legend = append(c.Legend, chart.Entry{Class: "ring b", Name: "best"})

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"latent/pkg/chart"
+	"latent/pkg/message"
 	"latent/pkg/search"
 )
 
@@ -423,7 +424,7 @@ func Front(s Sweep, horizontal, vertical int) chart.Chart {
 	if len(front) > 0 {
 		legend = append(legend, chart.Entry{Class: "ring b", Name: "no other trial is better in everything"})
 	}
-	c := f.Chart(title, fmt.Sprintf("%s: %d trials, %d of them on the Pareto front", title, len(trials), len(front)), legend...)
+	c := f.Chart(title, fmt.Sprintf("%s: %s, %d of them on the Pareto front", title, message.Count(len(trials), "trial"), len(front)), legend...)
 	c.Note = join(x.note(), y.note(), leftOutNote(leftOut))
 	return c
 }

@@ -90,7 +90,7 @@ func (s *Sweep) Plan() string {
 	}
 	budget := ""
 	if c.Budget.Trials > 0 {
-		budget = fmt.Sprintf(", %d trials", c.Budget.Trials)
+		budget = ", " + message.Count(c.Budget.Trials, "trial")
 	}
 	if c.Budget.Time != "" {
 		budget += ", " + c.Budget.Time
@@ -98,5 +98,5 @@ func (s *Sweep) Plan() string {
 	if c.Seeds > 1 {
 		budget += fmt.Sprintf(" of %d seeds", c.Seeds)
 	}
-	return fmt.Sprintf("%s over %d keys by %s%s", strings.Join(metrics, " and "), len(c.SearchSpace()), config.NameOf(c.Strategy), budget)
+	return fmt.Sprintf("%s over %s by %s%s", strings.Join(metrics, " and "), message.Count(len(c.SearchSpace()), "key"), config.NameOf(c.Strategy), budget)
 }

@@ -120,7 +120,7 @@ func (s *Sweep) verdict(ctx context.Context, told error) error {
 		}
 	}
 	last := all[len(all)-1]
-	return fmt.Errorf("all %d trials failed, the last with: %s", len(all), last.Error)
+	return fmt.Errorf("%s failed, the last with: %s", message.Choose(len(all), "the only trial", fmt.Sprintf("all %d trials", len(all))), last.Error)
 }
 
 // restarts is how often a worker that died is started again without a trial having ended in between.
