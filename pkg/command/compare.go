@@ -16,6 +16,7 @@ import (
 	"latent/pkg/compare"
 	"latent/pkg/evaluate"
 	"latent/pkg/experiment"
+	"latent/pkg/message"
 	"latent/pkg/rundir"
 	"latent/pkg/runs"
 )
@@ -65,7 +66,7 @@ measuring anything.`,
 		}
 		for _, r := range found.Runs {
 			for _, warning := range r.Warnings {
-				fmt.Fprintf(c.stderr, "WARNING: %s: %s\n", printable(r.Path), printable(warning))
+				fmt.Fprintf(c.stderr, "WARNING: %s: %s\n", message.Clean(r.Path), message.Clean(warning))
 			}
 		}
 		if out != "" {
@@ -101,7 +102,7 @@ func openEntries(c *console, names []string, based bool) ([]runs.Entry, error) {
 		if at < 0 {
 			entries = append(entries, entry)
 		} else if !(based && at == 0) {
-			fmt.Fprintf(c.stderr, "%s is the run %s, which is named before: it is compared once\n", printable(name), printable(entries[at].Path))
+			fmt.Fprintf(c.stderr, "%s is the run %s, which is named before: it is compared once\n", message.Clean(name), message.Clean(entries[at].Path))
 		}
 	}
 	return entries, nil
@@ -276,7 +277,7 @@ func printComparison(c *console, found *compare.Comparison) error {
 	}
 	for _, r := range found.Runs[1:] {
 		if r.Unpaired != "" {
-			fmt.Fprintf(c.stdout, "%s is left out: %s\n", r.Letter, printable(r.Unpaired))
+			fmt.Fprintf(c.stdout, "%s is left out: %s\n", r.Letter, message.Clean(r.Unpaired))
 		}
 	}
 	if len(paired) > 0 {

@@ -162,7 +162,7 @@ func anyRun(cmd *cobra.Command, args []string, word string) ([]cobra.Completion,
 	if strings.ContainsRune(word, filepath.Separator) {
 		return words, directive
 	}
-	entries, _ := runs.List(runsDir) // nothing to complete with where it fails
+	entries, _, _ := runs.List(runsDir) // nothing to complete with where it fails
 	var called []called
 	for _, e := range entries {
 		called = append(called, calledBy(e.Manifest.Name, e.ID(), inBrief(e)))

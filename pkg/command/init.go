@@ -107,7 +107,7 @@ func taken(file string) error {
 // writeConfig writes a config whose first line tells editors of its schema, and says how to run it.
 func (c *console) writeConfig(file string, text []byte, force bool) error {
 	if info, err := os.Stat(file); err == nil && info.IsDir() {
-		return usageError{fmt.Errorf("%s is a folder; for a config that fits what is in it: %s init --data %s", file, program(), word(file))}
+		return usageError{fmt.Errorf("%s is a folder; for a config that fits what is in it: %s init --data %s", file, program(), message.Quote(file))}
 	}
 	schema, shared := sharedSchema(file)
 	if !shared {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"os"
 	"path"
 	"path/filepath"
 	"reflect"
@@ -17,15 +16,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"latent/pkg/compare"
 	"latent/pkg/experiment"
 	"latent/pkg/query"
 	"latent/pkg/rundir"
 	"latent/pkg/runs"
 	"latent/pkg/sweep"
 )
-
-// sweepsDir is where sweeps are looked for unless a folder is given: what a sweep's dir is by default.
-const sweepsDir = "sweeps"
 
 // listing is what is asked of a list of runs.
 type listing struct {
@@ -75,8 +72,12 @@ config, figures such as test.psnr (or psnr), val.loss and gain, and state, name,
 		}
 		folder := ""
 		if l.sweep != "" {
-			if folder, err = findSweep(args, l.sweep); err != nil {
-				return experiment.InputError{Err: err}
+			dir := sweepsDir
+			if len(args) > 0 {
+				dir = args[0]
+			}
+			if folder, err = sweep.Find(dir, l.sweep); err != nil {
+				return experiment.InputError{Err: fmt.Errorf("--sweep: %w", err)}
 			}
 			args = []string{filepath.Join(folder, "trials")}
 		}
@@ -218,35 +219,6 @@ func readRecords(c *console, entries []runs.Entry, configs bool) []*query.Record
 	return records
 }
 
-// findSweep returns the folder of a sweep: the path itself, or the newest of a name in the folder that the arguments name, or in sweeps/.
-func findSweep(args []string, name string) (string, error) {
-	isSweep := func(path string) bool {
-		info, err := os.Stat(filepath.Join(path, "sweep.json"))
-		return err == nil && info.Mode().IsRegular()
-	}
-	if isSweep(name) {
-		return name, nil
-	}
-	dir := sweepsDir
-	if len(args) > 0 {
-		dir = args[0]
-	}
-	of := filepath.Join(dir, name)
-	if isSweep(of) {
-		return of, nil
-	}
-	children, err := os.ReadDir(of) // whose names begin with the time
-	for _, child := range slices.Backward(children) {
-		if path := filepath.Join(of, child.Name()); isSweep(path) {
-			return path, nil
-		}
-	}
-	if err == nil || errors.Is(err, os.ErrNotExist) {
-		err = fmt.Errorf("neither is it the folder of a sweep, nor has %s one of that name", dir)
-	}
-	return "", fmt.Errorf("--sweep=%s: %w", name, err)
-}
-
 // readTrials asks the sweeps that runs are trials of what they know of them. A sweep that cannot be read is told of.
 func readTrials(ctx context.Context, c *console, records []*query.Record) {
 	sweeps := map[string]*sweep.Status{}
@@ -332,7 +304,7 @@ func fieldText(name string, value any) string {
 		if tags, are := value.([]string); are {
 			return strings.Join(tags, ",")
 		}
-		return valueText(value)
+		return compare.ValueText(value)
 	case name == "duration":
 		return seconds(x)
 	case name == "gain":

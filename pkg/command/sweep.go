@@ -24,6 +24,7 @@ import (
 	"latent/pkg/config"
 	"latent/pkg/experiment"
 	"latent/pkg/message"
+	"latent/pkg/rundir"
 	"latent/pkg/survey"
 	"latent/pkg/sweep"
 )
@@ -164,15 +165,15 @@ const sweepsDir = "sweeps"
 
 // openSweep opens the sweep that an argument names; what is wrong with it is the input's.
 func openSweep(ctx context.Context, name string) (*sweep.Sweep, error) {
-	return findSweep(ctx, name, sweep.Open)
+	return openSweepBy(ctx, name, sweep.Open)
 }
 
 // lookAtSweep opens a sweep to be read; its folder need not be writable.
 func lookAtSweep(ctx context.Context, name string) (*sweep.Sweep, error) {
-	return findSweep(ctx, name, sweep.Look)
+	return openSweepBy(ctx, name, sweep.Look)
 }
 
-func findSweep(ctx context.Context, name string, open func(ctx context.Context, path string) (*sweep.Sweep, error)) (*sweep.Sweep, error) {
+func openSweepBy(ctx context.Context, name string, open func(ctx context.Context, path string) (*sweep.Sweep, error)) (*sweep.Sweep, error) {
 	path, err := sweep.Find(sweepsDir, name)
 	if err != nil {
 		return nil, experiment.InputError{Err: err}
@@ -405,7 +406,7 @@ the experiment as it was before the sweep.`,
 // bestJSON is what sweep best has to tell.
 type bestJSON struct {
 	Config    string              `json:"config,omitempty"` // its path, where it could be written
-	Command   string              `json:"command"` // that runs it
+	Command   string              `json:"command"`          // that runs it
 	Changes   []baseChange        `json:"changes"`
 	Best      *sweep.TrialStatus  `json:"best"`
 	Front     []int               `json:"front,omitempty"`
@@ -423,9 +424,9 @@ type baseChange struct {
 
 // readBest compares a config that sweep.WriteBest wrote with the sweep's base.
 func readBest(s *sweep.Sweep, path string, text []byte) (*bestJSON, error) {
-	best := &bestJSON{Config: path, Command: fmt.Sprintf("%s run %s", program(), word(path)), Changes: []baseChange{}, text: text}
+	best := &bestJSON{Config: path, Command: fmt.Sprintf("%s run %s", program(), message.Quote(path)), Changes: []baseChange{}, text: text}
 	if path == "" { // the sweep's folder cannot be written to
-		best.Command = fmt.Sprintf("%s sweep best %s --config > best.yaml && %[1]s run best.yaml", program(), word(s.Path))
+		best.Command = fmt.Sprintf("%s sweep best %s --config > best.yaml && %[1]s run best.yaml", program(), message.Quote(s.Path))
 	}
 	base, err := s.Config.BaseExperiment()
 	if err != nil {
@@ -445,7 +446,7 @@ func readBest(s *sweep.Sweep, path string, text []byte) (*bestJSON, error) {
 // print prints the first line of the config, which says what it is, and what differs from the base.
 func (b *bestJSON) print(c *console) error {
 	head, _, _ := strings.Cut(string(b.text), "\n")
-	fmt.Fprintln(c.stdout, printable(strings.TrimPrefix(head, "# ")))
+	fmt.Fprintln(c.stdout, message.Clean(strings.TrimPrefix(head, "# ")))
 	table := newTable(c)
 	if len(b.Changes) == 0 {
 		table.row("all is as in the base")
@@ -604,7 +605,7 @@ strategies for the same objective. With -o, it writes a page with the best so fa
 				return experiment.InputError{Err: err}
 			}
 			if at >= 0 {
-				fmt.Fprintf(c.stderr, "%s is the sweep %s, which is named before: it is compared once\n", printable(arg), printable(sweeps[at].Path))
+				fmt.Fprintf(c.stderr, "%s is the sweep %s, which is named before: it is compared once\n", message.Clean(arg), message.Clean(sweeps[at].Path))
 				continue
 			}
 			sweeps = append(sweeps, s)

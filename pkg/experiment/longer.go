@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"latent/pkg/message"
 	"latent/pkg/rundir"
 )
 
