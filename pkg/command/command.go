@@ -177,7 +177,7 @@ func newRoot(c *console) *cobra.Command {
 	}
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newRun(c), newEval(c), newDenoise(c), newGenerate(c), newEncode(c), newDecode(c), newMap(c), newScore(c), newExport(c), newImport(c), newVerify(c), newSweep(c), newWorker(c),
-		newRuns(c), newDiff(c), newCompare(c), newTrack(c), newInit(c), newConfig(c), newData(c), newBackend(c), newCompletion(c), newMan(c))
+		newRuns(c), newDiff(c), newServe(c), newCompare(c), newTrack(c), newInit(c), newConfig(c), newData(c), newBackend(c), newCompletion(c), newMan(c))
 	complete(root)
 	requireArgs(root)
 	rename(root)

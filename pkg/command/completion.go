@@ -315,7 +315,7 @@ func complete(root *cobra.Command) {
 	for path, complete := range map[string]completer{
 		"run": keys, "config check": keys, "config show": keys, "sweep": sweepKeys, "import": configThenKeys(1, config.Complete),
 		"eval": runThenKeys, "denoise": runThenFiles, "encode": runThenFiles, "score": runThenFiles, "decode": runThenFiles, "generate": oneRun, "export": oneRun, "verify": oneRun,
-		"runs show": oneRun, "runs rm": anyRun, "runs tag": anyRun, "runs note": oneRun, "diff": anyRun, "compare": anyRun, "track sync": runFolders, "runs list": folders, "runs gc": folders,
+		"runs show": oneRun, "runs rm": anyRun, "runs tag": anyRun, "runs note": oneRun, "diff": anyRun, "compare": anyRun, "track sync": runFolders, "runs list": folders, "serve": folders, "runs gc": folders,
 		"sweep list": folders, "sweep status": oneSweep, "sweep best": oneSweep, "sweep resume": oneSweep, "sweep rerun": oneSweep, "sweep export": oneSweep, "sweep compare": anySweep,
 		"data cache clear": cacheKeys,
 	} {

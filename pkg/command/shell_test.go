@@ -37,6 +37,7 @@ func TestJSONEverywhere(t *testing.T) {
 		"latent completion":    "prints a script",
 		"latent init":          "writes the file that it was told to",
 		"latent man":           "writes files into the folder that it was told to",
+		"latent serve":         "serves JSON at /api/runs",
 		"latent worker":        "has no result of its own: the sweep's is latent sweep status --json",
 	}
 	leaves(testRoot(), func(cmd *cobra.Command) {

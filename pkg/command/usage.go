@@ -53,26 +53,20 @@ func requireArgs(cmd *cobra.Command) {
 var meant = map[string][]string{
 	"add": {"install", "import"}, "benchmark": {"eval"}, "clean": {"clear", "gc", "runs gc"}, "complete": {"completion"}, "create": {"init"},
 	"delete": {"rm", "clear", "runs rm"}, "describe": {"show", "runs show"}, "detect": {"score"}, "download": {"fetch", "data fetch"}, "embed": {"encode"},
-	"evaluate": {"eval"}, "finetune": {"import"}, "fit": {"run"}, "get": {"show", "fetch", "data fetch"}, "hpo": {"sweep"}, "hyperopt": {"sweep"},
+	"evaluate": {"eval"}, "finetune": {"run"}, "fit": {"run"}, "get": {"show", "fetch", "data fetch"}, "hpo": {"sweep"}, "hyperopt": {"sweep"},
 	"infer": {"denoise", "score"}, "inference": {"denoise", "score"}, "info": {"show", "runs show"}, "inspect": {"show", "runs show"}, "latents": {"encode"},
 	"lint": {"check", "config check"}, "list": {"runs list"}, "load": {"import"}, "ls": {"list", "runs list"}, "mlflow": {"track sync"}, "new": {"init"},
 	"onnx": {"export"}, "optimise": {"sweep"}, "optimize": {"sweep"}, "plot": {"generate"}, "predict": {"denoise", "score"}, "ps": {"list", "runs list"},
 	"prune": {"gc", "runs gc"}, "reconstruct": {"denoise"}, "remove": {"rm", "clear", "runs rm"}, "reproduce": {"verify"}, "restore": {"denoise"},
 	"resume": {"run"}, "rm": {"clear", "runs rm"}, "sample": {"generate"}, "schema": {"config schema"}, "search": {"sweep"}, "setup": {"install", "init"},
 	"show": {"runs show"}, "start": {"run"}, "status": {"runs list"}, "sync": {"track sync"}, "test": {"check", "eval"}, "train": {"run"}, "tune": {"sweep"},
+	"board": {"serve"}, "dashboard": {"serve"}, "gui": {"serve"}, "server": {"serve"}, "tensorboard": {"serve"}, "ui": {"serve"}, "view": {"serve"}, "web": {"serve"},
 	"upload": {"track sync"}, "validate": {"check", "config check"},
 }
-
-// servers are words for a page that a program serves.
-var servers = []string{"board", "dashboard", "gui", "serve", "server", "tensorboard", "ui", "view", "web"}
 
 // suggestion says what is most likely meant by a command that a group does not have; "" where nobody knows.
 func suggestion(group *cobra.Command, word string) string {
 	word = strings.ToLower(word)
-	if slices.Contains(servers, word) {
-		return fmt.Sprintf("nothing is served: open report.html in a run's folder, which %s runs list names, or sweep.html in a sweep's; TensorBoard and MLflow show runs too "+
-			"(tracking in the config);", group.Root().Name())
-	}
 	var here, elsewhere []string
 	for _, path := range meant[word] {
 		if child, rest, err := group.Find(strings.Fields(path)); err == nil && len(rest) == 0 && child != group {
