@@ -42,11 +42,11 @@ func (r Rows) Row(i int) []float32 { return r.Values[i*r.Features:][:r.Features:
 // check returns an error where rows are not whole, or a value is not a number or infinite.
 func (r Rows) check() error {
 	if r.Features < 1 || len(r.Values)%r.Features != 0 {
-		return fmt.Errorf("%d values are no rows of %d features", len(r.Values), r.Features)
+		return fmt.Errorf("%d values are not rows of %d features", len(r.Values), r.Features)
 	}
 	for i, value := range r.Values {
 		if value-value != 0 {
-			return fmt.Errorf("feature %d of sample %d is %g; replace what is missing, or leave the sample out", i%r.Features, i/r.Features, value)
+			return fmt.Errorf("feature %d of sample %d is %g; replace missing values, or leave the sample out", i%r.Features, i/r.Features, value)
 		}
 	}
 	return nil

@@ -37,7 +37,7 @@ type Forest struct {
 // Fit implements [Detector].
 func (f Forest) Fit(ctx context.Context, reference Rows, seed random.Seed) (Scorer, error) {
 	if f.Trees < 0 || f.Samples < 0 || f.Samples == 1 {
-		return nil, fmt.Errorf("isolation forest: %d trees of %d samples; give one tree of two or more, or 0 for the usual", f.Trees, f.Samples)
+		return nil, fmt.Errorf("isolation forest: %d trees of %d samples; use at least one tree of two samples, or 0 for the defaults", f.Trees, f.Samples)
 	}
 	if f.Trees == 0 {
 		f.Trees = 100

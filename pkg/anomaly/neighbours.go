@@ -33,7 +33,7 @@ type Neighbours struct {
 // Fit implements [Detector].
 func (n Neighbours) Fit(_ context.Context, reference Rows, seed random.Seed) (Scorer, error) {
 	if n.K < 0 || n.Most < 0 {
-		return nil, fmt.Errorf("neighbours: k %d of %d rows at most; give numbers from 1 on, or 0 for the usual", n.K, n.Most)
+		return nil, fmt.Errorf("neighbours: k %d of %d rows at most; use numbers from 1 on, or 0 for the defaults", n.K, n.Most)
 	}
 	if n.K == 0 {
 		n.K = 5

@@ -98,10 +98,10 @@ var (
 // path is where an entry lies.
 func (c Cache) path(key string) (string, error) {
 	if c.Dir == "" {
-		return "", errors.New("the cache has no folder; take cache.Default()")
+		return "", errors.New("the cache has no folder; use cache.Default()")
 	}
 	if !keyPattern.MatchString(key) {
-		return "", fmt.Errorf("cache key %.80q is none; want 64 hex digits, as cache.Key gives them", key)
+		return "", fmt.Errorf("invalid cache key %.80q; a key has 64 hex digits, as cache.Key returns", key)
 	}
 	return filepath.Join(c.Dir, key+".values"), nil
 }
@@ -152,7 +152,7 @@ func (c Cache) List() ([]Info, error) {
 // files lists the files of the cache in the order of their names, without looking into them.
 func (c Cache) files() ([]Info, error) {
 	if c.Dir == "" {
-		return nil, errors.New("the cache has no folder; take cache.Default()")
+		return nil, errors.New("the cache has no folder; use cache.Default()")
 	}
 	names, err := os.ReadDir(c.Dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -234,7 +234,7 @@ func (c Cache) Clear(keys ...string) (freed int64, err error) {
 		}
 	}
 	if failed == nil && busy != nil {
-		failed = fmt.Errorf("clear the cache: %w, so that it stays: %s", ErrInUse, strings.Join(busy, ", "))
+		failed = fmt.Errorf("clear the cache: %w, so it is kept: %s", ErrInUse, strings.Join(busy, ", "))
 	}
 	return freed, failed
 }
@@ -300,7 +300,7 @@ func (c Cache) trim(need int64, key string) {
 }
 
 // cures is what can be done where the disk is full.
-const cures = "remove entries with latent data cache clear, set " + variable + " to a folder of another disk, or make the data smaller"
+const cures = "remove entries with latent data cache clear, set " + variable + " to a folder on another disk, or reduce the data"
 
 // makeRoom removes what is over the limit with so many bytes more, and refuses what the disk has no room for.
 func (c Cache) makeRoom(need int64, key string) error {

@@ -216,7 +216,7 @@ func TestMistakes(t *testing.T) {
 	if err := w.WriteAt(numbers(dtypes.Uint16, 0, 9), 1); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Commit("", nil); err == nil || !strings.Contains(err.Error(), "9 values were written of 10") {
+	if _, err := w.Commit("", nil); err == nil || !strings.Contains(err.Error(), "9 of 10 values were written") {
 		t.Errorf("a gap: error is %v", err)
 	}
 	if err := w.Append(array.Values{}); err == nil {

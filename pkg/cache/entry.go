@@ -40,9 +40,9 @@ func (c Cache) Open(key string) (*Entry, error) {
 	}
 	file, err := openRegular(path)
 	if errors.Is(err, errIrregular) {
-		err := fmt.Errorf("read cache entry %s: %w: it is no file", path, ErrDamaged)
+		err := fmt.Errorf("read cache entry %s: %w: not a regular file", path, ErrDamaged)
 		if failed := os.Remove(path); failed != nil {
-			return nil, fmt.Errorf("%w; it stays (%w): remove it", err, failed)
+			return nil, fmt.Errorf("%w; removing it failed (%w): remove it yourself", err, failed)
 		}
 		return nil, fmt.Errorf("%w; it was removed", err)
 	}
@@ -66,7 +66,7 @@ func (c Cache) Open(key string) (*Entry, error) {
 	}
 	if now, failed := os.Lstat(path); failed == nil && os.SameFile(opened, now) { // else another process was faster
 		if failed := os.Remove(path); failed != nil {
-			return nil, fmt.Errorf("%w; it stays (%w): remove it", err, failed)
+			return nil, fmt.Errorf("%w; removing it failed (%w): remove it yourself", err, failed)
 		}
 	}
 	return nil, fmt.Errorf("%w; it was removed", err)
@@ -151,7 +151,7 @@ func (e *Entry) Guard(read func()) (err error) {
 			if !e.has(caught.Addr()) {
 				panic(caught)
 			}
-			err = fmt.Errorf("%s: %w: it was cut off while it is open, or its disk fails; remove it, and begin again", e.path, ErrDamaged)
+			err = fmt.Errorf("%s: %w: it was truncated while open, or its disk has failed; remove it, and start again", e.path, ErrDamaged)
 		default:
 			panic(caught)
 		}
@@ -182,7 +182,7 @@ func (e *Entry) Close() error {
 }
 
 // errIrregular is that of a link, a folder or a device where a file should be.
-var errIrregular = errors.New("no regular file")
+var errIrregular = errors.New("not a regular file")
 
 // openRegular opens a regular file for reading. Opening a pipe would wait for its writer, and a link may lead out of the folder.
 func openRegular(path string) (*os.File, error) {

@@ -73,7 +73,7 @@ func (h header) encode() ([]byte, error) {
 		return nil, err
 	}
 	if len(text) > maxHeader {
-		return nil, fmt.Errorf("a header of %d bytes, want at most %d; give it a shorter title", len(text), maxHeader)
+		return nil, fmt.Errorf("a header of %d bytes; the limit is %d; give it a shorter title", len(text), maxHeader)
 	}
 	sum := sha256.Sum256(text)
 	footer := binary.LittleEndian.AppendUint64([]byte(magic), uint64(len(text)))
@@ -85,13 +85,13 @@ func readHeader(file io.ReaderAt, size int64, key string) (header, error) {
 	var h header
 	footer := make([]byte, footerBytes)
 	if size < footerBytes {
-		return h, damage("%d bytes are cut off", size)
+		return h, damage("it is truncated to %d bytes", size)
 	}
 	if err := readAt(file, footer, size-footerBytes); err != nil {
 		return h, err
 	}
 	if string(footer[:8]) != magic {
-		return h, damage("it is cut off, or of another version")
+		return h, damage("it is truncated, or has another version")
 	}
 	length := binary.LittleEndian.Uint64(footer[8:])
 	if length > uint64(min(maxHeader, size-footerBytes)) {
@@ -102,15 +102,15 @@ func readHeader(file io.ReaderAt, size int64, key string) (header, error) {
 		return h, err
 	}
 	if sum := sha256.Sum256(text); !bytes.Equal(sum[:], footer[16:]) {
-		return h, damage("the header's checksum is another")
+		return h, damage("the header has the wrong checksum")
 	}
 	if err := json.Unmarshal(text, &h); err != nil {
-		return h, damage("the header is none: %v", err)
+		return h, damage("the header is invalid: %v", err)
 	}
 	rest := size - footerBytes - int64(length)
 	switch {
 	case h.Key != key:
-		return h, damage("it is that of key %.80q", h.Key)
+		return h, damage("it belongs to key %.80q", h.Key)
 	case h.dtype() == dtypes.InvalidDType:
 		return h, damage("values of type %.80q", h.Type)
 	case h.Values < 0 || h.Values > rest/int64(h.dtype().Size()) || h.MetaBytes < 0 || h.MetaBytes > maxMeta || h.bytes()+h.MetaBytes != rest:
@@ -130,7 +130,7 @@ func (h header) readMeta(file io.ReaderAt) ([]byte, error) {
 		return nil, err
 	}
 	if sumOf(text) != h.MetaSHA256 {
-		return nil, damage("the checksum of its description is another")
+		return nil, damage("its description has the wrong checksum")
 	}
 	return text, nil
 }
@@ -148,7 +148,7 @@ func readAt(file io.ReaderAt, p []byte, at int64) error {
 	case n == len(p):
 		return nil
 	case errors.Is(err, io.EOF):
-		return damage("it was cut off at %d bytes", at+int64(n))
+		return damage("it is truncated at %d bytes", at+int64(n))
 	}
 	return err
 }
@@ -203,7 +203,7 @@ func (h header) check(file io.ReaderAt) error {
 	}
 	for i, sum := range sums {
 		if sum != h.Sums[i] {
-			return damage("bytes %d to %d have another checksum", i*chunkBytes, min(int64(i+1)*chunkBytes, h.bytes())-1)
+			return damage("bytes %d to %d have the wrong checksum", i*chunkBytes, min(int64(i+1)*chunkBytes, h.bytes())-1)
 		}
 	}
 	return nil

@@ -291,7 +291,7 @@ func TestLinks(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Open(key); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "it stays") {
+	if _, err := c.Open(key); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "remove it yourself") {
 		t.Errorf("error is %v", err)
 	}
 	if _, err := c.Clear(); err == nil || !strings.Contains(err.Error(), "not empty") {

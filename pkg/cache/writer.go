@@ -52,13 +52,13 @@ func (c Cache) Create(key string, dtype dtypes.DType, values int) (*Writer, erro
 
 func (w *Writer) begin(path string) error {
 	if typeNames[w.dtype] == "" {
-		return fmt.Errorf("values of type %s; want uint8, uint16 or float32", w.dtype)
+		return fmt.Errorf("values of type %s; must be uint8, uint16 or float32", w.dtype)
 	}
 	if w.values < -1 || w.values > w.most() {
-		return fmt.Errorf("%d values of %s; want 0 to %d, or -1", w.values, w.dtype, w.most())
+		return fmt.Errorf("%d values of %s; must be from 0 to %d, or -1", w.values, w.dtype, w.most())
 	}
 	if err := os.MkdirAll(w.cache.Dir, 0o700); err != nil {
-		return fmt.Errorf("%w; set %s to a folder that can be written to", err, variable)
+		return fmt.Errorf("%w; set %s to a writable folder", err, variable)
 	}
 	if info, err := os.Lstat(path); err == nil && info.IsDir() {
 		return fmt.Errorf("%s is a folder; remove it", path)
@@ -72,7 +72,7 @@ func (w *Writer) begin(path string) error {
 	for range 10 {
 		file, err := os.CreateTemp(w.cache.Dir, "."+w.key+".*.part")
 		if err != nil {
-			return fmt.Errorf("%w; set %s to a folder that can be written to", err, variable)
+			return fmt.Errorf("%w; set %s to a writable folder", err, variable)
 		}
 		// Before it is locked, another process may take it for what a killed one left.
 		taken := errors.Is(lock(file, exclusive), ErrInUse)
@@ -84,7 +84,7 @@ func (w *Writer) begin(path string) error {
 		file.Close()
 		os.Remove(file.Name())
 	}
-	return fmt.Errorf("other processes remove what is begun in %s; wait for them", w.cache.Dir)
+	return fmt.Errorf("other processes keep removing new files in %s; wait for them", w.cache.Dir)
 }
 
 // most is how many values a file can have, and this machine map.
@@ -133,7 +133,7 @@ func (w *Writer) Append(v array.Values) error {
 // put writes values to the file, from a place on. The caller holds mu.
 func (w *Writer) put(v array.Values, at int64) error {
 	if w.closed {
-		return errors.New("write cache entry: it was committed or aborted before")
+		return errors.New("write cache entry: it was already committed or aborted")
 	}
 	most := w.values
 	if most < 0 {
@@ -176,7 +176,7 @@ func (w *Writer) Commit(title string, meta any) (*Entry, error) {
 	case w.failed != nil:
 		return nil, w.failed
 	case w.closed:
-		return nil, errors.New("commit cache entry: it was committed or aborted before")
+		return nil, errors.New("commit cache entry: it was already committed or aborted")
 	}
 	entry, err := w.commit(title, meta)
 	if err != nil {
@@ -194,14 +194,14 @@ func (w *Writer) commit(title string, meta any) (*Entry, error) {
 		want = w.end
 	}
 	if w.written != want {
-		return nil, fmt.Errorf("%d values were written of %d; each must be, once", w.written, want)
+		return nil, fmt.Errorf("%d of %d values were written; each must be written once", w.written, want)
 	}
 	text, err := json.Marshal(meta)
 	if err != nil {
 		return nil, err
 	}
 	if len(text) > maxMeta {
-		return nil, fmt.Errorf("%d bytes beside the values, want at most %d", len(text), maxMeta)
+		return nil, fmt.Errorf("%d bytes beside the values; the limit is %d", len(text), maxMeta)
 	}
 	bytes := w.end * int64(w.dtype.Size())
 	if w.scattered {

@@ -42,7 +42,7 @@ output: {grid: {every: 2}}
 		if !errors.As(err, &exit) || exit.ExitCode() != exitFailed {
 			t.Fatalf("on a full disk: %v, want exit status %d\n%s", err, exitFailed, out)
 		}
-		if !strings.Contains(out, "latent: save checkpoint "+disk.Path) || !strings.Contains(out, "no space left on device; the checkpoints before it are still there") {
+		if !strings.Contains(out, "latent: save checkpoint "+disk.Path) || !strings.Contains(out, "no space left on device; earlier checkpoints are kept") {
 			t.Errorf("it does not say what happened:\n%s", out)
 		}
 

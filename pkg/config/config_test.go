@@ -443,8 +443,8 @@ func TestLiteralText(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"data: {dataset: mnist, normal: [~]}":                                    "data.normal.0: found nothing (~), want text",
-		"data: {dataset: mnist, normal: [ten]}":                                  `data.normal: no class is named "ten"; there are 0, 1`,
-		"{data: {dataset: mnist, normal: [0]}, model: {kind: vae, classes: 10}}": "data.normal: no scores of anomalies: this model is given the label",
+		"data: {dataset: mnist, normal: [ten]}":                                  `data.normal: there is no class "ten"; the classes are 0, 1`,
+		"{data: {dataset: mnist, normal: [0]}, model: {kind: vae, classes: 10}}": "data.normal: no scores of anomalies: this model needs the label",
 		"{data: {dataset: folder, dir: x, patch: 64, normal: [a]}, model: {kind: unet}, evaluate: {anomaly: {score: forest}}}": "evaluate.anomaly.score: pictures of sizes of their own have the scores mse,",
 		"{data: {dataset: table, files: x.csv, label: y}, evaluate: {anomaly: {normal: [0], score: peak}}}":                    "evaluate.anomaly.score: it is of pictures; take mse",
 		"{evaluate: {anomaly: {normal: [0], score: nll}}}":                                                                     "evaluate.anomaly.score: nll is of models with a likelihood",

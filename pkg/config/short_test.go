@@ -39,11 +39,11 @@ func TestShortSection(t *testing.T) {
 		"features: 3":                                 "found 3, want text; put it in quotes",
 		"features: [a.onnx]":                          "found a list, want text; or a mapping with any of the keys model, output, mean, std, size",
 		"features: {size: 224}":                       "missing; name the network's ONNX file",
-		"features: {model: a.onnx, mean: [1, 2]}":     "write one or three",
-		"features: a.onnx, patch: 8":                  "with data.patch they have their own",
-		"features: a.onnx, augment: [flip]":           "augment varies them anew",
+		"features: {model: a.onnx, mean: [1, 2]}":     "write one for all channels, or three",
+		"features: a.onnx, patch: 8":                  "data.patch keeps their own sizes",
+		"features: a.onnx, augment: [flip]":           "augment varies pictures in each epoch",
 		"features: a.onnx, target: y":                 "samples with targets are pictures",
-		"features: a.onnx, scale: {kind: percentile}": "have one factor of their own",
+		"features: a.onnx, scale: {kind: percentile}": "are scaled by one factor",
 		"features: {model: a.onnx, modle: b}":         "unknown key; did you mean model?",
 	} {
 		_, err := Parse("x.yaml", []byte("data: {dataset: folder, dir: x, "+text+"}\n"+rest))

@@ -41,7 +41,7 @@ func New(scores []float64) (*Calibration, error) {
 	}
 	for i, score := range scores {
 		if score-score != 0 {
-			return nil, fmt.Errorf("calibrate: the score of sample %d is %g; leave the sample out, or ask why it cannot be scored", i, score)
+			return nil, fmt.Errorf("calibrate: the score of sample %d is %g; leave the sample out, or find out why it cannot be scored", i, score)
 		}
 	}
 	c := &Calibration{scores: slices.Clone(scores)}
@@ -83,7 +83,7 @@ func (c *Calibration) Threshold(rate float64) (Threshold, error) {
 	n := len(c.scores)
 	k := rank(rate, n)
 	if k < 1 {
-		return Threshold{}, fmt.Errorf("threshold: a false alarm rate of %g needs %d normal samples to calibrate, there are %d; add some, or allow a rate of %.3g",
+		return Threshold{}, fmt.Errorf("threshold: a false alarm rate of %g needs %d normal samples to calibrate, but there are %d; add some, or allow a rate of %.3g",
 			rate, Size(rate), n, least(n))
 	}
 	return Threshold{Score: c.scores[n-k], Rate: rate, Size: n, rank: k}, nil

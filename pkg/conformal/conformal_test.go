@@ -96,7 +96,7 @@ func TestErrors(t *testing.T) {
 	c := calibrate(t, make([]float64, 50))
 	for rate, want := range map[float64]string{
 		0: "false alarm rate 0;", 1: "between 0 and 1", math.NaN(): "rate NaN", -1: "rate -1",
-		0.01:  "a false alarm rate of 0.01 needs 99 normal samples to calibrate, there are 50; add some, or allow a rate of 0.0197",
+		0.01:  "a false alarm rate of 0.01 needs 99 normal samples to calibrate, but there are 50; add some, or allow a rate of 0.0197",
 		1e-12: "needs 999999999999 normal samples",
 	} {
 		if _, err := c.Threshold(rate); err == nil || !strings.Contains(err.Error(), want) {

@@ -32,7 +32,7 @@ func Adjusted(p []float64) ([]float64, error) {
 	order := make([]int, len(p))
 	for i, value := range p {
 		if !(value >= 0 && value <= 1) {
-			return nil, fmt.Errorf("false discovery rate: p-value %d is %g; it lies between 0 and 1", i, value)
+			return nil, fmt.Errorf("false discovery rate: p-value %d is %g; must be between 0 and 1", i, value)
 		}
 		order[i] = i
 	}

@@ -44,5 +44,5 @@ func Example() {
 	// score 0: p 0.5015
 	// score 2: p 0.0150
 	// score 5: p 0.0010
-	// threshold: a false alarm rate of 0.0001 needs 9999 normal samples to calibrate, there are 1000; add some, or allow a rate of 0.001
+	// threshold: a false alarm rate of 0.0001 needs 9999 normal samples to calibrate, but there are 1000; add some, or allow a rate of 0.001
 }

@@ -51,7 +51,7 @@ func readStampFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	if len(data) > maxStampBytes {
-		return nil, fmt.Errorf("%s: more than %d MiB, the most that is read", path, maxStampBytes>>20)
+		return nil, fmt.Errorf("%s: more than the limit of %d MiB", path, maxStampBytes>>20)
 	}
 	return data, nil
 }
@@ -67,7 +67,7 @@ func readStamp(path string) (stamp, error) {
 		return stamp{}, fmt.Errorf("%s: not a PNG file: %w", path, err)
 	}
 	if header.Width > maxStampPixels/header.Height {
-		return stamp{}, fmt.Errorf("%s: %d×%d pixels, at most %d are read", path, header.Width, header.Height, maxStampPixels)
+		return stamp{}, fmt.Errorf("%s: %d×%d pixels; the limit is %d", path, header.Width, header.Height, maxStampPixels)
 	}
 	picture, err := png.Decode(bytes.NewReader(data))
 	if err != nil {
@@ -81,7 +81,7 @@ func readStamp(path string) (stamp, error) {
 			}
 		}
 	}
-	return stamp{}, fmt.Errorf("%s: wholly transparent", path)
+	return stamp{}, fmt.Errorf("%s: fully transparent", path)
 }
 
 var stampFont = sync.OnceValues(func() (*sfnt.Font, error) { return opentype.Parse(gobold.TTF) })
@@ -89,10 +89,10 @@ var stampFont = sync.OnceValues(func() (*sfnt.Font, error) { return opentype.Par
 // textProblem says why a text cannot be written; "" where it can.
 func textProblem(text string) string {
 	if length := utf8.RuneCountInString(text); length > maxTextLength {
-		return fmt.Sprintf("%d characters, want at most %d", length, maxTextLength)
+		return fmt.Sprintf("%d characters; the limit is %d", length, maxTextLength)
 	}
 	if strings.TrimSpace(text) == "" {
-		return "no character that shows; write a word"
+		return "no visible character; write a word"
 	}
 	parsed, err := stampFont()
 	if err != nil {
@@ -123,7 +123,7 @@ func writeStamp(text string) (stamp, error) {
 	ink, _ := font.BoundString(face, text)
 	bounds := image.Rect(ink.Min.X.Floor(), ink.Min.Y.Floor(), ink.Max.X.Ceil(), ink.Max.Y.Ceil())
 	if bounds.Empty() {
-		return stamp{}, fmt.Errorf("%q has no character that shows", text)
+		return stamp{}, fmt.Errorf("%q has no visible character", text)
 	}
 	canvas := image.NewAlpha(bounds)
 	drawer := font.Drawer{Dst: canvas, Src: image.Opaque, Face: face, Dot: fixed.Point26_6{}}

@@ -96,12 +96,12 @@ func (c *Watermark) Check(report func(key, problem string)) {
 			report("image", err.Error())
 		}
 		if len(c.HeldOutTexts) > 0 {
-			report("held_out_texts", "an image is blended in, and no text; leave one of them out")
+			report("held_out_texts", "an image is used instead of texts; leave one of them out")
 		}
 		return
 	}
 	if len(c.Texts) == 0 {
-		report("texts", "none; write words such as [draft, sample], or name an image")
+		report("texts", "is empty; write words such as [draft, sample], or set image")
 	}
 	for i, text := range c.Texts {
 		if problem := textProblem(text); problem != "" {
@@ -111,7 +111,7 @@ func (c *Watermark) Check(report func(key, problem string)) {
 	for i, text := range c.HeldOutTexts {
 		same := func(other string) bool { return strings.EqualFold(text, other) }
 		if slices.ContainsFunc(c.Texts, same) {
-			report(fmt.Sprintf("held_out_texts.%d", i), fmt.Sprintf("training has %q too; remove it from one of the lists", text))
+			report(fmt.Sprintf("held_out_texts.%d", i), fmt.Sprintf("%q is also in texts; remove it from one of the lists", text))
 		} else if problem := textProblem(text); problem != "" {
 			report(fmt.Sprintf("held_out_texts.%d", i), problem)
 		}

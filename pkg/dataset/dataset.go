@@ -152,7 +152,7 @@ func (h Holdout) trainOf(n int) int {
 func (h Holdout) check(n int, report func(key, problem string)) {
 	switch {
 	case h.Validation >= n:
-		report("validation", fmt.Sprintf("%d images held out of %d leave none to train on; lower it", h.Validation, n))
+		report("validation", fmt.Sprintf("holding out %d of %d images leaves none to train on; lower it", h.Validation, n))
 	case h.calibrationOf(n) >= n-h.Validation:
 		report("calibration", fmt.Sprintf("%g of %d images leaves none to train on; lower it", h.Calibration, n-h.Validation))
 	}
@@ -202,7 +202,7 @@ func ClassSet(names, classes []string) ([]bool, error) {
 	for _, name := range names {
 		i := slices.Index(classes, name)
 		if i < 0 {
-			return nil, fmt.Errorf("no class is named %q; there are %s", name, someOf(classes))
+			return nil, fmt.Errorf("there is no class %q; the classes are %s", name, someOf(classes))
 		}
 		set[i] = true
 	}

@@ -101,7 +101,7 @@ func TestNormalAndCalibration(t *testing.T) {
 		t.Errorf("trainOf says %d", got)
 	}
 	h.Normal = []string{"ten"}
-	if err := h.divide(split, images, order); err == nil || !strings.Contains(err.Error(), `data.normal: no class is named "ten"; there are 0, 1, 2`) {
+	if err := h.divide(split, images, order); err == nil || !strings.Contains(err.Error(), `data.normal: there is no class "ten"; the classes are 0, 1, 2`) {
 		t.Errorf("error %v", err)
 	}
 	if err := h.divide(&Split{}, images, order); err == nil || !strings.Contains(err.Error(), "data.normal: these samples have no labels; name the column") {
@@ -175,7 +175,7 @@ func TestSplitSeedChoosesOthers(t *testing.T) {
 
 func TestSplitRefusesToHoldOutAll(t *testing.T) {
 	_, _, err := divided(Holdout{Validation: 3}, numbered(3), []int{0, 1, 2})
-	if err == nil || !strings.Contains(err.Error(), "data.validation: 3 images held out of 3 leave none to train on; lower it") {
+	if err == nil || !strings.Contains(err.Error(), "data.validation: holding out 3 of 3 images leaves none to train on; lower it") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -213,9 +213,9 @@ func TestCheckHoldout(t *testing.T) {
 		want string
 	}{
 		"mnist, all but one": {&IDX{Holdout: Holdout{Validation: 59999}}, ""},
-		"mnist, all":         {&IDX{Holdout: Holdout{Validation: 60000}}, "validation: 60000 images held out of 60000"},
+		"mnist, all":         {&IDX{Holdout: Holdout{Validation: 60000}}, "validation: holding out 60000 of 60000 images"},
 		"glyphs, one":        {&Glyphs{Train: 1}, ""},
-		"glyphs, all":        {&Glyphs{Train: 10, Holdout: Holdout{Validation: 12}}, "validation: 12 images held out of 10"},
+		"glyphs, all":        {&Glyphs{Train: 10, Holdout: Holdout{Validation: 12}}, "validation: holding out 12 of 10 images"},
 		"folder without dir": {&Folder{}, "dir: missing"},
 	} {
 		t.Run(name, func(t *testing.T) {

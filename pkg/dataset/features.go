@@ -64,11 +64,11 @@ func (f Features) check(own scale.Options, report func(key, problem string)) {
 		values []float64
 	}{{"features.mean", f.Mean}, {"features.std", f.Std}} {
 		if len(numbers.values) == 2 {
-			report(numbers.key, "two numbers are neither one for all channels nor one for each of three; write one or three")
+			report(numbers.key, "has two numbers; write one for all channels, or three, one for each channel")
 		}
 	}
 	if own.Low != 0 || own.High != 0 || own.Open || own.Kind == "percentile" || own.Kind == "none" {
-		report("scale", "it is of pictures, and the features of a network have one factor of their own; leave it out")
+		report("scale", "it applies to pictures, and the features of a network are scaled by one factor; leave it out")
 	}
 }
 
@@ -108,7 +108,7 @@ func (f Features) Open(want *Network) (*Extractor, error) {
 	path := below(f.Model)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && want != nil {
 		if _, err := os.Stat(want.Path); err != nil {
-			return nil, fmt.Errorf("data.features: neither %s nor %s is there, and the run knows samples as that network makes them; put the file back (SHA-256 %s)",
+			return nil, fmt.Errorf("data.features: neither %s nor %s exists, and the run needs that network to make its features; put the file back (SHA-256 %s)",
 				f.Model, want.Path, want.SHA256)
 		}
 		path = want.Path
@@ -121,7 +121,7 @@ func (f Features) Open(want *Network) (*Extractor, error) {
 		return nil, fmt.Errorf("data.features: %w", err)
 	}
 	if want != nil && file.SHA256 != want.SHA256 {
-		return nil, fmt.Errorf("data.features: %s is another network than the run's: its SHA-256 is %s, and the run's was %s; put that file back, or start a new run",
+		return nil, fmt.Errorf("data.features: %s is not the network that the run used: its SHA-256 is %s, the run's was %s; put that file back, or start a new run",
 			path, file.SHA256, want.SHA256)
 	}
 	return &Extractor{from: f, file: file}, nil
@@ -151,7 +151,7 @@ func (x *Extractor) of(ctx context.Context, s *Samples, progress io.Writer) (*Sa
 	made := &Samples{Height: 1, Channels: 1, Labels: s.Labels}
 	err := x.each(ctx, s, progress, func(values []float32, size int) error {
 		if int64(s.Len())*int64(size)*4 > maxTableBytes {
-			return fmt.Errorf("%d pictures with %d features each need more than %d GiB of memory; take fewer, or another output", s.Len(), size, maxTableBytes>>30)
+			return fmt.Errorf("%d pictures with %d features each need more than %d GiB of memory; use fewer pictures, or another output", s.Len(), size, maxTableBytes>>30)
 		}
 		made.Width = size
 		made.Values = made.Values.Grow(dtypes.Float32, s.Len()*size-made.Values.Len()).Append(array.Values{Float32: values})
@@ -176,7 +176,7 @@ func featureNames(n int) []string {
 // each calls take with the features of some pictures after the others, and how many each has.
 func (x *Extractor) each(ctx context.Context, s *Samples, progress io.Writer, take func(values []float32, size int) error) error {
 	if s.Vectors() || s.Patches != nil {
-		return errors.New("data.features: a network makes features of pictures of one size, and these samples are none; leave it out")
+		return errors.New("data.features: a network needs pictures of one size, and these samples are not; leave it out")
 	}
 	if s.Len() == 0 {
 		return errors.New("data.features: no pictures")
@@ -198,7 +198,7 @@ func (x *Extractor) each(ctx context.Context, s *Samples, progress io.Writer, ta
 	}
 	for _, numbers := range [][]float64{x.from.Mean, x.from.Std} {
 		if len(numbers) > 1 && len(numbers) != form.Channels {
-			return fmt.Errorf("data.features: mean and std have %d numbers, and the network's pictures %d channel; write one number", len(numbers), form.Channels)
+			return fmt.Errorf("data.features: mean and std have %d numbers, but the network's pictures have %d channel; write one number", len(numbers), form.Channels)
 		}
 	}
 	if progress != nil {
@@ -228,12 +228,12 @@ func (x *Extractor) batches(ctx context.Context, s *Samples, form network.Form, 
 			return fmt.Errorf("data.features: %w", err)
 		}
 		if has != 0 && size != has {
-			return fmt.Errorf("data.features: %s gives %d values for some pictures and %d for others; name another output", filepath.Base(x.file.Path), has, size)
+			return fmt.Errorf("data.features: %s outputs %d values for some pictures and %d for others; choose another output", filepath.Base(x.file.Path), has, size)
 		}
 		has = size
 		for i, value := range values {
 			if math.IsNaN(float64(value)) || math.IsInf(float64(value), 0) {
-				return fmt.Errorf("data.features: feature_%d of picture %d is %v; see whether mean, std and the channels are those that %s was trained with",
+				return fmt.Errorf("data.features: feature_%d of picture %d is %v; check that mean, std and the channels are those that %s was trained with",
 					i%size, first+i/size, value, filepath.Base(x.file.Path))
 			}
 		}

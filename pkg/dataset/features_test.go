@@ -169,11 +169,11 @@ func TestFeaturesThatFail(t *testing.T) {
 		}
 	}
 	fails(Features{Model: "nowhere.onnx"}, "name the network's ONNX file")
-	fails(Features{Model: t.TempDir()}, "not a file")
+	fails(Features{Model: t.TempDir()}, "not a regular file")
 	csv := write(t, filepath.Join(t.TempDir(), "rows.csv"), rowsOf(20))
 	rows := Kinds["table"]().(*Table)
 	rows.Files, rows.Label, rows.Features = []string{csv}, "kind", Features{Model: networktest.Means(0, 1, 0, 0).Write(t)}
-	if _, err := rows.Load(t.Context(), Options{}); err == nil || !strings.Contains(err.Error(), "features of pictures of one size") {
+	if _, err := rows.Load(t.Context(), Options{}); err == nil || !strings.Contains(err.Error(), "a network needs pictures of one size") {
 		t.Errorf("of rows: %v", err)
 	}
 	networktest.Runtime(t)

@@ -32,7 +32,7 @@ func (f fetcher) fetch(ctx context.Context) error {
 		return nil // without a lock, which a read-only folder would refuse
 	}
 	if err := os.MkdirAll(f.dir, 0o755); err != nil {
-		return fmt.Errorf("make a place for %s: %w; set data.dir or %s to a folder with its files", f.family.name, err, dirVariable)
+		return fmt.Errorf("create a folder for %s: %w; set data.dir or %s to a folder with its files", f.family.name, err, dirVariable)
 	}
 	lock := flock.New(filepath.Join(f.dir, ".lock"))
 	if _, err := lock.TryLockContext(ctx, 200*time.Millisecond); err != nil {
@@ -69,13 +69,13 @@ func (f fetcher) file(ctx context.Context, pin pin) error {
 		}
 		if err == nil {
 			if err := writeFile(filepath.Join(f.dir, pin.name), data); err != nil {
-				return fmt.Errorf("keep %s: %w; set data.dir or %s to a folder with its files", f.family.name, err, dirVariable)
+				return fmt.Errorf("save %s: %w; set data.dir or %s to a folder with its files", f.family.name, err, dirVariable)
 			}
 			return nil
 		}
 		failures = append(failures, fmt.Errorf("%s%s: %w", mirror, pin.name, err))
 	}
-	return fmt.Errorf("download %s: no mirror gave %s\n%w\nput the four files into a folder yourself, and set data.dir or %s to it",
+	return fmt.Errorf("download %s: no mirror provided %s\n%w\nput the four files into a folder yourself, and set data.dir or %s to it",
 		f.family.name, pin.name, errors.Join(failures...), dirVariable)
 }
 
@@ -83,7 +83,7 @@ func (f fetcher) file(ctx context.Context, pin pin) error {
 func (f fetcher) download(ctx context.Context, url string, pin pin) ([]byte, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	timer := time.AfterFunc(f.patience, func() { cancel(fmt.Errorf("nothing came for %s", f.patience)) })
+	timer := time.AfterFunc(f.patience, func() { cancel(fmt.Errorf("no data for %s", f.patience)) })
 	defer timer.Stop()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -109,7 +109,7 @@ func (f fetcher) download(ctx context.Context, url string, pin pin) ([]byte, err
 	case context.Cause(ctx) != nil:
 		return nil, context.Cause(ctx)
 	case err != nil:
-		return nil, fmt.Errorf("cut off after %d of %d bytes: %w", len(data), pin.size, err)
+		return nil, fmt.Errorf("interrupted after %d of %d bytes: %w", len(data), pin.size, err)
 	case int64(len(data)) > pin.size:
 		return nil, fmt.Errorf("more than %d bytes", pin.size)
 	}

@@ -63,23 +63,23 @@ func TestFetchFallsToTheNextMirror(t *testing.T) {
 		"cut off": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", "30000")
 			w.Write(small[0][:100])
-		}, "cut off after 100 of 30000 bytes"},
+		}, "interrupted after 100 of 30000 bytes"},
 		"short, and honest about it": {func(w http.ResponseWriter, r *http.Request) { w.Write(small[0][:100]) }, "100 bytes with SHA-256"},
 		"changed": {func(w http.ResponseWriter, r *http.Request) {
 			w.Write(bytes.Repeat([]byte("images"), 4999))
 			w.Write([]byte("virus!"))
-		}, "30000 bytes with SHA-256 " + sum(append(bytes.Repeat([]byte("images"), 4999), "virus!"...)) + ", want 30000 with " + sum(small[0])},
+		}, "30000 bytes with SHA-256 " + sum(append(bytes.Repeat([]byte("images"), 4999), "virus!"...)) + " instead of 30000 with " + sum(small[0])},
 		"without end": {func(w http.ResponseWriter, r *http.Request) {
 			for r.Context().Err() == nil {
 				w.Write(small[0])
 			}
 		}, "more than 30000 bytes"},
-		"without a word": {func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "nothing came for 500ms"},
+		"without a word": {func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "no data for 500ms"},
 		"stuck": {func(w http.ResponseWriter, r *http.Request) {
 			w.Write(small[0][:100])
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
-		}, "nothing came for 500ms"},
+		}, "no data for 500ms"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // some cases wait
@@ -91,7 +91,7 @@ func TestFetchFallsToTheNextMirror(t *testing.T) {
 			if err == nil {
 				t.Fatal("no error from a bad mirror")
 			}
-			for _, want := range []string{"download test: no mirror gave train-images-idx3-ubyte.gz\n", bad + "train-images-idx3-ubyte.gz: ", c.want, "set data.dir or LATENT_DATA_DIR"} {
+			for _, want := range []string{"download test: no mirror provided train-images-idx3-ubyte.gz\n", bad + "train-images-idx3-ubyte.gz: ", c.want, "set data.dir or LATENT_DATA_DIR"} {
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("got %q, want it to say %q", err, want)
 				}
@@ -228,7 +228,7 @@ func TestFetchLeavesNothingHalfWritten(t *testing.T) {
 	dir := t.TempDir()
 	saveFile(t, dir, f.files[0].name+"/in the way", nil)
 	err := fetcher{f, dir, nil, patience}.fetch(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "keep test: ") {
+	if err == nil || !strings.Contains(err.Error(), "save test: ") {
 		t.Errorf("got %v", err)
 	}
 	if left := files(t, dir); left != ".lock "+f.files[0].name {

@@ -84,7 +84,7 @@ func (d *Folder) Check(report func(key, problem string)) {
 	}
 	d.checkPairs(d.Pairs, report)
 	if slices.Contains(d.Augment, "rotate90") && d.Patch == 0 && d.Height != d.Width {
-		report("augment", fmt.Sprintf("rotate90 turns squares alone, and pictures have %d×%d pixels; leave it out, or make height and width the same", d.Height, d.Width))
+		report("augment", fmt.Sprintf("rotate90 needs square pictures, and these have %d×%d pixels; leave it out, or make height and width the same", d.Height, d.Width))
 	}
 	if problem := d.Scale.Problem(); problem != "" {
 		report("scale", problem)
@@ -99,13 +99,13 @@ func (d *Folder) checkFeatures(report func(key, problem string)) {
 	switch {
 	case !d.Features.uses():
 	case d.Patch > 0:
-		report("features", "a network makes features of pictures of one size, and with data.patch they have their own; leave one out")
+		report("features", "a network needs pictures of one size, and data.patch keeps their own sizes; leave one out")
 	case len(d.Masks) > 0:
-		report("masks", "they mark pixels, and with data.features samples are a network's outputs; leave one out")
+		report("masks", "masks mark pixels, and with data.features samples are the outputs of a network; leave one out")
 	case training || test:
 		report("features", "samples with targets are pictures, not features; leave one out")
 	case len(d.Augment) > 0:
-		report("features", "a network sees each picture once, and augment varies them anew in each epoch; leave one out")
+		report("features", "the network's features are computed once for each picture, and augment varies pictures in each epoch; leave one out")
 	}
 }
 
@@ -452,7 +452,7 @@ type contents struct {
 // read returns all pictures of files.
 func (d *Folder) read(ctx context.Context, files []file, title string) (contents, error) {
 	if d.Height < 1 || d.Width < 1 {
-		return contents{}, fmt.Errorf("data.height, data.width: %d×%d, want at least 1×1", d.Height, d.Width)
+		return contents{}, fmt.Errorf("data.height, data.width: %d×%d; must be at least 1×1", d.Height, d.Width)
 	}
 	var place slot
 	var noPlace error // there is no cache, or a file is not there, of which reading tells
@@ -481,7 +481,7 @@ func (d *Folder) read(ctx context.Context, files []file, title string) (contents
 		}
 		return d.readStreamed(ctx, files, title, all, frames, place)
 	case bytes > maxFolderPixels:
-		return contents{}, fmt.Errorf("read %s: %d images of %d bytes need more than %d GiB; lower data.height and data.width, or write data.resident: stream",
+		return contents{}, fmt.Errorf("read %s: %d images of %d bytes need more than %d GiB; lower data.height and data.width, or set data.resident: stream",
 			title, len(frames), size*dtype.Size(), maxFolderPixels>>30)
 	}
 	all.Values = array.Make(dtype, len(frames)*size)
@@ -506,7 +506,7 @@ func (read *contents) chosen() contents {
 // readStreamed decodes pictures into a place in the cache.
 func (d *Folder) readStreamed(ctx context.Context, files []file, title string, like *Samples, frames []frame, place slot) (contents, error) {
 	if len(frames) > mostStreamed {
-		return contents{}, fmt.Errorf("read %s: %d pictures, at most %d are read", title, len(frames), mostStreamed)
+		return contents{}, fmt.Errorf("read %s: %d pictures; the limit is %d", title, len(frames), mostStreamed)
 	}
 	w, err := place.cache.Create(place.key, like.Values.Type(), len(frames)*like.Size())
 	if err != nil {
@@ -565,7 +565,7 @@ func (d *Folder) decode(ctx context.Context, files []file, title string, frames 
 		return read, nil
 	}
 	failures = slices.DeleteFunc(failures, func(err error) bool { return err == nil })
-	cure := "repair or remove them, or write data.on_bad: skip"
+	cure := "repair or remove them, or set data.on_bad: skip"
 	if read.Frames == nil {
 		cure = "none is left"
 	}
@@ -603,7 +603,7 @@ func (d *Folder) heads(ctx context.Context, files []file) (*Samples, []frame, er
 			case first == "":
 				first, all.Channels = files[i].path, head.Channels
 			case all.Channels != head.Channels && d.OnBad != "skip":
-				return nil, nil, fmt.Errorf("data.colour: all: %s has %d channels, and %s has %d; write grey or rgb, or take files of one kind",
+				return nil, nil, fmt.Errorf("data.colour: all: %s has %d channels, and %s has %d; write grey or rgb, or use files of one kind",
 					first, all.Channels, files[i].path, head.Channels)
 			}
 		}
@@ -648,7 +648,7 @@ func (d *Folder) readOne(path string, f frame, pixels array.Values, channels int
 	}
 	defer opened.Close()
 	if f.Page >= len(opened.Frames()) {
-		return "", fmt.Errorf("%s: it was changed while it was read", path)
+		return "", fmt.Errorf("%s: changed while it was being read", path)
 	}
 	if head := opened.Frames()[f.Page]; head.Image && d.Colour != "all" && pixels.Float32 == nil {
 		image, err := opened.Image(f.Page)
@@ -681,7 +681,7 @@ func (d *Folder) fitArray(opened *picture.File, path string, page int, pixels ar
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	} else if read.Channels != channels {
-		return fmt.Errorf("%s: %d channels, and the first picture has %d", path, read.Channels, channels)
+		return fmt.Errorf("%s: %d channels, but the first picture has %d", path, read.Channels, channels)
 	}
 	cut, inner := d.fitting(image.Rect(0, 0, read.Width, read.Height))
 	fitted := resample(values, read.Width, channels, cut, inner.Dy(), inner.Dx())
@@ -699,7 +699,7 @@ func coloured(values []float32, has int, alpha bool, channels int) ([]float32, e
 		colours--
 	}
 	if colours != 1 && colours != 3 {
-		return nil, fmt.Errorf("%d channels are neither grey nor RGB; write data.colour: all", has)
+		return nil, fmt.Errorf("%d channels are neither grey nor RGB; set data.colour: all", has)
 	}
 	if has == channels {
 		return values, nil

@@ -309,14 +309,14 @@ func TestFolderRefuses(t *testing.T) {
 	}{
 		"no such folder": {change: func(d *Folder) { d.Dir[0] = filepath.Join(d.Dir[0], "nowhere") }, want: []string{"read data.dir", "nowhere"}},
 		"no pictures":    {files: map[string][]byte{"readme.txt": nil}, want: []string{"no PNG, JPEG, GIF, WebP, BMP or TIFF files there"}},
-		"one picture":    {files: map[string][]byte{"1.png": whole.Bytes()}, want: []string{"1 samples give", "add samples, set data.test, or change data.test_fraction"}},
-		"a bomb":         {files: map[string][]byte{"bomb.png": bomb.Bytes()}, want: []string{"bomb.png: 65536×65536 pixels, at most 67108864 are read"}},
+		"one picture":    {files: map[string][]byte{"1.png": whole.Bytes()}, want: []string{"1 samples leave", "add samples, set data.test, or change data.test_fraction"}},
+		"a bomb":         {files: map[string][]byte{"bomb.png": bomb.Bytes()}, want: []string{"bomb.png: 65536×65536 pixels; the limit is 67108864"}},
 		"broken ones": {files: map[string][]byte{"a/cut.png": whole.Bytes()[:whole.Len()-20], "b/empty.jpg": nil, "c/fine.png": whole.Bytes()},
 			want: []string{"2 of 3 pictures in", "cut.png: ", "empty.jpg: "}},
 		"too much memory": {files: map[string][]byte{"1.png": whole.Bytes()}, change: func(d *Folder) { d.Height, d.Width = 1<<16, 1<<17 },
 			want: []string{"more than 4 GiB; lower data.height and data.width"}},
 		"no size":       {files: map[string][]byte{"1.png": whole.Bytes()}, change: func(d *Folder) { d.Height = 0 }, want: []string{"data.height, data.width: 0×2"}},
-		"all held out":  {files: thirty(whole.Bytes()), change: func(d *Folder) { d.Validation = 30 }, want: []string{"data.validation: 30 images held out of"}},
+		"all held out":  {files: thirty(whole.Bytes()), change: func(d *Folder) { d.Validation = 30 }, want: []string{"data.validation: holding out 30 of "}},
 		"a file as dir": {files: map[string][]byte{"1.png": whole.Bytes()}, change: func(d *Folder) { d.Dir[0] = filepath.Join(d.Dir[0], "1.png") }, want: []string{"read data.dir"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -28,23 +28,23 @@ func readIDX(file []byte, rank int) (dims []int, values []uint8, err error) {
 	}
 	header := 4 + 4*rank
 	if len(file) < header {
-		return nil, nil, fmt.Errorf("not an IDX file: %d bytes, its header alone has %d", len(file), header)
+		return nil, nil, fmt.Errorf("not an IDX file: it has %d bytes, and a header needs %d", len(file), header)
 	}
 	if want := []byte{0, 0, 8, byte(rank)}; !bytes.Equal(file[:4], want) {
-		return nil, nil, fmt.Errorf("not an IDX file of bytes with %d dimensions: it begins with % x, want % x", rank, file[:4], want)
+		return nil, nil, fmt.Errorf("not an IDX file of bytes with %d dimensions: it begins with % x instead of % x", rank, file[:4], want)
 	}
 	count := 1
 	for i := range rank {
 		dim := int(binary.BigEndian.Uint32(file[4+4*i:]))
 		if dim == 0 || dim > maxIDXBytes/count {
-			return nil, nil, fmt.Errorf("IDX dimension %d is %d: want 1 to %d", i+1, dim, maxIDXBytes/count)
+			return nil, nil, fmt.Errorf("IDX dimension %d is %d; must be from 1 to %d", i+1, dim, maxIDXBytes/count)
 		}
 		dims = append(dims, dim)
 		count *= dim
 	}
 	values = file[header:]
 	if len(values) != count {
-		return nil, nil, fmt.Errorf("IDX file with dimensions %v has %d values, want %d: it was cut off or changed", dims, len(values), count)
+		return nil, nil, fmt.Errorf("IDX file with dimensions %v has %d values instead of %d: it is truncated or damaged", dims, len(values), count)
 	}
 	return dims, values, nil
 }
@@ -57,7 +57,7 @@ func gunzip(file []byte) ([]byte, error) {
 	}
 	unpacked, err := io.ReadAll(io.LimitReader(reader, maxIDXBytes+1))
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, errors.New("unpack: the file is cut off")
+		return nil, errors.New("unpack: the file is truncated")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("unpack: %w", err)
@@ -83,7 +83,7 @@ func readIDXImages(imageFile, labelFile []byte, classes int) (*Samples, error) {
 	}
 	for i, label := range labels {
 		if int(label) >= classes {
-			return nil, fmt.Errorf("image %d has label %d: there are %d classes", i, label, classes)
+			return nil, fmt.Errorf("image %d has label %d, but there are %d classes", i, label, classes)
 		}
 	}
 	return &Samples{Height: dims[1], Width: dims[2], Channels: 1, Values: array.Values{Uint8: pixels}, Labels: labels}, nil

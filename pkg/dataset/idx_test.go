@@ -55,17 +55,17 @@ func TestReadIDXRefuses(t *testing.T) {
 		rank int
 		want string
 	}{
-		"empty":               {nil, 1, "not an IDX file: 0 bytes"},
-		"half a header":       {idx(nil, 6)[:7], 1, "not an IDX file: 7 bytes"},
+		"empty":               {nil, 1, "it has 0 bytes"},
+		"half a header":       {idx(nil, 6)[:7], 1, "it has 7 bytes"},
 		"a web page":          {[]byte("<!DOCTYPE html><title>moved</title>"), 1, "it begins with 3c 21 44 4f"},
 		"floats":              {[]byte{0, 0, 0x0d, 1, 0, 0, 0, 1, 0, 0, 0, 0}, 1, "it begins with 00 00 0d 01"},
 		"labels as images":    {idx(make([]uint8, 20), 20), 3, "it begins with 00 00 08 01"},
-		"one value too few":   {idx(six[:5], 6), 1, "has 5 values, want 6"},
-		"one value too many":  {idx(six, 5), 1, "has 6 values, want 5"},
+		"one value too few":   {idx(six[:5], 6), 1, "has 5 values instead of 6"},
+		"one value too many":  {idx(six, 5), 1, "has 6 values instead of 5"},
 		"no images":           {idx(nil, 0, 28, 28), 3, "dimension 1 is 0"},
 		"a huge dimension":    {idx(nil, 0xffffffff), 1, "dimension 1 is 4294967295"},
 		"a product over 2^64": {idx(nil, 1<<28, 1<<31, 1<<31), 3, "dimension 2 is"},
-		"gzip cut off":        {whole[:len(whole)-9], 1, "cut off"},
+		"gzip cut off":        {whole[:len(whole)-9], 1, "truncated"},
 		"gzip changed":        {flipped, 1, "checksum"},
 		"gzip with a tail":    {append(slices.Clone(whole), "tail"...), 1, "unpack"},
 		"a gzip bomb":         {gzipped(t, make([]byte, maxIDXBytes+1)), 1, "more than 268435456 bytes"},
@@ -86,7 +86,7 @@ func TestReadIDXImagesRefuses(t *testing.T) {
 		want   string
 	}{
 		"a label too few":   {idx([]uint8{1}, 1), "1 labels for 2 images"},
-		"a class too many":  {idx([]uint8{9, 10}, 2), "image 1 has label 10: there are 10 classes"},
+		"a class too many":  {idx([]uint8{9, 10}, 2), "image 1 has label 10, but there are 10 classes"},
 		"images for labels": {images, "labels: not an IDX file"},
 	} {
 		t.Run(name, func(t *testing.T) {

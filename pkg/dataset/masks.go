@@ -63,7 +63,7 @@ func (d *Folder) readMasks(ctx context.Context, files []file, frames []frame) ([
 		owners, masks = append(owners, files[f.File]), append(masks, mask)
 	}
 	if len(masks) == 0 {
-		return nil, fmt.Errorf("data.masks: none of %d files is named as one of %d test pictures is; the mask of good/a.jpg is good/a.png or good/a%s.png", len(found), len(frames), maskEnding)
+		return nil, fmt.Errorf("data.masks: none of %d files has the name of one of the %d test pictures; the mask of good/a.jpg is good/a.png or good/a%s.png", len(found), len(frames), maskEnding)
 	}
 	if err := checkSizes(ctx, "mask", owners, masks); err != nil {
 		return nil, err

@@ -83,14 +83,14 @@ func TestMasksThatFail(t *testing.T) {
 		want   string
 	}{
 		"size": {func(t *testing.T, masks string) { save(t, masks, "scratch/03_mask.png", uniform(5, 5, 255)) },
-			"scratch/03.png is 6×5, and its mask"},
+			"scratch/03.png is 6×5, but its mask"},
 		"two": {func(t *testing.T, masks string) { save(t, masks, "scratch/03.png", uniform(6, 5, 255)) },
 			"may both be the mask of scratch/03; remove one"},
 		"none": {func(t *testing.T, masks string) {
 			if err := os.Rename(filepath.Join(masks, "scratch"), filepath.Join(masks, "cut")); err != nil {
 				t.Fatal(err)
 			}
-		}, "data.masks: none of 10 files is named as one of"},
+		}, "data.masks: none of 10 files has the name of one of"},
 		"damaged": {func(t *testing.T, masks string) { saveFile(t, masks, "scratch/03_mask.png", []byte("PNG")) },
 			"have masks that cannot be read; repair or remove them"},
 	} {

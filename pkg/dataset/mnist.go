@@ -169,7 +169,7 @@ func (d *IDX) Load(ctx context.Context, options Options) (*Split, error) {
 func (f *family) images(imageFile, labelFile []byte, n int) (*Samples, error) {
 	images, err := readIDXImages(imageFile, labelFile, len(f.classes))
 	if err == nil && (images.Len() != n || images.Height != familySide || images.Width != familySide) {
-		err = fmt.Errorf("images: %d of %d×%d, want %d of %[5]d×%[5]d", images.Len(), images.Height, images.Width, n, familySide)
+		err = fmt.Errorf("images: %d of %d×%d instead of %d of %[5]d×%[5]d", images.Len(), images.Height, images.Width, n, familySide)
 	}
 	return images, err
 }
@@ -187,7 +187,7 @@ func (d *IDX) folder(ctx context.Context, options Options) (string, error) {
 		// Only a published file tells by its checksum whose it is, so unpacked ones need a folder of the dataset's name.
 		published := d.family.files[trainImages].name
 		if _, err := os.Stat(filepath.Join(root, published)); err != nil {
-			return "", fmt.Errorf("find %s: %s is %s, which has neither a folder %[1]s nor %[4]s; put its files there, set data.dir, or unset %[2]s to download them",
+			return "", fmt.Errorf("find %s: %s is %s, which contains neither a folder %[1]s nor %[4]s; put its files there, set data.dir, or unset %[2]s to download them",
 				d.family.name, dirVariable, root, published)
 		}
 		return root, nil
@@ -216,7 +216,7 @@ func (p pin) read(dir string) (name string, data []byte, err error) {
 		return "", nil, err
 	}
 	if err := p.check(data); err != nil {
-		return "", nil, fmt.Errorf("%s: %w: it is cut off, changed or another dataset's; put the published file there", path, err)
+		return "", nil, fmt.Errorf("%s: %w: it is truncated, modified or from another dataset; put the published file there", path, err)
 	}
 	return p.name, data, nil
 }
@@ -229,7 +229,7 @@ func (p pin) check(data []byte) error {
 		kind, got, want = "MD5", hex.EncodeToString(digest[:]), p.md5
 	}
 	if got != want || int64(len(data)) != p.size {
-		return fmt.Errorf("%d bytes with %s %s, want %d with %s", len(data), kind, got, p.size, want)
+		return fmt.Errorf("%d bytes with %s %s instead of %d with %s", len(data), kind, got, p.size, want)
 	}
 	return nil
 }
@@ -241,10 +241,10 @@ func readBounded(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a file", path)
+		return nil, fmt.Errorf("%s: not a regular file", path)
 	}
 	if info.Size() > limit {
-		return nil, fmt.Errorf("%s: %d bytes, at most %d are read", path, info.Size(), limit)
+		return nil, fmt.Errorf("%s: %d bytes; the limit is %d", path, info.Size(), limit)
 	}
 	return os.ReadFile(path)
 }

@@ -98,7 +98,7 @@ func TestIDXDownloadsOnce(t *testing.T) {
 func TestIDXFolder(t *testing.T) {
 	f, _ := publish(t, small)
 	f.mirrors = []string{mirror(t, func(http.ResponseWriter, *http.Request) { t.Error("the network was asked") })}
-	published, changed := f.files[trainImages].name, "cut off, changed or another dataset's"
+	published, changed := f.files[trainImages].name, "truncated, modified or from another dataset"
 	unpacked := strings.TrimSuffix(published, ".gz")
 	for name, c := range map[string]struct {
 		dir, variable string // in a temporary folder
@@ -107,17 +107,17 @@ func TestIDXFolder(t *testing.T) {
 	}{
 		"data.dir without files":     {dir: "mine", want: published + " is missing, and so is the unpacked " + unpacked},
 		"data.dir before variable":   {dir: "mine", variable: "all", files: map[string][]byte{"all/" + published: small[0]}, want: filepath.Join("mine", published) + " is missing"},
-		"data.dir, changed":          {dir: "mine", files: map[string][]byte{"mine/" + published: small[1]}, want: "want 30000 with " + sum(small[0]) + ": it is " + changed},
-		"data.dir, a folder instead": {dir: "mine", files: map[string][]byte{"mine/" + published + "/x": nil}, want: "not a file"},
+		"data.dir, changed":          {dir: "mine", files: map[string][]byte{"mine/" + published: small[1]}, want: "instead of 30000 with " + sum(small[0]) + ": it is " + changed},
+		"data.dir, a folder instead": {dir: "mine", files: map[string][]byte{"mine/" + published + "/x": nil}, want: "not a regular file"},
 		"variable, one file":         {variable: "all", files: map[string][]byte{"all/" + published: small[0]}, want: filepath.Join("all", "train-labels-idx1-ubyte.gz") + " is missing"},
 		"variable, subfolder":        {variable: "all", files: map[string][]byte{"all/test/x": nil, "all/" + published: small[0]}, want: filepath.Join("all", "test", published) + " is missing"},
 		"variable, another dataset":  {variable: "all", files: map[string][]byte{"all/" + published: small[1]}, want: changed},
-		"variable, unpacked":         {variable: "all", files: map[string][]byte{"all/" + unpacked: small[0]}, want: "has neither a folder test nor " + published},
+		"variable, unpacked":         {variable: "all", files: map[string][]byte{"all/" + unpacked: small[0]}, want: "contains neither a folder test nor " + published},
 		"variable, nothing there":    {variable: "nowhere", want: "unset LATENT_DATA_DIR to download them"},
 		"unpacked, of another shape": {dir: "mine", files: map[string][]byte{
 			"mine/" + unpacked: idx(make([]uint8, 8), 2, 2, 2), "mine/train-labels-idx1-ubyte": idx([]uint8{0, 1}, 2),
 			"mine/t10k-images-idx3-ubyte": idx(make([]uint8, 8), 2, 2, 2), "mine/t10k-labels-idx1-ubyte": idx([]uint8{0, 1}, 2),
-		}, want: "training images: 2 of 2×2, want 60000 of 28×28"},
+		}, want: "training images: 2 of 2×2 instead of 60000 of 28×28"},
 		"not IDX at all": {dir: "mine", files: map[string][]byte{
 			"mine/" + published: small[0], "mine/" + f.files[1].name: small[1], "mine/" + f.files[2].name: small[2], "mine/" + f.files[3].name: small[3],
 		}, want: "training images: not an IDX file"},

@@ -60,7 +60,7 @@ func (o Own) divide(n, tests int, name func(i int) string, of classed) (p parts,
 		test, order = order[:first], order[first:]
 	}
 	if len(test) == 0 || len(order) == 0 {
-		return p, fmt.Errorf("%d samples give %d for training and %d for the test; there must be some of each: add samples, set data.test, or change data.test_fraction",
+		return p, fmt.Errorf("%d samples leave %d for training and %d for the test, and both need at least one; add samples, set data.test, or change data.test_fraction",
 			n, len(order), len(test))
 	}
 	if tests == 0 {

@@ -119,7 +119,7 @@ func TestFolderOfFloats(t *testing.T) {
 	t.Run("as grey", func(t *testing.T) {
 		d := *d
 		d.Colour = "grey"
-		if _, err := d.Load(t.Context(), Options{}); err == nil || !strings.Contains(err.Error(), "5 channels are neither grey nor RGB; write data.colour: all") {
+		if _, err := d.Load(t.Context(), Options{}); err == nil || !strings.Contains(err.Error(), "5 channels are neither grey nor RGB; set data.colour: all") {
 			t.Errorf("error %v", err)
 		}
 	})
@@ -190,7 +190,7 @@ func TestFolderLists(t *testing.T) {
 		t.Errorf("below %s: %+v, %v", dirVariable, split, err)
 	}
 	d.Dir = []string{filepath.Join(dir, "birds", "*.png")}
-	if _, err = d.Load(t.Context(), Options{}); err == nil || !strings.Contains(err.Error(), "data.dir: no file is like") {
+	if _, err = d.Load(t.Context(), Options{}); err == nil || !strings.Contains(err.Error(), "data.dir: no file matches") {
 		t.Errorf("error %v", err)
 	}
 	d.Dir = []string{filepath.Join(dir, "cats", "1.png")}
@@ -268,7 +268,7 @@ func TestTable(t *testing.T) {
 			t.Error("another scale than in training")
 		}
 		lacking := write(t, filepath.Join(t.TempDir(), "new.csv"), "b,c\n7,1\n")
-		if _, err := (&Table{}).Like(t.Context(), []string{lacking}, split.Train); err == nil || !strings.Contains(err.Error(), `no column is named "a"`) {
+		if _, err := (&Table{}).Like(t.Context(), []string{lacking}, split.Train); err == nil || !strings.Contains(err.Error(), `there is no column "a"`) {
 			t.Errorf("error %v", err)
 		}
 	})
@@ -302,8 +302,8 @@ func TestConverted(t *testing.T) {
 		"pictures of 16 bits":  {like: picture(bits8), rows: array.Values{Uint16: []uint16{257, 65535}}, want: array.Values{Uint8: []uint8{1, 255}}},
 		"rows of small counts": {like: vector(bits16), rows: array.Values{Uint8: []uint8{1, 255}}, want: array.Values{Uint16: []uint16{1, 255}}},
 		"rows of 16 bits":      {like: vector(bits8), rows: array.Values{Uint16: []uint16{1, 255}}, want: array.Values{Uint8: []uint8{1, 255}}},
-		"a fraction":           {like: picture(bits8), rows: array.Values{Float32: []float32{0, 1, 1, 0.5}}, err: "row 9: 0.5, and the model was trained on whole numbers from 0 to 255"},
-		"below":                {like: vector(bits16), rows: array.Values{Float32: []float32{-1, 0}}, err: "row 8: -1, and the model was trained on whole numbers from 0 to 65535"},
+		"a fraction":           {like: picture(bits8), rows: array.Values{Float32: []float32{0, 1, 1, 0.5}}, err: "row 9: 0.5, but the model was trained on whole numbers from 0 to 255"},
+		"below":                {like: vector(bits16), rows: array.Values{Float32: []float32{-1, 0}}, err: "row 8: -1, but the model was trained on whole numbers from 0 to 65535"},
 		"beyond":               {like: vector(bits8), rows: array.Values{Uint16: []uint16{1, 256}}, err: "row 8: 256"},
 		"not a number":         {like: vector(bits8), rows: array.Values{Float32: []float32{0, nan}}, err: "row 8: NaN"},
 	} {

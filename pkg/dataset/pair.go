@@ -37,9 +37,9 @@ func (p Pairs) Targets() (training, test bool) {
 func (o Own) checkPairs(p Pairs, report func(key, problem string)) {
 	switch {
 	case len(p.TestTarget) > 0 && len(o.Test) == 0:
-		report("test_target", "there is no data.test that it has the targets of; set it, or leave test_target out")
+		report("test_target", "data.test is not set; set it, or leave test_target out")
 	case len(p.Target) > 0 && len(o.Test) > 0 && len(p.TestTarget) == 0:
-		report("test_target", "missing; data.target has the targets of the training samples alone, so name those of data.test")
+		report("test_target", "missing; data.target has only the targets of the training samples, so set those of data.test here")
 	}
 }
 
@@ -124,10 +124,10 @@ func joined(dtype dtypes.DType, a, b array.Values) array.Values {
 func (s *Samples) fits(target *Samples) error {
 	own, other := s.Values.Type(), target.Values.Type()
 	if own != other && own != dtypes.Float32 && other != dtypes.Float32 {
-		return fmt.Errorf("the samples are %v and their targets %v, which are other units; save them alike", own, other)
+		return fmt.Errorf("the samples are %v and their targets %v; save both with the same dtype", own, other)
 	}
 	if s.Channels != target.Channels {
-		return fmt.Errorf("the samples have %d channels and their targets %d; write data.colour: grey or rgb, or save them alike", s.Channels, target.Channels)
+		return fmt.Errorf("the samples have %d channels and their targets %d; set data.colour: grey or rgb, or save both with the same channels", s.Channels, target.Channels)
 	}
 	return nil
 }
@@ -185,9 +185,9 @@ func targetsOf(key string, patterns []string, files []file) ([]file, error) {
 		case 1:
 			targets = append(targets, own[0])
 		case 0:
-			missing = append(missing, fmt.Errorf("%s: no file %s.* is there", f.path, stem(f.name)))
+			missing = append(missing, fmt.Errorf("%s: there is no file %s.*", f.path, stem(f.name)))
 		default:
-			missing = append(missing, fmt.Errorf("%s: more than one may be its target: %s, %s", f.path, own[0].path, own[1].path))
+			missing = append(missing, fmt.Errorf("%s: more than one file matches as its target: %s, %s", f.path, own[0].path, own[1].path))
 		}
 	}
 	return targets, several(missing, len(files), fmt.Sprintf("have no target in %s %s; add or remove files", key, strings.Join(patterns, ", ")))
@@ -216,11 +216,11 @@ func checkSizes(ctx context.Context, what string, files, targets []file) error {
 		}
 		for page := range max(len(own), len(other)) {
 			if page >= len(own) || page >= len(other) {
-				failures[i] = fmt.Errorf("%s has %d pictures, and its %s %s has %d", files[i].path, len(own), what, targets[i].path, len(other))
+				failures[i] = fmt.Errorf("%s has %d pictures, but its %s %s has %d", files[i].path, len(own), what, targets[i].path, len(other))
 				return
 			}
 			if a, b := own[page], other[page]; a != b {
-				failures[i] = fmt.Errorf("%s is %d×%d, and its %s %s is %d×%d", files[i].path, a.Width, a.Height, what, targets[i].path, b.Width, b.Height)
+				failures[i] = fmt.Errorf("%s is %d×%d, but its %s %s is %d×%d", files[i].path, a.Width, a.Height, what, targets[i].path, b.Width, b.Height)
 				return
 			}
 		}
@@ -234,7 +234,7 @@ func checkSizes(ctx context.Context, what string, files, targets []file) error {
 			some = append(some, failure)
 		}
 	}
-	return several(some, len(files), "have another size than their "+what+"s")
+	return several(some, len(files), "differ in size from their "+what+"s")
 }
 
 // sizesOf are those of the pictures of a file.

@@ -64,8 +64,8 @@ func TestPairsThatFail(t *testing.T) {
 			save(t, clean, "004.gif.png", uniform(6, 5, 1))
 			save(t, clean, "004.PNG", uniform(6, 5, 1))
 		},
-			"004.png: more than one may be its target"},
-		"size": {func(t *testing.T, _, clean string) { save(t, clean, "005.png", uniform(5, 6, 1)) }, "005.png is 6×5, and its target"},
+			"004.png: more than one file matches as its target"},
+		"size": {func(t *testing.T, _, clean string) { save(t, clean, "005.png", uniform(5, 6, 1)) }, "005.png is 6×5, but its target"},
 	} {
 		damaged, clean := pairs(t, 12)
 		c.change(t, damaged, clean)

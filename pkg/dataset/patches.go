@@ -159,7 +159,7 @@ func (d *Folder) readPatches(ctx context.Context, files []file, title string) (c
 		total += size.Height * size.Width * all.Channels
 	}
 	if bytes := int64(total) * int64(all.Values.Type().Size()); bytes > maxFolderPixels {
-		return contents{}, fmt.Errorf("read %s: pictures of %d MB at their own sizes, at most %d GiB are held in memory; take fewer, or scale them by data.height and data.width in the place of data.patch",
+		return contents{}, fmt.Errorf("read %s: pictures take %d MB at their own sizes, more than the %d GiB limit; use fewer, or scale them with data.height and data.width instead of data.patch",
 			title, bytes>>20, maxFolderPixels>>30)
 	}
 	all.Patches.Values = array.Make(all.Values.Type(), total)
@@ -250,5 +250,5 @@ func augmentOf(words []string) Augment {
 
 // tooSmall says which picture no patch fits into.
 func tooSmall(name string, size Size, patch int) error {
-	return fmt.Errorf("%s: %d×%d pixels, and data.patch is %d; lower it, or leave the picture out", name, size.Height, size.Width, patch)
+	return fmt.Errorf("%s: %d×%d pixels, but data.patch is %d; lower it, or leave the picture out", name, size.Height, size.Width, patch)
 }

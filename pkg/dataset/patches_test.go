@@ -63,7 +63,7 @@ func TestPatches(t *testing.T) {
 	}
 
 	d.Patch = 5
-	if _, err := d.Load(t.Context(), Options{}); err == nil || !strings.Contains(err.Error(), "3.png: 4×4 pixels, and data.patch is 5") {
+	if _, err := d.Load(t.Context(), Options{}); err == nil || !strings.Contains(err.Error(), "3.png: 4×4 pixels, but data.patch is 5") {
 		t.Errorf("error %v", err)
 	}
 	d.OnBad = "skip"

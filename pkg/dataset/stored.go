@@ -73,7 +73,7 @@ func entrySamples(entry *cache.Entry, contents any) (*Samples, error) {
 	s := &Samples{Height: a.Height, Width: a.Width, Channels: a.Channels, Features: a.Features, Values: entry.Values}
 	if err != nil || s.Size() <= 0 || entry.Values.Len()%s.Size() != 0 {
 		entry.Close()
-		return nil, fmt.Errorf("cache entry %s: not of samples; clear it by latent data cache clear %[1]s", entry.Key)
+		return nil, fmt.Errorf("cache entry %s: does not contain samples; remove it with latent data cache clear %[1]s", entry.Key)
 	}
 	s.Places = make([]int32, entry.Values.Len()/s.Size())
 	for i := range s.Places {
@@ -85,7 +85,7 @@ func entrySamples(entry *cache.Entry, contents any) (*Samples, error) {
 // commit makes an entry of what was decoded and written, and returns its samples. of says what that was, in an error and for people.
 func (s slot) commit(w *cache.Writer, of, title string, like *Samples, contents any) (*Samples, error) {
 	if now, err := s.now(); err != nil || now != s.key {
-		return nil, fmt.Errorf("read %s: files were changed while they were read; try again", of)
+		return nil, fmt.Errorf("read %s: files changed while they were being read; try again", of)
 	}
 	kept, err := json.Marshal(contents)
 	if err != nil {

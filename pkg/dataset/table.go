@@ -58,10 +58,10 @@ type Table struct {
 // Check wants files.
 func (d *Table) Check(report func(key, problem string)) {
 	if len(d.Normal) > 0 && d.Label == "" {
-		report("normal", "which rows are normal is told by a label; name its column in data.label")
+		report("normal", "needs labels to select the normal rows; name the label's column in data.label")
 	}
 	if len(d.Files) == 0 {
-		report("files", "missing; name the file with your table")
+		report("files", "missing; set it to the file with your table")
 	}
 	d.checkPairs(d.Pairs, report)
 	if problem := d.Scale.Problem(); problem != "" {
@@ -190,17 +190,17 @@ func (d *Table) readTargets(ctx context.Context, read *rows, files int) (rows, e
 	}
 	if training {
 		if own, others := count(read.Counts[:files]), count(targets.Counts[:len(paths)]); own != others {
-			return rows{}, fmt.Errorf("data.target: %s has %d rows, and %s has %d; each row needs its target",
+			return rows{}, fmt.Errorf("data.target: %s has %d rows, but %s has %d; each row needs a target",
 				strings.Join(d.Files, ", "), own, strings.Join(d.Target, ", "), others)
 		}
 	}
 	if own, others := count(read.Counts[files:]), count(targets.Counts[len(paths):]); own != others {
-		return rows{}, fmt.Errorf("data.test_target: %s has %d rows, and %s has %d; each row needs its target",
+		return rows{}, fmt.Errorf("data.test_target: %s has %d rows, but %s has %d; each row needs a target",
 			strings.Join(d.Test, ", "), own, strings.Join(d.TestTarget, ", "), others)
 	}
 	own, others := read.samples, targets.samples
 	if own.kind() != others.kind() || !slices.Equal(own.Features, others.Features) {
-		return rows{}, fmt.Errorf("the rows of %s are %s, and their targets in %s are %s; they need the same columns in the same order",
+		return rows{}, fmt.Errorf("the rows of %s are %s, but their targets in %s are %s; they need the same columns in the same order",
 			strings.Join(d.Files, ", "), own.kind(), strings.Join(other.Files, ", "), others.kind())
 	}
 	if err := own.fits(others); err != nil {
@@ -281,10 +281,10 @@ func Paths(key string, patterns []string) ([]string, error) {
 		}
 		found, err := filepath.Glob(pattern)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %q is no pattern: %w", key, pattern, err)
+			return nil, fmt.Errorf("%s: %q is not a valid pattern: %w", key, pattern, err)
 		}
 		if len(found) == 0 {
-			return nil, fmt.Errorf("%s: no file is like %q", key, pattern)
+			return nil, fmt.Errorf("%s: no file matches %q", key, pattern)
 		}
 		files = append(files, found...)
 	}
@@ -346,7 +346,7 @@ func (d *Table) read(ctx context.Context, files []string, like *Samples, take fu
 	case count == 0:
 		return rows{}, fmt.Errorf("read %s: no rows", strings.Join(files, ", "))
 	case count > mostStreamed:
-		return rows{}, fmt.Errorf("read %s: %d rows, at most %d are read", strings.Join(files, ", "), count, mostStreamed)
+		return rows{}, fmt.Errorf("read %s: %d rows; the limit is %d", strings.Join(files, ", "), count, mostStreamed)
 	}
 	if d.Label != "" {
 		read.Classes, read.Labels = read.labels.Sorted()
@@ -383,7 +383,7 @@ func (d *Table) readOne(ctx context.Context, path string, like *Samples, trained
 	all, count := read.samples, 0
 	dtype := all.Values.Type()
 	if len(read.Counts) > 0 && own.Values.Type() != dtype {
-		return fmt.Errorf("read %s: its numbers are %v, and those of the files before it %v; save them alike", path, own.Values.Type(), dtype)
+		return fmt.Errorf("read %s: its numbers are %v, but those of the files before it are %v; save all with the same dtype", path, own.Values.Type(), dtype)
 	}
 	if n := file.Len(); n > 0 && take == nil && int64(n)*int64(like.Size()*dtype.Size()) <= maxTableBytes {
 		all.Values = all.Values.Grow(dtype, n*like.Size())
@@ -396,7 +396,7 @@ func (d *Table) readOne(ctx context.Context, path string, like *Samples, trained
 		count += some.Values.Len() / own.Size()
 		if d.Label != "" {
 			if err := read.labels.Add(some.Labels...); err != nil {
-				return fmt.Errorf("data.label: %q has %w; name what tells classes, or leave label out and write it in data.ignore", d.Label, err)
+				return fmt.Errorf("data.label: %q has %w; choose a column with classes, or list this one in data.ignore instead", d.Label, err)
 			}
 		}
 		if take != nil {
@@ -404,7 +404,7 @@ func (d *Table) readOne(ctx context.Context, path string, like *Samples, trained
 		}
 		all.Values = all.Values.Append(values)
 		if all.Values.Len()*dtype.Size() > maxTableBytes {
-			return fmt.Errorf("read %s: the values need more than %d GiB of memory; leave columns out by data.ignore, or write data.resident: stream", path, maxTableBytes>>30)
+			return fmt.Errorf("read %s: the values need more than %d GiB of memory; leave columns out with data.ignore, or set data.resident: stream", path, maxTableBytes>>30)
 		}
 		return nil
 	})
@@ -441,7 +441,7 @@ func samplesOf(path string, file *table.File) (*Samples, error) {
 	case 3:
 		s.Height, s.Width, s.Channels = dims[0], dims[1], dims[2]
 		if (s.Height == 1 || s.Height == 3) && s.Channels > 4 {
-			return nil, fmt.Errorf("read %s: its axes are %d, %d, %d after the first, which looks like channels before height and width; save it as [samples, height, width, channels], for example with numpy.moveaxis(x, 1, -1)",
+			return nil, fmt.Errorf("read %s: its axes after the first are %d, %d, %d, which looks like channels before height and width; save it as [samples, height, width, channels], for example with numpy.moveaxis(x, 1, -1)",
 				path, s.Height, s.Width, s.Channels)
 		}
 	}
@@ -462,7 +462,7 @@ func columnsOf(path string, own, like *Samples, named bool) ([]int, error) {
 		return columns, nil
 	}
 	if own.Vectors() != like.Vectors() || own.Height != like.Height || own.Width != like.Width || own.Channels != like.Channels {
-		return nil, fmt.Errorf("read %s: its rows are %s, want %s; %s", path, own.kind(), like.kind(), own.made(like))
+		return nil, fmt.Errorf("read %s: its rows are %s instead of %s; %s", path, own.kind(), like.kind(), own.made(like))
 	}
 	return nil, nil
 }
@@ -481,7 +481,7 @@ func (s *Samples) converted(rows array.Values, first int) (array.Values, error) 
 	for i := range rows.Len() {
 		value := rows.At(i)
 		if converted.Set(i, value); converted.At(i) != value {
-			return converted, fmt.Errorf("row %d: %g, and the model was trained on whole numbers from 0 to %d; save the file in the same units, rounded",
+			return converted, fmt.Errorf("row %d: %g, but the model was trained on whole numbers from 0 to %d; save the file in the same units, rounded",
 				first+i/s.Size()+1, value, most)
 		}
 	}
@@ -497,7 +497,7 @@ func (s *Samples) made(like *Samples) string {
 	shape = "an array " + strings.TrimSuffix(shape, ", 1") + "]"
 	switch {
 	case like.Vectors():
-		return fmt.Sprintf("save %s, whose columns are %s in this order", shape, table.List(like.Features))
+		return fmt.Sprintf("save %s, with the columns %s in this order", shape, table.List(like.Features))
 	case s.Size() == like.Size():
 		return "save them as " + shape
 	case s.Vectors():

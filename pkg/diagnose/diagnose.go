@@ -127,7 +127,7 @@ func (f Facts) jump() []rundir.Warning {
 		return nil
 	}
 	before := first + slices.Index(losses, least)
-	return finding(Jump, "the training loss is %.4g, after %.4g in epoch %d: steps are too long; %s, or set train.clip_norm: 1",
+	return finding(Jump, "the training loss is %.4g, up from %.4g in epoch %d: the steps are too large; %s, or set train.clip_norm: 1",
 		losses[last], least, before, f.lowerRate())
 }
 
@@ -136,7 +136,7 @@ func (f Facts) clipped() []rundir.Warning {
 	if f.Clipped <= 0.95 || len(f.Epochs) < 2 {
 		return nil
 	}
-	return finding(AlwaysClipped, "the gradient was clipped in %.0f %% of the epoch's steps, so that only its direction counts; raise train.clip_norm, which is %.4g, or leave it out",
+	return finding(AlwaysClipped, "the gradient was clipped in %.0f %% of the epoch's steps, so that only its direction counts; raise train.clip_norm (%.4g), or leave it out",
 		100*f.Clipped, f.ClipNorm)
 }
 
@@ -145,7 +145,7 @@ func (f Facts) oneSample() []rundir.Warning {
 	if f.LastBatch != 1 {
 		return nil
 	}
-	return finding(OneSampleBatch, "the last batch of each epoch is a single sample, whose mean and variance batch norm takes for those of all; change train.batch_size or data.limit, or take norm: layer")
+	return finding(OneSampleBatch, "the last batch of each epoch is a single sample, and batch norm normalises it by its own mean and variance; change train.batch_size or data.limit, or set norm: layer")
 }
 
 // binarised finds pictures in colour that are made black and white.
@@ -153,7 +153,7 @@ func (f Facts) binarised() []rundir.Warning {
 	if !f.Binarised {
 		return nil
 	}
-	return finding(BinarisedColours, "likelihood bernoulli makes each channel of these pictures in colour 0 or 1, and so learns other pictures; take model.likelihood: gaussian (spread: shared) or logistic")
+	return finding(BinarisedColours, "likelihood bernoulli turns each channel of these colour pictures into 0 or 1, which changes them; set model.likelihood: gaussian (spread: shared) or logistic")
 }
 
 // worseThanInput finds a model that does worse than nothing.
@@ -163,9 +163,9 @@ func (f Facts) worseThanInput() []rundir.Warning {
 	if !with || !damaged || made <= input || f.Strange || f.Result.ComparedWith != "" {
 		return nil
 	}
-	figures := fmt.Sprintf("an MSE of %.3g, of %.3g for the damaged input", float64(made), float64(input))
+	figures := fmt.Sprintf("an MSE of %.3g, against %.3g for the corrupted input", float64(made), float64(input))
 	if psnr, found := f.Result.Test["psnr"]; found {
-		figures = fmt.Sprintf("%.2f dB, of %.2f dB for the damaged input", float64(psnr), float64(f.Result.Corrupted["psnr"]))
+		figures = fmt.Sprintf("%.2f dB, against %.2f dB for the corrupted input", float64(psnr), float64(f.Result.Corrupted["psnr"]))
 	}
 	return finding(WorseThanInput, "the reconstruction is worse than doing nothing: %s; train longer (train.epochs), %s, or give the model more layers or a larger code", figures, f.lowerRate())
 }
@@ -190,12 +190,12 @@ func (f Facts) outputs() []rundir.Warning {
 	case clean == 0:
 		return nil
 	case f.Bounded && share > 0.1:
-		return finding(SaturatedOutput, "%.0f %% of the output's values stand at the wrong end of their scale, where gradients vanish; %s, or take another init or output", 100*share, f.lowerRate())
+		return finding(SaturatedOutput, "%.0f %% of the output's values are saturated at the wrong end of the scale, where gradients vanish; %s, or use another init or output", 100*share, f.lowerRate())
 	case made < 1e-3*clean:
-		return finding(ConstantOutput, "all inputs give the same output, whose values vary by %.2g between samples where those of the samples vary by %.2g: the code tells nothing; %s, take activation leaky_relu for relu, or train longer",
+		return finding(ConstantOutput, "all inputs give the same output: its values vary by %.2g between samples, and the samples' own by %.2g, so the code carries no information; %s, use activation leaky_relu instead of relu, or train longer",
 			math.Sqrt(made), math.Sqrt(clean), f.lowerRate())
 	case mse > 0.98*clean:
-		return finding(NoBetterThanMean, "the reconstruction is no better than the mean of all samples would be (MSE %.3g, and %.3g for the mean); train longer (train.epochs), or change train.learning_rate, which is %.4g",
+		return finding(NoBetterThanMean, "the reconstruction is no better than the mean of all samples (MSE %.3g, and %.3g for the mean); train longer (train.epochs), or change train.learning_rate (%.4g)",
 			mse, clean, f.LearningRate)
 	}
 	return nil
@@ -226,7 +226,7 @@ func (f Facts) standstill() []rundir.Warning {
 	}
 	least := slices.Min(losses)
 	if gained := losses[0] - least; gained <= 1e-3*math.Abs(losses[0]) {
-		return finding(Standstill, "the training loss has not fallen since epoch %d (%.4g): change train.learning_rate, which is %.4g, or look at the data",
+		return finding(Standstill, "the training loss has not fallen since epoch %d (%.4g): change train.learning_rate (%.4g), or check the data",
 			first, losses[0], f.LearningRate)
 	}
 	alike := min(2e-3*(losses[0]-least), 5e-3*math.Abs(least)) // a loss that has fallen to a hundredth may still halve
@@ -237,7 +237,7 @@ func (f Facts) standstill() []rundir.Warning {
 	if n-stands < max(5, (n+2)/3) {
 		return nil
 	}
-	return finding(Standstill, "the training loss stands at %.4g since epoch %d of %d: fewer epochs do as well (train.early_stopping), or a larger model or code goes on",
+	return finding(Standstill, "the training loss has stayed at %.4g since epoch %d of %d: train fewer epochs (train.early_stopping), or try a larger model or code",
 		losses[n-1], first+stands, first+n-1)
 }
 
@@ -263,7 +263,7 @@ func (f Facts) overfit() []rundir.Warning {
 		}
 	}
 	last := f.Epochs[n-1]
-	return finding(Overfit, "the validation loss is %.4g (%.4g in epoch %d), and the training loss %.4g: the model learns its training samples by heart; give it more of them or data.augment, model.dropout, a smaller model, or train.early_stopping",
+	return finding(Overfit, "the validation loss is %.4g (%.4g in epoch %d), and the training loss %.4g: the model is overfitting; use more training samples, data.augment, model.dropout, a smaller model, or train.early_stopping",
 		float64(*last.ValLoss), float64(*f.Epochs[best].ValLoss), f.Epochs[best].Epoch, float64(last.TrainLoss))
 }
 
@@ -278,7 +278,7 @@ func (f Facts) smallValidation() []rundir.Warning {
 	if f.Validation < 2 || len(f.Epochs) < 2 || f.ValidationInterval <= max(0.25*math.Abs(f.ValidationLoss), most-least) {
 		return nil
 	}
-	return finding(SmallValidation, "the validation loss, %.4g, by which the best epoch is chosen, is known to ±%.2g from %d held-out samples: epochs differ by less; raise data.validation, or set evaluate.weights: last",
+	return finding(SmallValidation, "the validation loss, %.4g, which chooses the best epoch, is only accurate to ±%.2g with %d held-out samples, more than epochs differ; raise data.validation, or set evaluate.weights: last",
 		f.ValidationLoss, f.ValidationInterval, f.Validation)
 }
 
@@ -303,9 +303,9 @@ func (f Facts) layers() []rundir.Warning {
 				found = append(found, rundir.Warning{Kind: kind, Part: l.Name, Text: fmt.Sprintf(format, l.Name, 100*share, l.Units) + "; " + cure})
 			}
 		}
-		warn(DeadUnits, "in layer %s, %.0f %% of %d units are 0 for every sample and learn no more", dead, f.lowerRate()+", or take activation leaky_relu or gelu")
+		warn(DeadUnits, "in layer %s, %.0f %% of %d units are dead: they are 0 for every sample and no longer learn", dead, f.lowerRate()+", or use activation leaky_relu or gelu")
 		if l.Bounded {
-			warn(SaturatedUnits, "in layer %s, %.0f %% of %d units stand at an end of their activation for every sample and hardly learn", saturated, f.lowerRate()+", or take another init or norm: layer")
+			warn(SaturatedUnits, "in layer %s, %.0f %% of %d units are saturated for every sample and hardly learn", saturated, f.lowerRate()+", or use another init or norm: layer")
 		}
 	}
 	return found
@@ -336,11 +336,11 @@ func (f Facts) code() []rundir.Warning {
 			sum += float64(value)
 		}
 		if sum < 0.1 {
-			return finding(PosteriorCollapse, "the posterior has collapsed: the code of %d values tells %.2g nats of a sample; lower model.beta, set model.beta_warmup or model.free_bits, or weaken the decoder", len(l.Divergence), sum)
+			return finding(PosteriorCollapse, "the posterior has collapsed: the code of %d values carries only %.2g nats about a sample; lower model.beta, set model.beta_warmup or model.free_bits, or weaken the decoder", len(l.Divergence), sum)
 		}
 	}
 	if used, found := f.Result.Test["entries_used"]; found && f.Entries > 0 && f.Choices >= 5*f.Entries && float64(used) < 0.2*float64(f.Entries) {
-		return finding(UnusedEntries, "%.0f of %d entries of the codebook are ever chosen; %s, or make the codebook smaller (model.entries, model.levels)", float64(used), f.Entries, f.lowerRate())
+		return finding(UnusedEntries, "only %.0f of %d entries of the codebook are used; %s, or make the codebook smaller (model.entries, model.levels)", float64(used), f.Entries, f.lowerRate())
 	}
 	return nil
 }

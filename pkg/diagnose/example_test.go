@@ -19,5 +19,5 @@ func Example() {
 	}
 	// Output:
 	// worse-than-input
-	// the reconstruction is worse than doing nothing: 9.70 dB, of 19.20 dB for the damaged input; train longer (train.epochs), lower train.learning_rate, which is 100, or give the model more layers or a larger code
+	// the reconstruction is worse than doing nothing: 9.70 dB, against 19.20 dB for the corrupted input; train longer (train.epochs), lower train.learning_rate, which is 100, or give the model more layers or a larger code
 }

@@ -336,7 +336,7 @@ func TestWholePictures(t *testing.T) {
 		if e, err = New(b.Compute, Spec{Model: dense, Loss: model.Loss{Kind: "mse"}}, s); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := e.Measure(t.Context(), model.FirstWeights(dense, image, random.NewSeed(1)), s); err == nil || !strings.Contains(err.Error(), "the model is one for 12×12 alone") {
+		if _, err := e.Measure(t.Context(), model.FirstWeights(dense, image, random.NewSeed(1)), s); err == nil || !strings.Contains(err.Error(), "the model only works on 12×12") {
 			t.Errorf("error %v", err)
 		}
 	})

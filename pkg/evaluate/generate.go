@@ -117,7 +117,7 @@ func (e *Evaluator) eachCodes(ctx context.Context, weights []*tensors.Tensor, fr
 func (e *Evaluator) Decode(ctx context.Context, weights []*tensors.Tensor, codes Codes) (*dataset.Samples, error) {
 	decoder, ok := e.spec.Model.(model.Decoder)
 	if !ok {
-		return nil, fmt.Errorf("%T makes no images of codes alone", e.spec.Model)
+		return nil, fmt.Errorf("%T cannot generate images from codes alone", e.spec.Model)
 	}
 	program, err := e.compileCodes(codes.Size, func(p *model.Pass, z *Node, more []*Node) *Node {
 		p.Labels = more[0]

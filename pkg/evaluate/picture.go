@@ -22,15 +22,15 @@ func Inapplicable(picture string, m model.Model) string {
 	coded, ok := m.(model.Coded)
 	switch {
 	case !decodes:
-		return "this kind of model makes no images of codes alone; take another model.kind, or leave " + picture + " out"
+		return "this kind of model cannot generate images from codes alone; use another model.kind, or leave " + picture + " out"
 	case !ok && picture != "samples":
-		return "this kind of model has no code but the image; take another model.kind, or leave " + picture + " out"
+		return "this kind of model has no code other than the image; use another model.kind, or leave " + picture + " out"
 	case picture == "manifold" && coded.CodeSize(model.Image{}) != 2:
-		size := "so many for each place of a map"
+		size := "several for each position of a map"
 		if n := coded.CodeSize(model.Image{}); n > 0 {
 			size = strconv.Itoa(n)
 		}
-		return fmt.Sprintf("it is of codes of two values, and this model's have %s; make it two, or leave manifold out", size)
+		return fmt.Sprintf("it needs codes of two values, but this model's have %s; set model.latent: 2, or leave manifold out", size)
 	}
 	return ""
 }

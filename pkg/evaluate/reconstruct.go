@@ -15,14 +15,14 @@ import (
 // Unscored says why samples of a dataset cannot be scored for anomalies by a model; "" where they can.
 func Unscored(m model.Model, source dataset.Source) string {
 	if model.Conditions(m) > 0 {
-		return "this model is given the label of each sample, and what is to be scored has none"
+		return "this model needs the label of each sample, and samples to score have none"
 	}
 	if _, generates := m.(*model.PixelFlow); generates {
-		return "this kind of model makes images of noise alone, and reconstructs none"
+		return "this kind of model only generates images from noise, and cannot reconstruct"
 	}
 	if paired, ok := source.(dataset.Paired); ok {
 		if training, _ := paired.Targets(); training {
-			return "with data.target the model makes something else of a sample than itself, and its error is none of the sample"
+			return "with data.target the model does not reconstruct the sample itself, so its error says nothing about the sample"
 		}
 	}
 	return ""

@@ -47,7 +47,7 @@ func (l *later) closeSizes() {
 // measureWhole is measureAll of whole pictures of one size.
 func (e *Evaluator) measureWhole(ctx context.Context, weights []*tensors.Tensor, whole *dataset.Samples) (rows, error) {
 	if !model.AnySize(e.spec.Model, e.image) {
-		return nil, fmt.Errorf("measure pictures of %d×%d: the model is one for %d×%d alone; scale them by data.height and data.width in the place of data.patch",
+		return nil, fmt.Errorf("measure pictures of %d×%d: the model only works on %d×%d; scale the pictures with data.height and data.width instead of data.patch",
 			whole.Height, whole.Width, e.image.Height, e.image.Width)
 	}
 	one, err := e.ofSize(whole)

@@ -158,7 +158,7 @@ func TestScoreAnomalies(t *testing.T) {
 	if len(found.Baselines) != 5 || found.Baselines["pca"]["auroc"].Value < 0.9 {
 		t.Errorf("baselines %+v", found.Baselines)
 	}
-	if th := found.Threshold; th != nil || !strings.Contains(found.Missing, "needs 99 normal samples to calibrate, there are 91") {
+	if th := found.Threshold; th != nil || !strings.Contains(found.Missing, "needs 99 normal samples to calibrate, but there are 91") {
 		t.Errorf("threshold %+v, %q", th, found.Missing)
 	}
 	for _, want := range []string{"60 anomalies", "\nmodel, ranks ", "\niforest ", "no threshold: "} {

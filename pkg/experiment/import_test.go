@@ -224,7 +224,7 @@ func TestImportRefused(t *testing.T) {
 		}
 	}
 	e := load(t, pureGo, importedConfig)
-	for path, want := range map[string]string{"nowhere.safetensors": "no such file", t.TempDir(): "not the folder of a run"} {
+	for path, want := range map[string]string{"nowhere.safetensors": "no such file", t.TempDir(): "not a run's folder"} {
 		if _, err := experiment.Import(t.Context(), e, path, experiment.Options{}); err == nil || !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("%s: %v", path, err)
 		}

@@ -150,7 +150,7 @@ output: {grid: {rows: 2, columns: 2, every: 0}}
 	if err := os.WriteFile(net, exported.Files[2].Data, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	fails(dir, "is another network than the run's: its SHA-256 is ")
+	fails(dir, "is not the network that the run used: its SHA-256 is ")
 	if err := os.Remove(net); err != nil {
 		t.Fatal(err)
 	}

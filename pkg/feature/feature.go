@@ -115,9 +115,9 @@ func Open(ctx context.Context, b *backend.Backend, split *dataset.Split, options
 	}
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
-			options.logf("%v; it is trained again", err)
+			options.logf("%v; training it again", err)
 		}
-		options.logf("training a classifier of the dataset's images, once, for the features that images are compared by")
+		options.logf("training a classifier of the dataset, once, for the features by which images are compared")
 		if state, err = learn(ctx, b, m, images); err != nil {
 			return nil, err
 		}
@@ -125,7 +125,7 @@ func Open(ctx context.Context, b *backend.Backend, split *dataset.Split, options
 			return nil, err
 		}
 		if err := write(path, state); err != nil {
-			options.logf("%v; the classifier is not kept, and will be trained again the next time", err)
+			options.logf("%v; the classifier is not saved, and will be trained again the next time", err)
 		}
 	}
 	c := &Classifier{SHA256: state.Checksum(), model: m, image: imageOf(images), weights: weights}
@@ -227,7 +227,7 @@ func learn(ctx context.Context, b *backend.Backend, m *model.Classifier, images 
 		switch {
 		case errors.Is(err, train.ErrDiverged):
 			// Not wrapped: it is not the run that diverged.
-			return train.State{}, fmt.Errorf("train the classifier: %v; write evaluate.generated: 0 and train.perceptual: 0 to do without it", err)
+			return train.State{}, fmt.Errorf("train the classifier: %v; set evaluate.generated: 0 and train.perceptual: 0 to do without it", err)
 		case err != nil:
 			return train.State{}, fmt.Errorf("train the classifier: %w", err)
 		}
@@ -277,7 +277,7 @@ type Description struct {
 // Describe returns the features and classes of images.
 func (c *Classifier) Describe(ctx context.Context, images *dataset.Samples) (Description, error) {
 	if got := imageOf(images); got != c.image {
-		return Description{}, fmt.Errorf("classify images of %v: the classifier's are %v", got, c.image)
+		return Description{}, fmt.Errorf("classify images of %v: the classifier was trained on %v", got, c.image)
 	}
 	images = images.Shown()
 	n := images.Len()

@@ -74,7 +74,7 @@ func TestOpenOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		again, said = open(100)
-		if !strings.Contains(said, "checksum does not agree") || !strings.Contains(said, "trained again") || again.SHA256 != first.SHA256 {
+		if !strings.Contains(said, "wrong checksum") || !strings.Contains(said, "training it again") || again.SHA256 != first.SHA256 {
 			t.Errorf("of a damaged file it said %q, and has checksum %s, before %s", said, again.SHA256, first.SHA256)
 		}
 		if _, said = open(100); said != "" {
@@ -93,7 +93,7 @@ func TestDescribe(t *testing.T) {
 		var log bytes.Buffer
 		split := bars(0)
 		c, err := Open(context.Background(), b, split, Options{Dir: filepath.Join(file, "below"), Log: &log})
-		if err != nil || !strings.Contains(log.String(), "is not kept") {
+		if err != nil || !strings.Contains(log.String(), "is not saved") {
 			t.Fatalf("said %q, %v", log.String(), err)
 		}
 		all, err := c.Describe(context.Background(), split.Train) // more than a batch

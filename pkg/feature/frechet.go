@@ -62,7 +62,7 @@ func Frechet(a, b Gaussian) (float64, error) {
 	return max(distance, 0), nil
 }
 
-var errNoEigenvalues = errors.New("compare features: their covariance has no eigenvalues; are they finite?")
+var errNoEigenvalues = errors.New("compare features: the eigenvalues of their covariance do not converge; check that they are finite")
 
 // squareRoot returns the symmetric square root of a covariance.
 func squareRoot(covariance *mat.SymDense) (*mat.Dense, error) {

@@ -48,7 +48,7 @@ type Options struct {
 
 // ErrFlat says that the trials tell no parameter from another: their values are all the same, or no parameter by itself foretells
 // them. More trials may do.
-var ErrFlat = errors.New("no parameter makes a difference by itself")
+var ErrFlat = errors.New("no parameter has an effect by itself")
 
 // forest is trees fitted to trials, and how they see a space: each number is a column, each option of a choice one too, 1 where it
 // was chosen.
@@ -72,7 +72,7 @@ func fit(space search.Space, points []search.Point, values []float64, options Op
 		f.addColumns(i, parameter, options.Log)
 	}
 	if len(f.x) == 0 {
-		return nil, errors.New("importance: every parameter has one value only")
+		return nil, errors.New("importance: every parameter has only one value")
 	}
 	for i, point := range points {
 		if math.IsNaN(values[i]) || math.IsInf(values[i], 0) {
@@ -84,7 +84,7 @@ func fit(space search.Space, points []search.Point, values []float64, options Op
 		f.y = append(f.y, values[i])
 	}
 	if len(f.y) < 2 {
-		return nil, fmt.Errorf("importance: %d trials have a finite value, it takes 2 at least", len(f.y))
+		return nil, fmt.Errorf("importance: %d trials have a finite value, but at least 2 are needed", len(f.y))
 	}
 	if floats.Min(f.y) == floats.Max(f.y) {
 		return nil, fmt.Errorf("importance: all %d values are %v: %w", len(f.y), f.y[0], ErrFlat)
@@ -116,14 +116,14 @@ var absent = math.Inf(1)
 // add reads a trial's point.
 func (f *forest) add(point search.Point, log bool) error {
 	if len(point) != len(f.space) {
-		return fmt.Errorf("it has %d values, the space has %d parameters", len(point), len(f.space))
+		return fmt.Errorf("it has %d values, but the space has %d parameters", len(point), len(f.space))
 	}
 	for i, p := range f.space {
 		value := point[i]
 		switch {
 		case math.IsNaN(value):
 		case p.Kind == search.Choice && (value != math.Trunc(value) || value < 0 || value >= float64(p.Options)):
-			return fmt.Errorf("%s is %v, and has %d options", p.Name, value, p.Options)
+			return fmt.Errorf("%s is %v, but has %d options", p.Name, value, p.Options)
 		case p.Kind != search.Choice && (value < p.Low || value > p.High):
 			return fmt.Errorf("%s is %v, outside [%v, %v]", p.Name, value, p.Low, p.High)
 		}

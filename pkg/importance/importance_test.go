@@ -316,14 +316,14 @@ func TestErrors(t *testing.T) {
 		values []float64
 		flat   bool
 	}{
-		"3 points and 2 values":                  {space, good, []float64{1, 2}, false},
-		"1 trials have a finite value, it takes": {space, good, []float64{1, math.NaN(), math.Inf(1)}, false},
-		"all 3 values are 5":                     {space, good, []float64{5, 5, 5}, true},
-		"no tree of 2 trials splits":             {space, []search.Point{{1, 1}, {1, 1}}, []float64{1, 2}, true},
-		"x is 2, outside [0, 1]":                 {space, []search.Point{{2, 0}}, []float64{1}, false},
-		"d is 2, and has 2 options":              {space, []search.Point{{1, 2}}, []float64{1}, false},
-		"point 0: it has 1 values":               {space, []search.Point{{1}}, []float64{1}, false},
-		"every parameter has one value only":     {search.Space{{Name: "x", Low: 1, High: 1, Parent: -1}}, []search.Point{{1}}, []float64{1}, false},
+		"3 points and 2 values":                        {space, good, []float64{1, 2}, false},
+		"1 trials have a finite value, but at least 2": {space, good, []float64{1, math.NaN(), math.Inf(1)}, false},
+		"all 3 values are 5":                           {space, good, []float64{5, 5, 5}, true},
+		"no tree of 2 trials splits":                   {space, []search.Point{{1, 1}, {1, 1}}, []float64{1, 2}, true},
+		"x is 2, outside [0, 1]":                       {space, []search.Point{{2, 0}}, []float64{1}, false},
+		"d is 2, but has 2 options":                    {space, []search.Point{{1, 2}}, []float64{1}, false},
+		"point 0: it has 1 values":                     {space, []search.Point{{1}}, []float64{1}, false},
+		"every parameter has only one value":           {search.Space{{Name: "x", Low: 1, High: 1, Parent: -1}}, []search.Point{{1}}, []float64{1}, false},
 	} {
 		_, err := FANOVA(test.space, test.points, test.values, Options{})
 		if err == nil || !strings.Contains(err.Error(), want) || errors.Is(err, ErrFlat) != test.flat {

@@ -40,7 +40,7 @@ func Permutation(space search.Space, points []search.Point, values []float64, op
 		}
 	}
 	if len(growths[0]) == 0 {
-		return nil, fmt.Errorf("importance: each tree has drawn all %d trials; it takes more", len(f.y))
+		return nil, fmt.Errorf("importance: each tree has drawn all %d trials; more are needed", len(f.y))
 	}
 	return f.shares(growths)
 }

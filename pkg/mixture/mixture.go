@@ -212,7 +212,7 @@ func (m *Mixture) logJoint(points *mat.Dense) (*mat.Dense, error) {
 func (m *Mixture) factor(k int) (*mat.Cholesky, error) {
 	factor := new(mat.Cholesky)
 	if !factor.Factorize(m.Covariances[k]) {
-		return nil, errors.New("fit a mixture: the codes' covariance has no Cholesky factor: the codes are nearly all the same, or not finite")
+		return nil, errors.New("fit a mixture: the codes' covariance has no Cholesky factor: the codes are almost identical, or not finite")
 	}
 	return factor, nil
 }

@@ -60,7 +60,7 @@ type Sent struct {
 }
 
 // ErrBusy says that another process sends the run.
-var ErrBusy = errors.New("another process sends this run")
+var ErrBusy = errors.New("another process is sending this run")
 
 // receipt is mlflow.json.
 type receipt struct {
@@ -166,7 +166,7 @@ func (s *Server) Has(folder *rundir.Run, m *rundir.Manifest) bool {
 func (r *Run) keep(finished *time.Time) error {
 	data, err := json.MarshalIndent(receipt{URI: r.server.uri, ExperimentID: r.info.ExperimentID, RunID: r.info.RunID, Finished: finished}, "", "  ")
 	if err != nil {
-		return fmt.Errorf("write what MLflow has: %w", err)
+		return fmt.Errorf("record what was sent to MLflow: %w", err)
 	}
 	return r.folder.WriteMLflow(append(data, '\n'))
 }
@@ -248,7 +248,7 @@ func (r *Run) name() string {
 // take learns what the server has from its own words.
 func (r *Run) take(found runMessage) error {
 	if found.Info.RunID == "" {
-		return fmt.Errorf("%s names no run_id; is it an MLflow server?", r.server.uri)
+		return fmt.Errorf("%s returns no run_id; is it an MLflow server?", r.server.uri)
 	}
 	if found.Info.Lifecycle == deleted {
 		return fmt.Errorf("%s has deleted the run %s; restore it there: mlflow runs restore --run-id %[2]s", r.server.uri, found.Info.RunID)
@@ -265,7 +265,7 @@ func (r *Run) take(found runMessage) error {
 	for _, m := range found.Data.Metrics {
 		step, err := m.Step.Int64()
 		if err != nil {
-			return fmt.Errorf("%s has the step %.40q; is it an MLflow server?", r.server.uri, m.Step)
+			return fmt.Errorf("%s returns the step %.40q; is it an MLflow server?", r.server.uri, m.Step)
 		}
 		switch m.Key {
 		case windowMark:
@@ -482,7 +482,7 @@ func (r *Run) setStatus(ctx context.Context, status string, ended time.Time) err
 func (r *Run) sendFiles(ctx context.Context, sent *Sent) error {
 	to := artifactPath(r.info.ArtifactURI)
 	if to == "" {
-		sent.Note = fmt.Sprintf("%s keeps files at %.200q, which does not go through it: config, manifest, report and picture stay in %s alone; "+
+		sent.Note = fmt.Sprintf("%s stores files at %.200q, which it does not serve itself: config, manifest, report and picture stay only in %s; "+
 			"for new experiments, start it with: mlflow server --artifacts-destination FOLDER", r.server.uri, r.info.ArtifactURI, r.folder.Path)
 		return nil
 	}

@@ -349,7 +349,7 @@ func TestNonsense(t *testing.T) {
 		unreachable bool
 	}{
 		"a page":      {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>hello") }, `"<html>hello"; is it an MLflow server?`, false},
-		"another":     {func(w http.ResponseWriter, _ *http.Request) { http.NotFound(w, nil) }, "its whole path given?", false},
+		"another":     {func(w http.ResponseWriter, _ *http.Request) { http.NotFound(w, nil) }, "its path complete?", false},
 		"no id":       {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") }, "is it an MLflow server?", false},
 		"a list":      {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "[1]") }, "is it an MLflow server?", false},
 		"login":       {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, "set MLFLOW_TRACKING_USERNAME", false},
@@ -365,7 +365,7 @@ func TestNonsense(t *testing.T) {
 		"moved": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "https://other.example/x")
 			w.WriteHeader(307)
-		}, `sends us on to "https://other.example/x"`, false},
+		}, `redirects to "https://other.example/x"`, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(test.answer)
@@ -435,7 +435,7 @@ func TestCheckURI(t *testing.T) {
 		"sqlite:///mlflow.db":            "mlflow server --backend-store-uri",
 		"localhost:5000":                 "such as http://127.0.0.1:5000",
 		"127.0.0.1:5000":                 "such as http://127.0.0.1:5000",
-		"http://":                        "names no host",
+		"http://":                        "has no host",
 		"http://127.0.0.1:65535":         "",
 		"http://127.0.0.1:65536":         "has the port 65536; ports are 1 to 65535",
 		"https://[::1]:0/mlflow":         "has the port 0;",
@@ -443,7 +443,7 @@ func TestCheckURI(t *testing.T) {
 		"http://ann@host":                "MLFLOW_TRACKING_PASSWORD",
 		"http://host:5000/?a=b":          "'?'",
 		"http://host:5000/#/experiments": "'#'",
-		"http://ann:sec%ret@host":        "is no URI",
+		"http://ann:sec%ret@host":        "is not a URI",
 		"":                               "such as http://127.0.0.1:5000",
 	} {
 		err := mlflow.CheckURI(uri)

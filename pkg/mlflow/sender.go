@@ -244,8 +244,8 @@ func (s *Sender) next(ctx context.Context) (f *Following, wait time.Duration, ov
 }
 
 var (
-	errNoTime  = errors.New("there was no time left for it")
-	errTooMany = errors.New("too many runs wait to be sent")
+	errNoTime  = errors.New("there was no time left to send it")
+	errTooMany = errors.New("too many runs are waiting to be sent")
 )
 
 // send sends a run, and sees to it that what failed is tried again.
@@ -264,7 +264,7 @@ func (s *Sender) send(ctx context.Context, f *Following) {
 		s.note = cmp.Or(s.note, sent.Note)
 	case !again:
 		s.leave(f, err)
-		s.note = cmp.Or(s.note, fmt.Sprintf("%s is not sent on: %v", f.path, err))
+		s.note = cmp.Or(s.note, fmt.Sprintf("%s is no longer sent: %v", f.path, err))
 	case s.closing:
 		to.gone = to.gone || errors.Is(err, ErrUnreachable)
 		s.leave(f, err)
@@ -273,7 +273,7 @@ func (s *Sender) send(ctx context.Context, f *Following) {
 		s.enqueue(f)
 	default:
 		if to.backoff == 0 {
-			s.note = cmp.Or(s.note, fmt.Sprintf("%v; the run goes on without it, and is sent when it answers", err))
+			s.note = cmp.Or(s.note, fmt.Sprintf("%v; the run continues without it, and is sent when the server answers", err))
 		}
 		to.err, to.backoff = err, min(max(firstBackoff, 2*to.backoff), mostBackoff)
 		to.retry = s.now().Add(to.backoff)

@@ -102,7 +102,7 @@ func TestBackOff(t *testing.T) {
 	if runs := server.Runs(); len(runs) != 1 || len(runs[0].Metrics["train/loss"]) != 1 || runs[0].Status != "KILLED" {
 		t.Errorf("%+v", runs)
 	}
-	if note := s.Note(); !strings.Contains(note, "does not answer as it should: 503") || s.Note() != "" {
+	if note := s.Note(); !strings.Contains(note, "does not answer as expected: 503") || s.Note() != "" {
 		t.Errorf("note %q, and then another", note)
 	}
 }

@@ -45,19 +45,19 @@ func CheckURI(uri string) error {
 	parsed, err := url.Parse(uri)
 	switch {
 	case err != nil:
-		return errors.New("is no URI; write that of an MLflow server, " + example) // the error of Parse would quote a password
+		return errors.New("is not a URI; write that of an MLflow server, " + example) // the error of Parse would quote a password
 	case parsed.User != nil:
-		return errors.New("has a user or a password, which would be written into every run's folder; " +
-			"leave them out, and set the environment variables MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD")
+		return errors.New("contains a user or a password, which would be written into every run's folder; " +
+			"remove them, and set the environment variables MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD")
 	case parsed.Scheme != "http" && parsed.Scheme != "https":
-		return errors.New("wants the URI of an MLflow server, " + example +
+		return errors.New("must be the URI of an MLflow server, " + example +
 			"; to keep runs in a file or a database, start one on it: mlflow server --backend-store-uri sqlite:///mlflow.db")
 	case parsed.Hostname() == "":
-		return errors.New("names no host; write the URI of an MLflow server, " + example)
+		return errors.New("has no host; write the URI of an MLflow server, " + example)
 	case parsed.Port() != "" && !isPort(parsed.Port()):
 		return fmt.Errorf("has the port %.20s; ports are 1 to 65535; write the URI of an MLflow server, %s", parsed.Port(), example)
 	case parsed.RawQuery != "" || parsed.Fragment != "" || parsed.ForceQuery:
-		return errors.New("has a '?' or a '#'; write only where the server is, " + example)
+		return errors.New("has a '?' or a '#'; write only the server's address, " + example)
 	}
 	return nil
 }
@@ -134,7 +134,7 @@ func (s *Server) call(ctx context.Context, method, function string, question, an
 		return err
 	}
 	if err := json.Unmarshal(data, answer); err != nil {
-		return fmt.Errorf("%s answers %s with what is not MLflow's: %s; is it an MLflow server?", s.uri, function, quoted(data))
+		return fmt.Errorf("%s answers %s with an unexpected reply: %s; is it an MLflow server?", s.uri, function, quoted(data))
 	}
 	return nil
 }
@@ -203,14 +203,14 @@ func (s *Server) refusal(response *http.Response, path string, data []byte) erro
 	refused := &answerError{status: response.StatusCode, code: told.Code}
 	switch status := response.StatusCode; {
 	case status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout:
-		return fmt.Errorf("%s %w as it should: %s, %s", s.uri, ErrUnreachable, response.Status, said)
+		return fmt.Errorf("%s %w as expected: %s, %s", s.uri, ErrUnreachable, response.Status, said)
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		refused.text = fmt.Sprintf("%s refuses (%s, %s); set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, "+
-			"to somebody who may write there, and see that it is an MLflow server", s.uri, response.Status, said)
+			"for a user with write access, and check that it is an MLflow server", s.uri, response.Status, said)
 	case status >= 300 && status < 400:
-		refused.text = fmt.Sprintf("%s sends us on to %s, which is not followed; if that is right, write it as the server's URI", s.uri, quoted([]byte(response.Header.Get("Location"))))
+		refused.text = fmt.Sprintf("%s redirects to %s, which is not followed; if that is right, use it as the server's URI", s.uri, quoted([]byte(response.Header.Get("Location"))))
 	case told.Code == "":
-		refused.text = fmt.Sprintf("%s answers %s with %s, %s; is it an MLflow server, and its whole path given?", s.uri, path, response.Status, said)
+		refused.text = fmt.Sprintf("%s answers %s with %s, %s; is it an MLflow server, and is its path complete?", s.uri, path, response.Status, said)
 	default:
 		refused.text = fmt.Sprintf("%s refuses %s: %s", s.uri, path, said)
 	}
@@ -286,7 +286,7 @@ func (s *Server) experiment(ctx context.Context, name string) (string, error) {
 		}
 	}
 	if err == nil && id == "" {
-		err = fmt.Errorf("%s names no experiment_id of %q; is it an MLflow server?", s.uri, name)
+		err = fmt.Errorf("%s returns no experiment_id for %q; is it an MLflow server?", s.uri, name)
 	}
 	if err != nil {
 		return "", err

@@ -19,7 +19,7 @@ type AE struct {
 func (a *AE) Check(report func(key, problem string)) {
 	a.Network.Check(report)
 	if a.Code != "map" && a.TopK >= a.Latent {
-		report("top_k", fmt.Sprintf("%d of %d values leave none out; lower it, or leave it out", a.TopK, a.Latent))
+		report("top_k", fmt.Sprintf("%d of %d values keeps all of them; lower it, or leave it out", a.TopK, a.Latent))
 	}
 }
 

@@ -31,7 +31,7 @@ func attend(name string, at shape, heads int, init string) []block {
 // checkHeads reports heads among which the last of channels cannot be shared.
 func checkHeads(heads int, channels []int, report func(key, problem string)) {
 	if heads > 0 && len(channels) > 0 && channels[len(channels)-1]%heads != 0 {
-		report("attention", fmt.Sprintf("%d channels cannot be shared among %d heads; choose a divisor of the last of channels", channels[len(channels)-1], heads))
+		report("attention", fmt.Sprintf("%d channels cannot be divided among %d heads; choose a divisor of the last entry of channels", channels[len(channels)-1], heads))
 	}
 }
 

@@ -35,7 +35,7 @@ var Backbones = map[string]func() Backbone{
 
 // NoBackbones says of networks that one may look for among [Backbones] why they are not there.
 var NoBackbones = map[string]string{
-	"unet": "a U-Net is no backbone, for it hands features past the code, which then need not hold anything; write resnet, or model kind unet, which has no code",
+	"unet": "a U-Net cannot be a backbone: its skip connections bypass the code, which would stay empty; write resnet, or use model kind unet, which has no code",
 }
 
 // shape is that of what flows between encoder and decoder: a map of places with channels, or a vector, which is one place.

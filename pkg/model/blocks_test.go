@@ -199,7 +199,7 @@ func TestTiedWeights(t *testing.T) {
 	m.Decoder = []int{5}
 	found := ""
 	m.Check(func(key, problem string) { found = key + ": " + problem })
-	if want := "tied: the decoder's layers must be the encoder's in reverse; write decoder: [4], or leave it out"; found != want {
+	if want := "tied: with tied weights the decoder must be the encoder in reverse; write decoder: [4], or leave it out"; found != want {
 		t.Errorf("got %q, want %q", found, want)
 	}
 }

@@ -68,26 +68,26 @@ func (d *Dense) Check(report func(key, problem string)) {
 	mirror := slices.Clone(d.Encoder[:max(0, len(d.Encoder)-1)])
 	slices.Reverse(mirror)
 	if d.Tied && !slices.Equal(mirror, d.Decoder) {
-		report("tied", fmt.Sprintf("the decoder's layers must be the encoder's in reverse; write decoder: %s, or leave it out",
+		report("tied", fmt.Sprintf("with tied weights the decoder must be the encoder in reverse; write decoder: %s, or leave it out",
 			strings.ReplaceAll(fmt.Sprint(mirror), " ", ", ")))
 	}
 	sparse := cmp.Or(d.Sparsity, "none")
 	switch {
 	case sparse == "kl" && d.LatentActivation != "sigmoid":
-		report("sparsity", fmt.Sprintf("kl compares rates, and needs a code between 0 and 1; write latent_activation: sigmoid, which is %s",
+		report("sparsity", fmt.Sprintf("kl needs a code between 0 and 1; set latent_activation: sigmoid (it is %s)",
 			d.LatentActivation))
 	case sparse != "none" && d.SparsityWeight == 0:
 		report("sparsity", "does nothing without sparsity_weight; set it above 0, or leave it out")
 	case sparse == "none" && d.SparsityWeight > 0:
-		report("sparsity_weight", "does nothing without sparsity; write sparsity: l1 or kl, or leave it out")
+		report("sparsity_weight", "does nothing without sparsity; set sparsity: l1 or kl, or leave it out")
 	}
 	switch {
 	case d.Contraction && d.Norm == "batch":
-		report("contraction", "batch norm makes each code depend on all images; write norm: layer or none, or leave it out")
+		report("contraction", "batch norm makes each code depend on the whole batch; set norm: layer or none, or leave it out")
 	case d.Contraction && d.ContractionWeight == 0:
 		report("contraction", "does nothing without contraction_weight; set it above 0, or leave it out")
 	case !d.Contraction && d.ContractionWeight > 0:
-		report("contraction_weight", "does nothing without contraction: true; write it, or leave it out")
+		report("contraction_weight", "does nothing without contraction: true; set it, or leave this out")
 	}
 }
 

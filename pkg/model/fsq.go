@@ -27,10 +27,10 @@ const mostEntries = 1 << 24
 func (f *FSQ) Check(report func(key, problem string)) {
 	f.Network.Check(report)
 	if n := len(f.Levels); n > 0 && f.Latent%n != 0 {
-		report("levels", fmt.Sprintf("a code of %d cannot be taken in parts of %d; choose as many as divide model.latent", f.Latent, n))
+		report("levels", fmt.Sprintf("a code of %d values cannot be split into parts of %d; choose a number of levels that divides model.latent", f.Latent, n))
 	}
 	if f.entries() > mostEntries {
-		report("levels", fmt.Sprintf("%.3g entries are more than %d; lower some, or list fewer", f.entries(), mostEntries))
+		report("levels", fmt.Sprintf("%.3g entries exceed the limit of %d; lower some levels, or list fewer", f.entries(), mostEntries))
 	}
 }
 

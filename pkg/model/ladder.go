@@ -31,13 +31,13 @@ func (v *VAE) checkLevels(report func(key, problem string)) {
 	_, plain := v.flow().(*NoFlow)
 	switch {
 	case v.Code == "map":
-		report("levels", "are parts of one code for the whole image, and code is map; write code: vector, or leave it out")
+		report("levels", "split one code for the whole image, but code is map; set code: vector, or leave it out")
 	case sum != v.Latent:
-		report("levels", fmt.Sprintf("have %d values, and the code %d; write latent: %d", sum, v.Latent, sum))
+		report("levels", fmt.Sprintf("add up to %d values, but the code has %d; set latent: %d", sum, v.Latent, sum))
 	case !normal:
-		report("levels", "have priors of their own below the top; leave prior out, or take no levels")
+		report("levels", "define the prior below the top level; leave prior out, or leave levels out")
 	case !plain:
-		report("levels", "have posteriors of their own; leave posterior out, or take no levels")
+		report("levels", "define their own posteriors; leave posterior out, or leave levels out")
 	}
 }
 

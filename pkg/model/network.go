@@ -43,11 +43,11 @@ func (n *Network) Check(report func(key, problem string)) {
 			sizes []int
 		}{{"encoder", n.Encoder}, {"decoder", n.Decoder}} {
 			if fmt.Sprint(list.sizes) != fmt.Sprint(hiddenSizes) {
-				report(list.key, "lists dense layers, and backbone has others; leave it out, or take backbone: {kind: dense}")
+				report(list.key, "lists dense layers, but the backbone is not dense; leave it out, or set backbone: {kind: dense}")
 			}
 		}
 	} else if n.Code == "map" {
-		report("code", "a map has a code for each place, and dense layers know no places; take backbone: {kind: conv} or {kind: resnet}, or code: vector")
+		report("code", "a map has a code for each position, and dense layers have no positions; set backbone: {kind: conv} or {kind: resnet}, or code: vector")
 	}
 }
 

@@ -109,18 +109,18 @@ func (s *SAE) Check(report func(key, problem string)) {
 	for i, n := range s.Prefixes {
 		switch {
 		case n >= s.Width:
-			report("prefixes", fmt.Sprintf("%d of %d latents are no part; leave it out: the whole dictionary is learned anyway", n, s.Width))
+			report("prefixes", fmt.Sprintf("%d of %d latents is the whole dictionary, which is always learned; leave it out", n, s.Width))
 			return
 		case i > 0 && n <= s.Prefixes[i-1]:
-			report("prefixes", fmt.Sprintf("%d comes after %d; write them in rising order", n, s.Prefixes[i-1]))
+			report("prefixes", fmt.Sprintf("%d comes after %d; list them in ascending order", n, s.Prefixes[i-1]))
 			return
 		}
 	}
 	if s.topK() && s.Sparsity > 0 {
-		report("sparsity", fmt.Sprintf("%s has as many latents as k says, and no penalty; leave it out, or take jumprelu or relu", s.Activation))
+		report("sparsity", fmt.Sprintf("%s keeps k latents and has no penalty; leave it out, or set activation: jumprelu or relu", s.Activation))
 	}
 	if s.TargetL0 > 0 && s.Activation != "jumprelu" {
-		report("target_l0", fmt.Sprintf("is of jumprelu alone, and activation is %s; leave it out", s.Activation))
+		report("target_l0", fmt.Sprintf("applies only to jumprelu, and activation is %s; leave it out", s.Activation))
 	}
 }
 

@@ -86,46 +86,46 @@ func (v *VAE) Check(report func(key, problem string)) {
 	v.Network.Check(report)
 	if v.Bound != "elbo" && v.Bound != "" {
 		if v.Beta != 1 {
-			report("beta", fmt.Sprintf("bound %s has none; write 1, or model.bound: elbo", v.Bound))
+			report("beta", fmt.Sprintf("bound %s does not use it; set it to 1, or set model.bound: elbo", v.Bound))
 		}
 		if v.BetaWarmup > 0 {
-			report("beta_warmup", fmt.Sprintf("bound %s has no beta to warm up; write 0, or model.bound: elbo", v.Bound))
+			report("beta_warmup", fmt.Sprintf("bound %s has no beta to warm up; set it to 0, or set model.bound: elbo", v.Bound))
 		}
 		if _, none := v.penalty().(*NoPenalty); !none {
-			report("penalty", fmt.Sprintf("it stands beside bound elbo, and bound is %s; leave it out, or take bound: elbo", v.Bound))
+			report("penalty", fmt.Sprintf("a penalty can only be added to bound elbo, and bound is %s; leave it out, or set bound: elbo", v.Bound))
 		}
 	}
 	v.checkPenalty(report)
 	if v.Bound != "ciwae" && v.Mix != defaultMix && v.Mix != 0 {
-		report("mix", fmt.Sprintf("is of bound ciwae alone, and bound is %s; leave it out", v.Bound))
+		report("mix", fmt.Sprintf("applies only to bound ciwae, and bound is %s; leave it out", v.Bound))
 	}
 	switch {
 	case v.grouped() && v.Groups > 0 && v.Samples%v.Groups != 0:
-		report("groups", fmt.Sprintf("%d samples cannot be taken in %d groups; choose a divisor of samples", v.Samples, v.Groups))
+		report("groups", fmt.Sprintf("%d samples cannot be split into %d groups; choose a divisor of samples", v.Samples, v.Groups))
 	case !v.grouped() && v.Groups > 1:
-		report("groups", fmt.Sprintf("bound %s has no groups; leave it out, or take bound: miwae or piwae", v.Bound))
+		report("groups", fmt.Sprintf("bound %s has no groups; leave it out, or set bound: miwae or piwae", v.Bound))
 	}
 	v.checkLevels(report)
 	if v.FreeBits > 0 && v.Bound != "elbo" && v.Bound != "" {
-		report("free_bits", fmt.Sprintf("bound %s has no divergence of its own; leave it out, or take bound: elbo", v.Bound))
+		report("free_bits", fmt.Sprintf("bound %s has no separate divergence term; leave it out, or set bound: elbo", v.Bound))
 	} else if v.FreeBits > 0 && !v.divided() {
-		report("free_bits", "are of each value of the code, and this prior or posterior has a divergence of the whole code alone; leave it out")
+		report("free_bits", "apply to each value of the code, but this prior or posterior only has a divergence of the whole code; leave it out")
 	}
 	if v.Likelihood == "bernoulli" && v.Spread != "fixed" && v.Spread != "" {
-		report("spread", "likelihood bernoulli has no deviation; leave it out, or take likelihood: gaussian or logistic")
+		report("spread", "likelihood bernoulli has no standard deviation; leave it out, or set likelihood: gaussian or logistic")
 	}
 	if _, vamp := v.prior().(*VampPrior); vamp {
 		if v.Classes > 0 {
-			report("prior", "the images that vamp learns have no labels; take prior: {kind: mixture}, or leave classes out")
+			report("prior", "the images that vamp learns have no labels; set prior: {kind: mixture}, or leave classes out")
 		}
 		if v.Network.AcrossBatch() != "" {
-			report("prior", "the images that vamp learns are no batch to take a norm of; write norm: layer or none in backbone")
+			report("prior", "the images that vamp learns are not a batch to normalise over; set norm: layer or none in backbone")
 		}
 		if _, plain := v.flow().(*NoFlow); !plain {
-			report("prior", "vamp is a mixture of normal posteriors; leave posterior out, or take prior: {kind: mixture}")
+			report("prior", "vamp is a mixture of normal posteriors; leave posterior out, or set prior: {kind: mixture}")
 		}
 		if v.Bound == "piwae" {
-			report("prior", "vamp is made by the encoder, of which one of piwae's bounds is to be independent; take prior: {kind: mixture}, or another bound")
+			report("prior", "vamp depends on the encoder, and one of piwae's bounds must not; set prior: {kind: mixture}, or another bound")
 		}
 	}
 }
@@ -138,11 +138,11 @@ func (v *VAE) checkPenalty(report func(key, problem string)) {
 	switch v.penalty().(type) {
 	case *TotalCorrelation, *DIP:
 		if !v.PosteriorNormal() {
-			report("penalty", "it is computed from normal posteriors, which posterior or levels change; leave one of both out, or take penalty: {kind: adversarial}")
+			report("penalty", "it needs normal posteriors, which posterior or levels replace; leave one of the two out, or set penalty: {kind: adversarial}")
 		}
 	case *Discrepancy:
 		if !v.PriorNormal() {
-			report("penalty", "mmd compares with the standard normal distribution, and the prior is another; leave one of both out")
+			report("penalty", "mmd compares with the standard normal distribution, but the prior is not that; leave one of the two out")
 		}
 	}
 }

@@ -34,7 +34,7 @@ type VQVAE struct {
 func (v *VQVAE) Check(report func(key, problem string)) {
 	v.Network.Check(report)
 	if v.EntrySize > 0 && v.Latent%v.EntrySize != 0 {
-		report("entry_size", fmt.Sprintf("a code of %d cannot be taken in parts of %d; choose a divisor of model.latent", v.Latent, v.EntrySize))
+		report("entry_size", fmt.Sprintf("a code of %d values cannot be split into parts of %d; choose a divisor of model.latent", v.Latent, v.EntrySize))
 	}
 }
 

@@ -77,7 +77,7 @@ func (f *File) read() error {
 // beside is the SHA-256 of a file with weights.
 func (f *File) beside(name string) (string, error) {
 	if !filepath.IsLocal(name) {
-		return "", fmt.Errorf("%s: it names weights in %q, which is not beside it; export it again", f.Path, name)
+		return "", fmt.Errorf("%s: its weights are in %q, which is not in the same folder; export it again", f.Path, name)
 	}
 	opened, size, err := openRegular(filepath.Join(filepath.Dir(f.Path), name), mostBeside)
 	if err != nil {
@@ -99,9 +99,9 @@ func openRegular(path string, most int64) (*os.File, int64, error) {
 	}
 	switch {
 	case !info.Mode().IsRegular():
-		return nil, 0, fmt.Errorf("%s: not a file", path)
+		return nil, 0, fmt.Errorf("%s: not a regular file", path)
 	case info.Size() > most:
-		return nil, 0, fmt.Errorf("%s: %d bytes, at most %d are read", path, info.Size(), most)
+		return nil, 0, fmt.Errorf("%s: %d bytes; the limit is %d", path, info.Size(), most)
 	}
 	opened, err := os.Open(path)
 	return opened, info.Size(), err
@@ -125,7 +125,7 @@ const mostDepth = 64
 // externals collects the names of files that tensors in a message lie in.
 func externals(message []byte, kind string, depth int, names map[string]bool) error {
 	if depth > mostDepth {
-		return errors.New("graphs in graphs without end")
+		return errors.New("subgraphs are nested too deeply")
 	}
 	return each(message, func(number protowire.Number, value []byte) error {
 		below := inside[kind][number]

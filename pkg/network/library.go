@@ -20,7 +20,7 @@ const (
 )
 
 // ErrNoRuntime says that onnxruntime is not on this machine, or that this build cannot load it.
-var ErrNoRuntime = errors.New("onnxruntime, which runs networks, is not here")
+var ErrNoRuntime = errors.New("onnxruntime, which runs networks, was not found")
 
 // folders are where systems keep libraries.
 var folders = []string{"/usr/local/lib", "/opt/homebrew/lib", "/usr/lib", "/usr/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"}

@@ -73,7 +73,7 @@ func (f *File) Open(ctx context.Context, output string) (*Network, error) {
 		return nil, err
 	}
 	if len(inputs) != 1 {
-		return nil, fmt.Errorf("%s: it wants %d inputs, %s; a network of pictures has one", f.Path, len(inputs), list(inputs))
+		return nil, fmt.Errorf("%s: it has %d inputs, %s; a network for pictures has one", f.Path, len(inputs), list(inputs))
 	}
 	n.input = inputs[0]
 	i := 0
@@ -81,7 +81,7 @@ func (f *File) Open(ctx context.Context, output string) (*Network, error) {
 		i = slices.IndexFunc(outputs, func(t tensor) bool { return t.name == output })
 	}
 	if i < 0 || len(outputs) == 0 {
-		return nil, fmt.Errorf("%s: no output %q; it has %s", f.Path, output, list(outputs))
+		return nil, fmt.Errorf("%s: there is no output %q; the outputs are %s", f.Path, output, list(outputs))
 	}
 	n.output = outputs[i]
 	if n.last, err = layout(n.input); err != nil {
@@ -89,9 +89,9 @@ func (f *File) Open(ctx context.Context, output string) (*Network, error) {
 	}
 	switch {
 	case !n.input.real || !n.output.real:
-		return nil, fmt.Errorf("%s: input %s and output %s must both be of float32; export it so", f.Path, n.input, n.output)
+		return nil, fmt.Errorf("%s: input %s and output %s must both be float32; export it with float32", f.Path, n.input, n.output)
 	case len(n.output.dims) < 2:
-		return nil, fmt.Errorf("%s: output %s has no axis beside that of the pictures; name another by output", f.Path, n.output)
+		return nil, fmt.Errorf("%s: output %s has no axis other than that of the pictures; choose another with output", f.Path, n.output)
 	}
 	if size := count(n.output.dims[1:]); size > MostValues {
 		return nil, n.tooMany(size)
@@ -123,7 +123,7 @@ func layout(t tensor) (last bool, err error) {
 	case d[1] <= 0:
 		return false, nil
 	}
-	return false, fmt.Errorf("its input %s takes no pictures; want [pictures, 1 or 3 channels, height, width], or channels last", t)
+	return false, fmt.Errorf("its input %s does not take pictures; it must be [pictures, 1 or 3 channels, height, width], or channels last", t)
 }
 
 // count is the product of sizes that are known, -1 where one is not.
@@ -141,7 +141,7 @@ func count(dims []int64) int64 {
 }
 
 func (n *Network) tooMany(values int64) error {
-	return fmt.Errorf("%s: output %s gives %d values or more for a picture, at most %d are taken; name another by output, such as one after pooling",
+	return fmt.Errorf("%s: output %s has %d values or more for each picture; the limit is %d; choose another with output, such as one after pooling",
 		n.name, n.output, values, MostValues)
 }
 
@@ -178,10 +178,10 @@ func (n *Network) Fit(channels, height, width int) (Form, error) {
 	fits := func(want int64, has int) bool { return want <= 0 || want == int64(has) }
 	switch {
 	case !fits(wantChannels, f.Channels):
-		return Form{}, fmt.Errorf("%s: its input %s has %d channels, and the pictures have %d; write data.colour: %s", n.name, n.input, wantChannels, channels,
+		return Form{}, fmt.Errorf("%s: its input %s has %d channels, but the pictures have %d; set data.colour: %s", n.name, n.input, wantChannels, channels,
 			map[bool]string{true: "grey", false: "rgb"}[wantChannels == 1])
 	case !fits(wantHeight, height) || !fits(wantWidth, width):
-		return Form{}, fmt.Errorf("%s: its input %s is of %s pixels, and the pictures are of %d×%d; %s", n.name, n.input, pixels(wantHeight, wantWidth), height, width,
+		return Form{}, fmt.Errorf("%s: its input %s has %s pixels, but the pictures have %d×%d; %s", n.name, n.input, pixels(wantHeight, wantWidth), height, width,
 			cureOf(wantHeight, wantWidth))
 	}
 	if f.Batch <= 0 {
@@ -211,9 +211,9 @@ func pixels(height, width int64) string {
 // cureOf says how pictures come to the size that a network wants.
 func cureOf(height, width int64) string {
 	if height == width {
-		return fmt.Sprintf("write data.features.size: %d", height)
+		return fmt.Sprintf("set data.features.size: %d", height)
 	}
-	return "give pictures of that size, or export the network for any"
+	return "use pictures of that size, or export the network for any size"
 }
 
 // Run returns the values of pictures, one picture's after another's, and how many each has. values are of Form.Batch pictures in the form that Fit
@@ -228,7 +228,7 @@ func (n *Network) Run(values []float32, form Form, count int) (found []float32, 
 		return nil, 0, fmt.Errorf("%s: %w", n.name, err)
 	}
 	if len(got) < 2 || got[0] != dims[0] || len(found)%form.Batch != 0 || len(found) == 0 {
-		return nil, 0, fmt.Errorf("%s: output %s has sizes %v for %d pictures; name one by output whose first axis is that of the pictures", n.name, n.output, got, form.Batch)
+		return nil, 0, fmt.Errorf("%s: output %s has shape %v for %d pictures; choose one with output whose first axis is that of the pictures", n.name, n.output, got, form.Batch)
 	}
 	size = len(found) / form.Batch
 	if size > MostValues {

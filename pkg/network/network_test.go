@@ -66,11 +66,11 @@ func TestRefuses(t *testing.T) {
 	whole := networktest.Means(0, 1, 0, 0).Bytes()
 	for path, want := range map[string]string{
 		filepath.Join(dir, "none.onnx"): "no such file",
-		dir:                             "not a file",
-		sparse:                          "at most 2147483647 are read",
+		dir:                             "not a regular file",
+		sparse:                          "the limit is 2147483647",
 		write("text.onnx", []byte("no network\n")): "not an ONNX file",
 		write("cut.onnx", whole[:len(whole)-3]):    "not an ONNX file",
-		write("outside.onnx", outside.Bytes()):     "which is not beside it",
+		write("outside.onnx", outside.Bytes()):     "which is not in the same folder",
 	} {
 		if _, err := network.Read(path); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", path, err, want)
@@ -144,13 +144,13 @@ func TestUnfit(t *testing.T) {
 		output string
 		want   string
 	}{
-		"output":   {networktest.Means(0, 1, 0, 0), "codes", `no output "codes"; it has means [?, 1, 1, 1]; pixels [?, 1, ?, ?]`},
-		"inputs":   {two, "", "it wants 2 inputs, x [?, 1, ?, ?]; z [?, 1]; a network of pictures has one"},
-		"rank":     {plain(networktest.Value{Name: "x", Dims: []int{0, 784}}, networktest.Value{Name: "y", Dims: []int{0, 784}}), "", "input x [?, 784] takes no pictures"},
-		"channels": {plain(networktest.Value{Name: "x", Dims: []int{0, 12, 4, 4}}, networktest.Value{Name: "y", Dims: []int{0, 12, 4, 4}}), "", "want [pictures, 1 or 3 channels, height, width]"},
-		"type":     {plain(networktest.Value{Name: "x", Dims: []int{0, 1, 4, 4}, Type: 2}, networktest.Value{Name: "y", Dims: []int{0, 1, 4, 4}, Type: 2}), "", "must both be of float32"},
-		"huge":     {plain(picture, networktest.Value{Name: "y", Dims: []int{0, 3, 224, 224}}), "", "gives 150528 values or more for a picture, at most 65536"},
-		"unknown":  {networktest.Net{Inputs: []networktest.Value{picture}, Outputs: []networktest.Value{{Name: "y", Dims: []int{0, 3}}}, Nodes: []networktest.Node{{Op: "Nothing", Inputs: []string{"x"}, Outputs: []string{"y"}}}}, "", "does not take it"},
+		"output":   {networktest.Means(0, 1, 0, 0), "codes", `no output "codes"; the outputs are means [?, 1, 1, 1]; pixels [?, 1, ?, ?]`},
+		"inputs":   {two, "", "it has 2 inputs, x [?, 1, ?, ?]; z [?, 1]; a network for pictures has one"},
+		"rank":     {plain(networktest.Value{Name: "x", Dims: []int{0, 784}}, networktest.Value{Name: "y", Dims: []int{0, 784}}), "", "input x [?, 784] does not take pictures"},
+		"channels": {plain(networktest.Value{Name: "x", Dims: []int{0, 12, 4, 4}}, networktest.Value{Name: "y", Dims: []int{0, 12, 4, 4}}), "", "it must be [pictures, 1 or 3 channels, height, width]"},
+		"type":     {plain(networktest.Value{Name: "x", Dims: []int{0, 1, 4, 4}, Type: 2}, networktest.Value{Name: "y", Dims: []int{0, 1, 4, 4}, Type: 2}), "", "must both be float32"},
+		"huge":     {plain(picture, networktest.Value{Name: "y", Dims: []int{0, 3, 224, 224}}), "", "has 150528 values or more for each picture; the limit is 65536"},
+		"unknown":  {networktest.Net{Inputs: []networktest.Value{picture}, Outputs: []networktest.Value{{Name: "y", Dims: []int{0, 3}}}, Nodes: []networktest.Node{{Op: "Nothing", Inputs: []string{"x"}, Outputs: []string{"y"}}}}, "", "rejects it"},
 	} {
 		net, err := read(t, c.net.Write(t)).Open(t.Context(), c.output)
 		if err == nil {
@@ -167,8 +167,8 @@ func TestUnfit(t *testing.T) {
 	}
 	defer net.Close()
 	for want, dims := range map[string][3]int{
-		"write data.features.size: 224": {3, 28, 28},
-		"write data.colour: rgb":        {4, 224, 224},
+		"set data.features.size: 224": {3, 28, 28},
+		"set data.colour: rgb":        {4, 224, 224},
 	} {
 		if _, err := net.Fit(dims[0], dims[1], dims[2]); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("pictures of %v: %v, want %q", dims, err, want)

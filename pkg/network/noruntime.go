@@ -7,7 +7,7 @@ import (
 	"fmt"
 )
 
-var errNoCgo = fmt.Errorf("%w: this build cannot load it, for it was built without cgo; build with CGO_ENABLED=1 and a C compiler", ErrNoRuntime)
+var errNoCgo = fmt.Errorf("%w: this program was built without cgo and cannot load it; build with CGO_ENABLED=1 and a C compiler", ErrNoRuntime)
 
 func (f *File) values(context.Context) (inputs, outputs []tensor, err error) {
 	return nil, nil, errNoCgo

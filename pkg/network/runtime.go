@@ -60,7 +60,7 @@ func (f *File) values(ctx context.Context) (inputs, outputs []tensor, err error)
 }
 
 func (f *File) refused(err error) error {
-	return fmt.Errorf("%s: onnxruntime %s does not take it: %w", f.Path, ort.GetVersion(), err)
+	return fmt.Errorf("%s: onnxruntime %s rejects it: %w", f.Path, ort.GetVersion(), err)
 }
 
 func tensorsOf(all []ort.InputOutputInfo) (found []tensor) {
@@ -113,7 +113,7 @@ func (l loaded) run(values []float32, dims []int64) ([]float32, []int64, error) 
 	defer out[0].Destroy()
 	found, ok := out[0].(*ort.Tensor[float32])
 	if !ok {
-		return nil, nil, fmt.Errorf("its output is a %T, want float32", out[0])
+		return nil, nil, fmt.Errorf("its output is a %T instead of float32", out[0])
 	}
 	return append([]float32(nil), found.GetData()...), append([]int64(nil), found.GetShape()...), nil
 }

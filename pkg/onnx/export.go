@@ -82,17 +82,17 @@ func parts(m model.Model, image model.Image) (list []part, missing []string, err
 	coded, hasCode := m.(model.Coded)
 	_, flows := m.(model.Field)
 	if flows && !hasCode {
-		return nil, nil, KindError{"this kind of model does nothing but generate, by a sampler that is no part of an ONNX file; `latent generate` draws its images"}
+		return nil, nil, KindError{"this kind of model can only generate, with a sampler that an ONNX file does not contain; use `latent generate` to draw images"}
 	}
 	if flows {
-		missing = append(missing, "the flow that draws codes: it takes many steps, and `latent generate` takes them")
+		missing = append(missing, "the flow that draws codes, which needs many steps; `latent generate` runs it")
 	}
 	if hasCode {
 		list = append(list, encoder(m), part{decoderFile, codeName, []string{imageName}, func(p *model.Pass, z *Node) []*Node {
 			return []*Node{model.Generate(coded, p, z, image)}
 		}})
 	} else {
-		missing = append(missing, "encoder.onnx and decoder.onnx: this kind of model has no code that an image could be made of")
+		missing = append(missing, "encoder.onnx and decoder.onnx: this kind of model has no code to decode an image from")
 	}
 	return append(list, part{modelFile, imageName, []string{reconstructionName}, func(p *model.Pass, x *Node) []*Node {
 		return []*Node{m.Apply(p, x).Image}
@@ -126,7 +126,7 @@ func Export(s Source) (Exported, error) {
 		return Exported{}, err
 	}
 	if params := model.Params(s.Model, s.Image); len(s.Weights) != len(params) {
-		return Exported{}, fmt.Errorf("export a model of %d parameters: %d weights", len(params), len(s.Weights))
+		return Exported{}, fmt.Errorf("export a model: got %[2]d weights for %[1]d parameters", len(params), len(s.Weights))
 	}
 	exported := Exported{Missing: missing}
 	for _, p := range list {
@@ -222,7 +222,7 @@ func (s Source) file(p part) (File, error) {
 		size += len(raw)
 	}
 	if size > largest {
-		return File{}, fmt.Errorf("%d bytes of weights, and a file of this format holds at most %d", size, largest)
+		return File{}, fmt.Errorf("%d bytes of weights, and a file of this format can hold at most %d", size, largest)
 	}
 	file.Data = modelProto{producerVersion: s.Version, graph: graph, metadata: append([][2]string{{"pixels", s.Scale.String()}}, s.Metadata...)}.encode()
 	return file, nil

@@ -133,7 +133,7 @@ func TestCannot(t *testing.T) {
 	if kind := (KindError{}); !errors.As(err, &kind) {
 		t.Errorf("pixelflow: %v, want a KindError", err)
 	}
-	for kind, want := range map[string]string{"unet": "encoder.onnx and decoder.onnx: ", "flow": "the flow that draws codes: "} {
+	for kind, want := range map[string]string{"unet": "encoder.onnx and decoder.onnx: ", "flow": "the flow that draws codes, "} {
 		exported, err := Export(modelCase{"", model.Kinds[kind](), image}.source())
 		if err != nil || len(exported.Missing) != 1 || !strings.HasPrefix(exported.Missing[0], want) {
 			t.Errorf("%s: missing %q, %v; want %q", kind, exported.Missing, err, want)
@@ -148,14 +148,14 @@ func TestUntranslated(t *testing.T) {
 		want  string // "" is no error
 	}{
 		"not recorded":  {func(x *Node) *Node { return IsNaN(x) }, "the operation IsNaN is not recorded"},
-		"not written":   {func(x *Node) *Node { return Log1P(x) }, "translate the operation Log1p to ONNX: ONNX has no operation of its own for it"},
+		"not written":   {func(x *Node) *Node { return Log1P(x) }, "translate the operation Log1p to ONNX: ONNX has no operation for it"},
 		"not needed":    {func(x *Node) *Node { Log1P(x); return Neg(x) }, ""},
 		"sum of images": {func(x *Node) *Node { return ReduceSum(x, 0) }, "translate the operation ReduceSum to ONNX: it looks across the images"},
 		"sum of all":    {func(x *Node) *Node { return ReduceAllSum(x) }, "it looks across the images"},
 		"one image":     {func(x *Node) *Node { return Slice(x, AxisElem(0)) }, "it looks across the images"},
 		"more images":   {func(x *Node) *Node { return Concatenate([]*Node{x, x}, 0) }, "it looks across the images"},
 		"their number":  {func(x *Node) *Node { return Add(x, Iota(x.Graph(), x.Shape(), 0)) }, "it looks across the images"},
-		"a row of all":  {func(x *Node) *Node { return Reshape(x, -1) }, "an output has not one row for each image"},
+		"a row of all":  {func(x *Node) *Node { return Reshape(x, -1) }, "an output does not have one row for each image"},
 		"all pairs":     {func(x *Node) *Node { return Einsum("ai,bi->ab", x, x) }, "it looks across the images"},
 	} {
 		_, err := written(func(inputs []*Node) []*Node { return []*Node{c.build(inputs[0])} })

@@ -25,7 +25,7 @@ func ofBatch(size int) bool { return size%batch == 0 }
 var errAcross = errors.New("it looks across the images of a batch")
 
 // errNone is the problem of operations that cannot be written. They are recorded, for gradients ask for some.
-var errNone = errors.New("ONNX has no operation of its own for it")
+var errNone = errors.New("ONNX has no operation for it")
 
 // elementwise are ONNX's names of operations on single elements.
 var elementwise = map[compute.OpType]string{
@@ -165,7 +165,7 @@ func count(dtype dtypes.DType, n int) ([]byte, error) {
 		case dtypes.Int64:
 			raw = binary.LittleEndian.AppendUint64(raw, uint64(i))
 		default:
-			return nil, fmt.Errorf("numbers of type %v are not counted", dtype)
+			return nil, fmt.Errorf("unsupported number type %v", dtype)
 		}
 	}
 	return raw, nil
@@ -221,7 +221,7 @@ func (w *writer) argMinMax(x operand, dtype dtypes.DType, dims []int, with trace
 func (w *writer) product(a, b operand, dims []int, with trace.DotGeneral) (operand, error) {
 	pairs := len(with.LeftBatch)
 	if len(a.dims) != pairs+2 || len(b.dims) != pairs+2 || len(with.LeftSum) != 1 {
-		return operand{}, fmt.Errorf("a product of ranks %d and %d over axes %v and %v is none of two matrices", len(a.dims), len(b.dims), with.LeftSum, with.RightSum)
+		return operand{}, fmt.Errorf("a product of ranks %d and %d over axes %v and %v is not a matrix product", len(a.dims), len(b.dims), with.LeftSum, with.RightSum)
 	}
 	left, right := with.LeftSum[0], with.RightSum[0]
 	free := func(rank, sum int, batch []int) int {

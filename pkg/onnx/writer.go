@@ -52,7 +52,7 @@ func (w *writer) write(t *trace.Trace, parameters []string) ([]operand, error) {
 	for _, output := range t.Outputs {
 		dims := output.Shape.Dimensions
 		if len(dims) == 0 || dims[0] != batch || slices.ContainsFunc(dims[1:], ofBatch) {
-			return nil, errors.New("an output has not one row for each image")
+			return nil, errors.New("an output does not have one row for each image")
 		}
 		outputs = append(outputs, operand{w.whole(written[output], dims), dims})
 	}

@@ -180,7 +180,7 @@ func replace(path, study string, contents []byte) error {
 // openJournal opens a regular file: a pipe would wait for its other end.
 func openJournal(path string, flags int) (*os.File, error) {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("it is no regular file")
+		return nil, fmt.Errorf("it is not a regular file")
 	}
 	return os.OpenFile(path, flags, 0o644)
 }

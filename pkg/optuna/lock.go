@@ -78,7 +78,7 @@ func same(a, b fs.FileInfo) bool { return os.SameFile(a, b) && a.ModTime().Equal
 // release gives the lock back. That another process has taken it away, after the grace, is an error.
 func (l *lock) release() error {
 	if now, err := os.Lstat(l.path()); err != nil || !same(l.held, now) {
-		return fmt.Errorf("%s was taken away while it was held: more than %v went by", l.path(), l.grace)
+		return fmt.Errorf("%s was removed while it was held: more than %v passed", l.path(), l.grace)
 	}
 	return l.remove()
 }

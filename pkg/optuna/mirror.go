@@ -61,7 +61,7 @@ const maxLine = 64 << 20
 var opening = []byte(`{"op_code":`)
 
 // errLine says that a line is no operation.
-var errLine = errors.New("no operation of an Optuna journal")
+var errLine = errors.New("not an operation of an Optuna journal")
 
 // read follows the operations of r, and returns the bytes they have. After them may come a torn line, which a process that was
 // killed or a power cut has left, and which Optuna reads over: torn says so.
@@ -176,7 +176,7 @@ func (m *mirror) follow(line []byte) error {
 	case discardTrials:
 		return nil
 	default:
-		return fmt.Errorf("operation %d, which is none of Optuna 5.0", code)
+		return fmt.Errorf("operation %d, which Optuna 5.0 does not have", code)
 	}
 }
 
@@ -317,7 +317,7 @@ func (m *mirror) clash(s *Study) error {
 			continue
 		}
 		if json.Unmarshal([]byte(old), &was) != nil || json.Unmarshal([]byte(text), &is) != nil || !reflect.DeepEqual(was, is) {
-			return fmt.Errorf("study %q has a parameter %q of another kind or with other options; choose another file, or another name",
+			return fmt.Errorf("study %q has a parameter %q of a different kind or with different options; choose another file, or another name",
 				s.Name, p.Name)
 		}
 	}

@@ -171,11 +171,11 @@ func (p *Parameter) check() error {
 			return fmt.Errorf("it has no options")
 		}
 	case !(p.Low <= p.High) || math.IsInf(p.High-p.Low, 0):
-		return fmt.Errorf("low %v is not at most high %v", p.Low, p.High)
+		return fmt.Errorf("low %v is above high %v", p.Low, p.High)
 	case p.Kind == Int && !(whole(p.Low) && whole(p.High) && whole(p.Step)):
 		return fmt.Errorf("low %v, high %v and step %v of an int are not all whole numbers", p.Low, p.High, p.Step)
 	case p.Log && (p.Low <= 0 || p.Step != 0 && !(p.Kind == Int && p.Step == 1)):
-		return fmt.Errorf("low %v, step %v: in the logarithm, low is above 0 and there is no step", p.Low, p.Step)
+		return fmt.Errorf("low %v, step %v: a logarithmic range needs low above 0 and no step", p.Low, p.Step)
 	case !(p.Step >= 0):
 		return fmt.Errorf("step %v is below 0", p.Step)
 	}
@@ -193,15 +193,15 @@ func (p *Parameter) contains(v float64) bool {
 // checkTrial says what of a trial Optuna would refuse.
 func (s *Study) checkTrial(t *Trial) error {
 	if t.Number < 0 {
-		return fmt.Errorf("trial %d: numbers begin with 0", t.Number)
+		return fmt.Errorf("trial %d: numbers start at 0", t.Number)
 	}
 	if _, known := codes[t.State]; !known {
-		return fmt.Errorf("trial %d: state %d is none", t.Number, t.State)
+		return fmt.Errorf("trial %d: unknown state %d", t.Number, t.State)
 	}
 	for name, value := range t.Params {
 		i := slices.IndexFunc(s.Space, func(p Parameter) bool { return p.Name == name })
 		if i < 0 {
-			return fmt.Errorf("trial %d: %q is no parameter of study %q", t.Number, name, s.Name)
+			return fmt.Errorf("trial %d: %q is not a parameter of study %q", t.Number, name, s.Name)
 		}
 		if !s.Space[i].contains(value) {
 			return fmt.Errorf("trial %d: %q cannot be %v in study %q", t.Number, name, value, s.Name)
@@ -215,10 +215,10 @@ func (s *Study) checkTrial(t *Trial) error {
 		return fmt.Errorf("trial %d: %d values for %d objectives", t.Number, len(values), len(s.Maximize))
 	}
 	if t.State == Running && t.Started.IsZero() {
-		return fmt.Errorf("trial %d runs, and has no time when it started", t.Number)
+		return fmt.Errorf("trial %d is running, but has no start time", t.Number)
 	}
 	if t.State.finished() && t.Finished.IsZero() {
-		return fmt.Errorf("trial %d has finished, and has no time when it did", t.Number)
+		return fmt.Errorf("trial %d has finished, but has no finish time", t.Number)
 	}
 	return nil
 }

@@ -306,18 +306,18 @@ func TestRefused(t *testing.T) {
 		study Study
 		want  string
 	}{
-		"another file":    {"name: mnist\n", same, "line 1: no operation of an Optuna journal"},
-		"without an end":  {"hello", same, "line 1: no operation"},
-		"other JSON":      {`{"a": 1}` + "\n", same, "line 1: no operation"},
-		"damaged":         {strings.Replace(good, `"state":1`, `"state:1`, 1), same, "line 5: no operation"},
-		"no trial":        {good + `{"op_code":5,"worker_id":""}` + "\n" + good, same, "line 15: no operation"},
-		"later Optuna":    {good + `{"op_code":11,"worker_id":""}` + "\n", same, "line 15: operation 11, which is none of Optuna 5.0"},
-		"a word":          {good + `{"op_code":"x"}` + "\n" + good, same, "line 15: no operation"},
-		"more objectives": {good, study(func(s *Study) { s.Maximize, s.Metrics = []bool{false, true}, nil }), "other objectives; choose another file"},
-		"other direction": {good, study(func(s *Study) { s.Maximize = []bool{true} }), "other objectives"},
-		"other options":   {good, study(func(s *Study) { s.Space[6].Options = []string{"a", "b", "c"} }), `parameter "model.encoder" of another kind`},
-		"other kind":      {good, study(func(s *Study) { s.Space[5].Kind = Float }), `parameter "seed" of another kind`},
-		"no logarithm":    {good, study(func(s *Study) { s.Space[0].Log = false }), `parameter "train.learning_rate" of another kind`},
+		"another file":    {"name: mnist\n", same, "line 1: not an operation of an Optuna journal"},
+		"without an end":  {"hello", same, "line 1: not an operation"},
+		"other JSON":      {`{"a": 1}` + "\n", same, "line 1: not an operation"},
+		"damaged":         {strings.Replace(good, `"state":1`, `"state:1`, 1), same, "line 5: not an operation"},
+		"no trial":        {good + `{"op_code":5,"worker_id":""}` + "\n" + good, same, "line 15: not an operation"},
+		"later Optuna":    {good + `{"op_code":11,"worker_id":""}` + "\n", same, "line 15: operation 11, which Optuna 5.0 does not have"},
+		"a word":          {good + `{"op_code":"x"}` + "\n" + good, same, "line 15: not an operation"},
+		"more objectives": {good, study(func(s *Study) { s.Maximize, s.Metrics = []bool{false, true}, nil }), "different objectives; choose another file"},
+		"other direction": {good, study(func(s *Study) { s.Maximize = []bool{true} }), "different objectives"},
+		"other options":   {good, study(func(s *Study) { s.Space[6].Options = []string{"a", "b", "c"} }), `parameter "model.encoder" of a different kind`},
+		"other kind":      {good, study(func(s *Study) { s.Space[5].Kind = Float }), `parameter "seed" of a different kind`},
+		"no logarithm":    {good, study(func(s *Study) { s.Space[0].Log = false }), `parameter "train.learning_rate" of a different kind`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "journal")
@@ -338,7 +338,7 @@ func TestRefused(t *testing.T) {
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(t.Context(), path, same); err == nil || !strings.Contains(err.Error(), "no regular file") {
+	if _, err := Open(t.Context(), path, same); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Errorf("a pipe: %v", err)
 	}
 	path = filepath.Join(t.TempDir(), "no folder", "journal")
@@ -355,27 +355,27 @@ func TestRefused(t *testing.T) {
 
 func TestChecks(t *testing.T) {
 	for want, change := range map[string]func(*Study, *Trial){
-		"no name":          func(s *Study, _ *Trial) { s.Name = "" },
-		"no objective":     func(s *Study, _ *Trial) { s.Maximize = nil },
-		"2 names for them": func(s *Study, _ *Trial) { s.Metrics = []string{"a", "b"} },
-		"two parameters":   func(s *Study, _ *Trial) { s.Space = append(s.Space, s.Space[0]) },
-		"no options":       func(s *Study, _ *Trial) { s.Space[6].Options = nil },
-		"not at most high": func(s *Study, _ *Trial) { s.Space[1].Low = math.NaN() },
-		"whole numbers":    func(s *Study, _ *Trial) { s.Space[5].Low = 0.5 },
-		"low is above 0":   func(s *Study, _ *Trial) { s.Space[0].Low = 0 },
-		"step -1 is below": func(s *Study, _ *Trial) { s.Space[1].Step = -1 },
-		"begin with 0":     func(_ *Study, t *Trial) { t.Number = -1 },
-		"state 9 is none":  func(_ *Study, t *Trial) { t.State = 9 },
-		`"x" is no param`:  func(_ *Study, t *Trial) { t.Params = map[string]float64{"x": 1} },
-		"cannot be 3":      func(_ *Study, t *Trial) { t.Params = map[string]float64{"model.encoder": 3} },
-		"cannot be 0.5":    func(_ *Study, t *Trial) { t.Params = map[string]float64{"seed": 0.5} },
-		"cannot be NaN":    func(_ *Study, t *Trial) { t.Params = map[string]float64{"corrupt.noise_factor": math.NaN()} },
-		"0 values for 1":   func(_ *Study, t *Trial) { t.Values = nil },
-		"2 values for 1":   func(_ *Study, t *Trial) { t.State, t.Values = Pruned, []float64{1, 2} },
-		"when it started":  func(_ *Study, t *Trial) { t.State, t.Started = Running, time.Time{} },
-		"when it did":      func(_ *Study, t *Trial) { t.Finished = time.Time{} },
-		`user_attrs: f: `:  func(_ *Study, t *Trial) { t.Attrs = map[string]any{"f": func() {}} },
-		`attribute "h": `:  func(s *Study, _ *Trial) { s.Attrs = map[string]any{"g": []float64{}, "h": []any{math.NaN()}} },
+		"no name":            func(s *Study, _ *Trial) { s.Name = "" },
+		"no objective":       func(s *Study, _ *Trial) { s.Maximize = nil },
+		"2 names for them":   func(s *Study, _ *Trial) { s.Metrics = []string{"a", "b"} },
+		"two parameters":     func(s *Study, _ *Trial) { s.Space = append(s.Space, s.Space[0]) },
+		"no options":         func(s *Study, _ *Trial) { s.Space[6].Options = nil },
+		"is above high":      func(s *Study, _ *Trial) { s.Space[1].Low = math.NaN() },
+		"whole numbers":      func(s *Study, _ *Trial) { s.Space[5].Low = 0.5 },
+		"needs low above 0":  func(s *Study, _ *Trial) { s.Space[0].Low = 0 },
+		"step -1 is below":   func(s *Study, _ *Trial) { s.Space[1].Step = -1 },
+		"start at 0":         func(_ *Study, t *Trial) { t.Number = -1 },
+		"unknown state 9":    func(_ *Study, t *Trial) { t.State = 9 },
+		`"x" is not a param`: func(_ *Study, t *Trial) { t.Params = map[string]float64{"x": 1} },
+		"cannot be 3":        func(_ *Study, t *Trial) { t.Params = map[string]float64{"model.encoder": 3} },
+		"cannot be 0.5":      func(_ *Study, t *Trial) { t.Params = map[string]float64{"seed": 0.5} },
+		"cannot be NaN":      func(_ *Study, t *Trial) { t.Params = map[string]float64{"corrupt.noise_factor": math.NaN()} },
+		"0 values for 1":     func(_ *Study, t *Trial) { t.Values = nil },
+		"2 values for 1":     func(_ *Study, t *Trial) { t.State, t.Values = Pruned, []float64{1, 2} },
+		"has no start time":  func(_ *Study, t *Trial) { t.State, t.Started = Running, time.Time{} },
+		"has no finish time": func(_ *Study, t *Trial) { t.Finished = time.Time{} },
+		`user_attrs: f: `:    func(_ *Study, t *Trial) { t.Attrs = map[string]any{"f": func() {}} },
+		`attribute "h": `:    func(s *Study, _ *Trial) { s.Attrs = map[string]any{"g": []float64{}, "h": []any{math.NaN()}} },
 	} {
 		study, trial := sampleStudy(), Trial{State: Done, Values: []float64{1}, Started: start, Finished: start}
 		change(&study, &trial)
@@ -423,7 +423,7 @@ func TestLock(t *testing.T) {
 		if err := other.acquire(t.Context()); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if err := l.release(); err == nil || !strings.Contains(err.Error(), "was taken away") {
+		if err := l.release(); err == nil || !strings.Contains(err.Error(), "was removed while") {
 			t.Errorf("%s: %v", name, err)
 		}
 		if err := other.release(); err != nil {

@@ -35,7 +35,7 @@ func (t *teller) write(operation object) error {
 	}
 	line = append(line, '\n')
 	if len(line) > maxLine {
-		return fmt.Errorf("a line of %d MiB, at most %d can be read again", len(line)>>20, maxLine>>20)
+		return fmt.Errorf("a line of %d MiB; the limit is %d", len(line)>>20, maxLine>>20)
 	}
 	if err := t.mirror.follow(line); err != nil {
 		return err
@@ -61,7 +61,7 @@ func (t *teller) tellStudy() error {
 		}
 	}
 	if !slices.Equal(m.maximize, s.Maximize) {
-		return fmt.Errorf("study %q is there with other objectives; choose another file, or another name", s.Name)
+		return fmt.Errorf("study %q exists with different objectives; choose another file, or another name", s.Name)
 	}
 	if err := m.clash(s); err != nil {
 		return err

@@ -72,7 +72,7 @@ func Open(path string) (*File, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a file", path)
+		return nil, fmt.Errorf("%s: not a regular file", path)
 	}
 	file, err := os.Open(path)
 	if err != nil {
@@ -111,7 +111,7 @@ func (f *File) readHeaders() error {
 		return f.readDirectories()
 	}
 	if f.size > MaxBytes {
-		return fmt.Errorf("%s: %d bytes, at most %d are read", f.path, f.size, MaxBytes)
+		return fmt.Errorf("%s: %d bytes; the limit is %d", f.path, f.size, MaxBytes)
 	}
 	header, format, err := image.DecodeConfig(bufio.NewReader(io.NewSectionReader(f.file, 0, f.size)))
 	if errors.Is(err, image.ErrFormat) {
@@ -158,7 +158,7 @@ func (f *File) readDirectories() error {
 
 func (f *File) checkSize(height, width int) error {
 	if width <= 0 || height <= 0 || width > MaxPixels/height {
-		return fmt.Errorf("%s: %d×%d pixels, at most %d are read", f.path, width, height, MaxPixels)
+		return fmt.Errorf("%s: %d×%d pixels; the limit is %d", f.path, width, height, MaxPixels)
 	}
 	return nil
 }
@@ -277,7 +277,7 @@ func (f *File) page(frame int) (tiff.Picture, error) {
 // check wants a frame to be there.
 func (f *File) check(frame int) error {
 	if n := len(f.frames); frame < 0 || frame >= n {
-		return fmt.Errorf("%s: no frame %d; it has %d, counted from 0", f.path, frame, n)
+		return fmt.Errorf("%s: there is no frame %d; it has %d, counted from 0", f.path, frame, n)
 	}
 	return nil
 }
@@ -290,7 +290,7 @@ func (f *File) Image(frame int) (image.Image, error) {
 	}
 	if f.tiff != nil {
 		if what := f.frames[frame]; what.Channels > 0 && !what.Image {
-			return nil, fmt.Errorf("%s: page %d has %d channels of %s, which is no picture to look at; convert it to grey or RGB of 8 or 16 bits",
+			return nil, fmt.Errorf("%s: page %d has %d channels of %s, which cannot be displayed; convert it to grey or RGB of 8 or 16 bits",
 				f.path, f.pages[frame].number+1, what.Channels, what.Type)
 		}
 		p, err := f.page(frame)

@@ -104,7 +104,7 @@ func List(dir string) (names []string, others map[string]int, err error) {
 			cure = "; save arrays as TIFF files, which hold floats too (in Python: tifffile.imwrite(\"a.tif\", np.load(\"a.npy\"))), " +
 				"or as one array [picture, height, width] for data.dataset: table"
 		}
-		return nil, nil, fmt.Errorf("no %s files there%s%s", formats, Others(others, "; what is there: "), cure)
+		return nil, nil, fmt.Errorf("no %s files there%s%s", formats, Others(others, "; found: "), cure)
 	}
 	slices.Sort(names)
 	return names, others, nil
@@ -119,13 +119,13 @@ func Others(counts map[string]int, introduction string) string {
 	endings := slices.SortedFunc(maps.Keys(counts), func(a, b string) int { return cmp.Or(counts[b]-counts[a], strings.Compare(a, b)) })
 	var words []string
 	for _, ending := range endings[:min(len(endings), endingsShown)] {
-		words = append(words, fmt.Sprintf("%d %s", counts[ending], cmp.Or(ending, "without an ending")))
+		words = append(words, fmt.Sprintf("%d %s", counts[ending], cmp.Or(ending, "without an extension")))
 	}
 	if words == nil {
 		return ""
 	}
 	if more := len(endings) - endingsShown; more > 0 {
-		words = append(words, fmt.Sprintf("and files of %d other endings", more))
+		words = append(words, fmt.Sprintf("and files with %d other extensions", more))
 	}
 	return introduction + strings.Join(words, ", ")
 }

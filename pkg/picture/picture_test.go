@@ -101,7 +101,7 @@ func TestReadRefuses(t *testing.T) {
 		write("empty.jpg", nil):                        "the file is empty",
 		write("checksum.png", huge):                    "invalid checksum",
 		filepath.Join(dir, "missing.png"):              "no such file",
-		dir:                                            "not a file",
+		dir:                                            "not a regular file",
 	} {
 		if _, err := Read(path); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v, want its name and %q", filepath.Base(path), err, want)

@@ -73,7 +73,7 @@ func NewWriter(out io.WriteSeeker, format string, most int64) (*Writer, error) {
 // bits without alpha: others are rounded, and laid over white.
 func (w *Writer) Add(a Array, m Metadata) error {
 	if w.full {
-		return fmt.Errorf("a %s file has one picture; write tiff", w.format)
+		return fmt.Errorf("a %s file holds one picture; use tiff", w.format)
 	}
 	colours := a.Channels
 	if a.Alpha != tiff.NoAlpha {
@@ -84,10 +84,10 @@ func (w *Writer) Add(a Array, m Metadata) error {
 		return w.tiff.Add(tiff.Picture{Page: page, Values: a.Values}, m.tiff(colours))
 	}
 	if colours != 1 && colours != 3 {
-		return fmt.Errorf("%d channels are no %s picture; write tiff", colours, w.format)
+		return fmt.Errorf("%d channels do not fit into a %s picture; use tiff", colours, w.format)
 	}
 	if page.Type == dtypes.Float32 {
-		return fmt.Errorf("floats are no %s picture; write tiff", w.format)
+		return fmt.Errorf("floats do not fit into a %s picture; use tiff", w.format)
 	}
 	w.full = true
 	if w.format == "jpeg" {
@@ -141,7 +141,7 @@ func (a Array) Integers(black, white float64) (Array, error) {
 		return a, nil
 	}
 	if !(black < white) {
-		return Array{}, errors.New("floats whose black and white are not known; write tiff")
+		return Array{}, errors.New("floats without known black and white levels; use tiff")
 	}
 	values := array.Make(dtypes.Uint16, a.Values.Len())
 	for i, x := range a.Values.Float32 {

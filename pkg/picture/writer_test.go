@@ -103,9 +103,9 @@ func TestWriterRefuses(t *testing.T) {
 		format, want string
 		pictures     []Array
 	}{
-		{"png", "floats are no png picture; write tiff", []Array{pictureOf(dtypes.Float32, 1, tiff.NoAlpha)}},
-		{"jpeg", "5 channels are no jpeg picture; write tiff", []Array{pictureOf(dtypes.Uint8, 5, tiff.NoAlpha)}},
-		{"png", "has one picture; write tiff", []Array{pictureOf(dtypes.Uint8, 1, tiff.NoAlpha), pictureOf(dtypes.Uint8, 1, tiff.NoAlpha)}},
+		{"png", "floats do not fit into a png picture; use tiff", []Array{pictureOf(dtypes.Float32, 1, tiff.NoAlpha)}},
+		{"jpeg", "5 channels do not fit into a jpeg picture; use tiff", []Array{pictureOf(dtypes.Uint8, 5, tiff.NoAlpha)}},
+		{"png", "holds one picture; use tiff", []Array{pictureOf(dtypes.Uint8, 1, tiff.NoAlpha), pictureOf(dtypes.Uint8, 1, tiff.NoAlpha)}},
 	} {
 		w, err := NewWriter(struct {
 			io.Writer

@@ -112,7 +112,7 @@ func Compare(a, b *Ranking) (Comparison, error) {
 	case c.Difference == 0:
 		c.P = 1
 	default:
-		return Comparison{}, errors.New("compare: no sample is placed otherwise than the others of its kind; DeLong's test says nothing here")
+		return Comparison{}, errors.New("compare: all samples of a kind rank alike; DeLong's test does not apply")
 	}
 	return c, nil
 }

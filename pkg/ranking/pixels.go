@@ -48,14 +48,14 @@ const proLimit = 0.3
 // Add takes a picture: a score for each pixel, higher being more anomalous, and which are anomalous, both row by row.
 func (p *Pixels) Add(scores []float32, mask []bool, width int) error {
 	if len(scores) != len(mask) || width < 1 || len(mask)%width != 0 {
-		return fmt.Errorf("score pixels: %d scores and a mask of %d pixels, which are to be rows of %d", len(scores), len(mask), width)
+		return fmt.Errorf("score pixels: %d scores and a mask of %d pixels must both be rows of %d", len(scores), len(mask), width)
 	}
 	most := p.Most
 	if most == 0 {
 		most = 1 << 27
 	}
 	if have := len(p.normal) + len(p.anomalous); len(scores) > most-have {
-		return fmt.Errorf("score pixels: %d more after %d are more than %d; make maps and masks smaller, or raise Most", len(scores), have, most)
+		return fmt.Errorf("score pixels: %d more after %d exceed the limit of %d; make maps and masks smaller, or raise Most", len(scores), have, most)
 	}
 	for i, score := range scores {
 		if score-score != 0 {

@@ -159,7 +159,7 @@ func TestCompare(t *testing.T) {
 		t.Errorf("the same scores: %+v, error %v", same, err)
 	}
 	for want, other := range map[string]*Ranking{
-		"says nothing here":     equal,
+		"does not apply":        equal,
 		"beside 1 and 3":        rank(t, []float64{1, 2, 3, 4}, marks("1110")),
 		"2 normal and 2 anomal": rank(t, []float64{1, 2, 3}, marks("110")),
 	} {
@@ -262,9 +262,9 @@ func TestPixels(t *testing.T) {
 		t.Errorf("asked again: %+v, error %v", again, err)
 	}
 	for want, add := range map[string]func() error{
-		"1 more after 13 are more than 13":         func() error { return pixels.Add([]float32{1}, marks("0"), 1) },
+		"1 more after 13 exceed the limit of 13":   func() error { return pixels.Add([]float32{1}, marks("0"), 1) },
 		"2 scores and a mask of 3":                 func() error { return new(Pixels).Add([]float32{1, 2}, marks("000"), 1) },
-		"which are to be rows of 2":                func() error { return new(Pixels).Add([]float32{1, 2, 3}, marks("000"), 2) },
+		"must both be rows of 2":                   func() error { return new(Pixels).Add([]float32{1, 2, 3}, marks("000"), 2) },
 		"rows of 0":                                func() error { return new(Pixels).Add(nil, nil, 0) },
 		"the pixel in row 1, column 0 is NaN":      func() error { return new(Pixels).Add([]float32{1, 2, float32(math.NaN()), 0}, marks("0000"), 2) },
 		"figures need normal and anomalous pixels": func() error { _, err := new(Pixels).Figures(); return err },

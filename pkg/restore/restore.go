@@ -70,10 +70,10 @@ var sizes = []int{64, 16, 4, 1}
 // New compiles a model for images of the size, type and scale of these. weights are in the order of [model.Params].
 func New(b compute.Backend, m model.Model, weights []*tensors.Tensor, like *dataset.Samples) (*Restorer, error) {
 	if model.Conditions(m) > 0 {
-		return nil, errors.New("this model is given the label of each image, which a picture does not have")
+		return nil, errors.New("this model needs the label of each image, which a picture does not have")
 	}
 	if _, generates := m.(*model.PixelFlow); generates {
-		return nil, errors.New("this kind of model makes images of noise, and restores none")
+		return nil, errors.New("this kind of model only generates images from noise, and cannot restore pictures")
 	}
 	image := model.Image{Height: like.Height, Width: like.Width, Channels: like.Channels}
 	local, isLocal := m.(model.Local)
@@ -230,10 +230,10 @@ func (r *Restorer) Images(pixels []float32) ([]float32, error) {
 // such. Options of tiles do nothing to them.
 func (r *Restorer) Samples(ctx context.Context, s *dataset.Samples, o Options) (*dataset.Samples, error) {
 	if o.Ensemble && s.Vectors() {
-		return nil, errors.New("rows of a table have no turns; leave the ensemble out")
+		return nil, errors.New("rows of a table cannot be rotated; leave the ensemble out")
 	}
 	if o.Recover && s.Vectors() {
-		return nil, errors.New("rows of a table have no pixels about a value to recover it from; leave --recover out")
+		return nil, errors.New("rows of a table have no neighbouring pixels to recover values from; leave --recover out")
 	}
 	if r.local && !o.Ensemble {
 		whole := r.whole(model.Image{Height: s.Height, Width: s.Width, Channels: s.Channels})
@@ -375,7 +375,7 @@ func (r *Restorer) passes(p picture.Array) ([]pass, error) {
 	case wanted == len(all):
 		return []pass{{from: all, into: all}}, nil
 	}
-	return nil, fmt.Errorf("a picture of %d channels; the model takes %d", p.Channels, r.image.Channels)
+	return nil, fmt.Errorf("a picture of %d channels; the model needs %d", p.Channels, r.image.Channels)
 }
 
 // isGrey says whether the first three channels are the same.
@@ -403,7 +403,7 @@ func (r *Restorer) unit(p picture.Array, o Options) (float64, error) {
 		return trained / o.White, nil
 	}
 	if highest := slices.Max(p.Values.Float32); highest > 0 && highest <= 1 {
-		return 0, fmt.Errorf("floats up to %g, and the model was trained on 0 to %g; say which value is white, such as --white 1", highest, trained)
+		return 0, fmt.Errorf("floats up to %g, but the model was trained on 0 to %g; give the value of white, such as --white 1", highest, trained)
 	}
 	return 1, nil
 }

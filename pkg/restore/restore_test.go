@@ -219,13 +219,13 @@ func TestAlpha(t *testing.T) {
 func TestRefusedPictures(t *testing.T) {
 	r := identity(t, &dataset.Samples{Height: 4, Width: 4, Channels: 3, Values: array.Make(dtypes.Uint8, 0)})
 	floats := picture.Array{Height: 4, Width: 4, Channels: 1, Values: array.Values{Float32: []float32{15: 0.5}}}
-	if _, err := r.Picture(t.Context(), floats, restore.Options{}); err == nil || !strings.Contains(err.Error(), "floats up to 0.5, and the model was trained on 0 to 255") {
+	if _, err := r.Picture(t.Context(), floats, restore.Options{}); err == nil || !strings.Contains(err.Error(), "floats up to 0.5, but the model was trained on 0 to 255") {
 		t.Error(err)
 	}
 	if _, err := r.Picture(t.Context(), floats, restore.Options{White: 1}); err != nil {
 		t.Error(err)
 	}
-	if _, err := r.Picture(t.Context(), waves(4, 4, 5, false), restore.Options{}); err == nil || !strings.Contains(err.Error(), "5 channels; the model takes 3") {
+	if _, err := r.Picture(t.Context(), waves(4, 4, 5, false), restore.Options{}); err == nil || !strings.Contains(err.Error(), "5 channels; the model needs 3") {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

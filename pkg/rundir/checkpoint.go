@@ -59,14 +59,14 @@ func (r *Run) SaveCheckpoint(c Checkpoint, best bool, keep int) error {
 	if best {
 		bestPath := r.BestCheckpointPath()
 		if err := r.writeFile(bestPath, c.encode); err != nil {
-			return fmt.Errorf("save checkpoint %s: %w; the checkpoints before it are still there", bestPath, err)
+			return fmt.Errorf("save checkpoint %s: %w; earlier checkpoints are kept", bestPath, err)
 		}
 		if r.link(bestPath, path) == nil {
 			return r.removeOldCheckpoints(c.Step, keep)
 		}
 	}
 	if err := r.writeFile(path, c.encode); err != nil {
-		return fmt.Errorf("save checkpoint %s: %w; the checkpoints before it are still there", path, err)
+		return fmt.Errorf("save checkpoint %s: %w; earlier checkpoints are kept", path, err)
 	}
 	return r.removeOldCheckpoints(c.Step, keep)
 }
@@ -194,7 +194,7 @@ func CommonCheckpoint(runs []*Run) (all []*Checkpoint, warnings []string, err er
 			}
 			if err != nil {
 				if !errors.Is(err, fs.ErrNotExist) {
-					warnings = append(warnings, fmt.Sprintf("%v; trying the one before", err))
+					warnings = append(warnings, fmt.Sprintf("%v; trying the previous one", err))
 				}
 				break
 			}

@@ -53,7 +53,7 @@ var errOtherFormat = errors.New("another format")
 type formatError struct{ what, has, reads string }
 
 func (e formatError) Error() string {
-	return fmt.Sprintf("it has %s %s, this program reads %s %s", e.what, e.has, e.what, e.reads)
+	return fmt.Sprintf("it has %s %s, but this program reads %s %s", e.what, e.has, e.what, e.reads)
 }
 
 func (formatError) Is(target error) bool { return target == errOtherFormat }
@@ -102,7 +102,7 @@ func (c Checkpoint) encode(w io.Writer) error {
 		return err
 	}
 	if len(head) > maxHeader {
-		return fmt.Errorf("a header of %d bytes, at most %d can be read again", len(head), maxHeader)
+		return fmt.Errorf("a header of %d bytes; the limit is %d", len(head), maxHeader)
 	}
 	digest := sha256.New()
 	both := io.MultiWriter(w, digest)
@@ -135,7 +135,7 @@ const chunkSize = 64 << 10
 // used before that, and may be anybody's words: no more memory is taken than the file has bytes, and a header's bound.
 func decodeCheckpoint(r io.Reader, size int64) (*Checkpoint, error) {
 	if size < prefixSize+sha256.Size {
-		return nil, fmt.Errorf("%d bytes: it was cut off", size)
+		return nil, fmt.Errorf("%d bytes: the file is truncated", size)
 	}
 	digest := sha256.New()
 	body := io.TeeReader(io.LimitReader(r, size-sha256.Size), digest)
@@ -144,7 +144,7 @@ func decodeCheckpoint(r io.Reader, size int64) (*Checkpoint, error) {
 		return nil, err
 	}
 	if !bytes.HasPrefix(prefix[:], []byte(checkpointMagic)) {
-		return nil, fmt.Errorf("it is no checkpoint: it begins with %q, want %q", prefix[:len(checkpointMagic)], checkpointMagic)
+		return nil, fmt.Errorf("not a checkpoint: it begins with %q instead of %q", prefix[:len(checkpointMagic)], checkpointMagic)
 	}
 	c, problem := decodeBody(body, prefix, size-prefixSize-sha256.Size)
 
@@ -157,7 +157,7 @@ func decodeCheckpoint(r io.Reader, size int64) (*Checkpoint, error) {
 		return nil, err
 	}
 	if !bytes.Equal(digest.Sum(nil), trailer[:]) {
-		return nil, errors.New("checksum does not agree: it was cut off or changed")
+		return nil, errors.New("wrong checksum: the file is truncated or modified")
 	}
 	return c, problem
 }
@@ -191,7 +191,7 @@ func decodeBody(body io.Reader, prefix [prefixSize]byte, left int64) (*Checkpoin
 		return nil, err
 	}
 	if 4*total != left {
-		return nil, fmt.Errorf("%d bytes of values, its tensors have %d", left, 4*total)
+		return nil, fmt.Errorf("%d bytes of values, but its tensors need %d", left, 4*total)
 	}
 	chunk := make([]byte, chunkSize)
 	for i, shape := range header.Shape {

@@ -129,8 +129,8 @@ var hostile = map[string]struct {
 	"sum too large": {signed(`{"dtype":"float32","tensors":[{"name":"x","dims":[2]},{"name":"y","dims":[2]}]}`, make([]byte, 12)...),
 		`tensor "y" has shape [2], with 1 values left`},
 	"scalar without value": {signed(`{"dtype":"float32","tensors":[{"name":"x"}]}`), `tensor "x" is one value, with none left`},
-	"values left":          {signed(`{"dtype":"float32","tensors":[]}`, 0, 0, 0, 0), "4 bytes of values, its tensors have 0"},
-	"half a value":         {signed(`{"dtype":"float32","tensors":[{"name":"x"}]}`, make([]byte, 6)...), "6 bytes of values, its tensors have 4"},
+	"values left":          {signed(`{"dtype":"float32","tensors":[]}`, 0, 0, 0, 0), "4 bytes of values, but its tensors need 0"},
+	"half a value":         {signed(`{"dtype":"float32","tensors":[{"name":"x"}]}`, make([]byte, 6)...), "6 bytes of values, but its tensors need 4"},
 	"no header":            {signed(""), "header: unexpected end"},
 	"header is a list":     {signed("[1,2]"), "header: json"},
 	"two headers":          {signed(`{"dtype":"float32"} {}`), "header: invalid character"},
@@ -138,11 +138,11 @@ var hostile = map[string]struct {
 	"header beyond file":   {sign(append([]byte(checkpointMagic), checkpointVersion, 9, 0, 0, 0, 0, 0, 0, 0)), "header of 9 bytes, with 0 bytes left"},
 	"header of 2⁶⁴ bytes":  {sign(append([]byte(checkpointMagic), checkpointVersion, 255, 255, 255, 255, 255, 255, 255, 255)), "header of 18446744073709551615"},
 	"large header":         {signed(strings.Repeat(" ", maxHeader+1)), "header of 1048577 bytes"},
-	"no checkpoint":        {[]byte(strings.Repeat("PNG", 100)), `it is no checkpoint: it begins with "PNGPNGP"`},
-	"empty":                {nil, "0 bytes: it was cut off"},
-	"another dtype":        {signed(`{"dtype":"bfloat16"}`), `it has dtype "bfloat16", this program reads dtype "float32"`},
-	"no dtype":             {signed(`{}`), `it has dtype "", this program reads`},
-	"another version":      {sign(append([]byte(checkpointMagic), 7, 0, 0, 0, 0, 0, 0, 0, 0)), "it has version 7, this program reads version 1"},
+	"no checkpoint":        {[]byte(strings.Repeat("PNG", 100)), `not a checkpoint: it begins with "PNGPNGP"`},
+	"empty":                {nil, "0 bytes: the file is truncated"},
+	"another dtype":        {signed(`{"dtype":"bfloat16"}`), `it has dtype "bfloat16", but this program reads dtype "float32"`},
+	"no dtype":             {signed(`{}`), `it has dtype "", but this program reads`},
+	"another version":      {sign(append([]byte(checkpointMagic), 7, 0, 0, 0, 0, 0, 0, 0, 0)), "it has version 7, but this program reads version 1"},
 }
 
 func TestHostileCheckpoint(t *testing.T) {
@@ -168,7 +168,7 @@ func TestRefusesToEncode(t *testing.T) {
 	for want, c := range map[string]Checkpoint{
 		`tensor "x" of shape [2] has 3 values`: {Tensors: []Tensor{{Name: "x", Dims: []int{2}, Values: make([]float32, 3)}}},
 		"has shape [-1]":                       {Tensors: []Tensor{{Name: "x", Dims: []int{-1}}}},
-		"at most 1048576 can be read again":    {Tensors: []Tensor{{Name: strings.Repeat("x", maxHeader), Dims: []int{0}}}},
+		"the limit is 1048576":                 {Tensors: []Tensor{{Name: strings.Repeat("x", maxHeader), Dims: []int{0}}}},
 		"step -1":                              {Step: -1},
 	} {
 		if err := c.encode(io.Discard); err == nil || !strings.Contains(err.Error(), want) {

@@ -34,7 +34,7 @@ func TestFullDisk(t *testing.T) {
 			if step < 6 || !errors.Is(err, syscall.ENOSPC) {
 				t.Fatalf("step %d: %v", step, err)
 			}
-			for _, want := range []string{run.CheckpointPath(step), "no space left on device", "the checkpoints before it are still there"} {
+			for _, want := range []string{run.CheckpointPath(step), "no space left on device", "earlier checkpoints are kept"} {
 				if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 					t.Errorf("error is %q, want one line with %q", err, want)
 				}

@@ -184,11 +184,11 @@ func TestNoRegularFile(t *testing.T) {
 		t.Errorf("read step %+v with warnings %q, %v, want step 1 and three warnings", c, warnings, err)
 	}
 	for _, warning := range warnings {
-		if !strings.Contains(warning, "is no regular file") {
+		if !strings.Contains(warning, "is not a regular file") {
 			t.Errorf("warning %q", warning)
 		}
 	}
-	if _, _, err := run.Metrics(); err == nil || !strings.Contains(err.Error(), "is no regular file") {
+	if _, _, err := run.Metrics(); err == nil || !strings.Contains(err.Error(), "is not a regular file") {
 		t.Errorf("metrics from a pipe: %v", err)
 	}
 }

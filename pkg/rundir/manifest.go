@@ -473,10 +473,10 @@ func (r *Run) Manifest() (*Manifest, error) {
 	}
 	m := NewManifest()
 	if err := json.Unmarshal(data, m); err != nil {
-		return nil, fmt.Errorf("read manifest: %s is damaged: %s; put a copy of it back, or train again from %s", r.ManifestPath(), inJSON(data, err), r.ConfigPath())
+		return nil, fmt.Errorf("read manifest: %s is damaged: %s; restore it from a copy, or train again from %s", r.ManifestPath(), inJSON(data, err), r.ConfigPath())
 	}
 	if m.Version != manifestVersion {
-		return nil, fmt.Errorf("read manifest: %s has version %d, this program reads version %d", r.ManifestPath(), m.Version, manifestVersion)
+		return nil, fmt.Errorf("read manifest: %s has version %d, but this program reads version %d", r.ManifestPath(), m.Version, manifestVersion)
 	}
 	return m, nil
 }

@@ -198,7 +198,7 @@ func inJSON(data []byte, err error) string {
 	case !errors.As(err, &syntax):
 		return err.Error()
 	case err.Error() == "unexpected end of JSON input":
-		return fmt.Sprintf("cut off after %d bytes", len(data))
+		return fmt.Sprintf("truncated after %d bytes", len(data))
 	case bytes.IndexByte(data, '\n') < 0:
 		return err.Error()
 	}
@@ -231,7 +231,7 @@ func parseLine(line []byte, windows *[]Window, epochs *[]Epoch) (step int, err e
 // dropped too, with a warning.
 func (r *Run) RewindMetrics(step int) (warnings []string, err error) {
 	if r.metrics != nil {
-		return nil, errors.New("rewind metrics: the run already writes them")
+		return nil, errors.New("rewind metrics: the run is already writing them")
 	}
 	if _, err := os.Lstat(r.metricsPath()); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

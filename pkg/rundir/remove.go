@@ -33,7 +33,7 @@ func (r *Run) Locked() (bool, error) {
 func checkLockFile(path string) error {
 	info, err := os.Lstat(path)
 	if err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is no regular file (%v); remove it", path, info.Mode())
+		return fmt.Errorf("%s is not a regular file (%v); remove it", path, info.Mode())
 	}
 	return nil
 }
@@ -113,7 +113,7 @@ func (r *Run) SpareCheckpoints() ([]File, error) {
 		steps = steps[:len(steps)-1]
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: the checkpoint that was measured is gone: %w; the others are left as they are", r.Path, err)
+		return nil, fmt.Errorf("%s: the evaluated checkpoint is missing: %w; the others are kept", r.Path, err)
 	}
 	var spare []File
 	for _, step := range steps {
@@ -188,7 +188,7 @@ func (r *Run) Remove() error {
 		return fmt.Errorf("remove run: %w", err)
 	}
 	if !info.IsDir() {
-		return fmt.Errorf("remove run: %s is no folder (%v); give the run's own", path, info.Mode())
+		return fmt.Errorf("remove run: %s is not a folder (%v); give the run's folder", path, info.Mode())
 	}
 	if err := r.Lock(); err != nil {
 		return fmt.Errorf("remove run: %w", err)

@@ -45,7 +45,7 @@ func TestLocked(t *testing.T) {
 	if err := os.Symlink(elsewhere, lock); err != nil {
 		t.Fatal(err)
 	}
-	if err := other.Lock(); err == nil || !strings.Contains(err.Error(), "no regular file") {
+	if err := other.Lock(); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Errorf("a link as a lock: %v", err)
 	}
 	if _, err := os.Lstat(elsewhere); err == nil {
@@ -77,7 +77,7 @@ func TestRemove(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := (&Run{Path: link + "/"}).Remove(); err == nil || !strings.Contains(err.Error(), "is no folder") {
+	if err := (&Run{Path: link + "/"}).Remove(); err == nil || !strings.Contains(err.Error(), "is not a folder") {
 		t.Errorf("removing by a link: %v", err)
 	}
 	t.Chdir(run.Path)
@@ -149,7 +149,7 @@ func TestSpareCheckpoints(t *testing.T) {
 	if err := run.WriteManifest(m); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := run.SpareCheckpoints(); err == nil || !strings.Contains(err.Error(), "the checkpoint that was measured is gone") {
+	if _, err := run.SpareCheckpoints(); err == nil || !strings.Contains(err.Error(), "the evaluated checkpoint is missing") {
 		t.Errorf("without the best: %v", err)
 	}
 }

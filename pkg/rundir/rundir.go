@@ -93,7 +93,7 @@ func Create(dir, name string, now time.Time) (*Run, error) {
 // MakeFolder makes the folder DIR/NAME/TIME-ID, which nothing had before, and returns its path.
 func MakeFolder(dir, name string, now time.Time) (string, error) {
 	if !nameRule.MatchString(name) {
-		return "", fmt.Errorf("run name %q: want letters, digits, '-', '_' and '.'", name)
+		return "", fmt.Errorf("run name %q: use only letters, digits, '-', '_' and '.'", name)
 	}
 	parent := filepath.Join(dir, name)
 	if err := os.MkdirAll(parent, 0o755); err != nil {
@@ -175,7 +175,7 @@ func Open(path string) (*Run, error) {
 		return nil, fmt.Errorf("open run: %s is a file; give the run's folder", path)
 	}
 	if _, err := os.Stat(filepath.Join(path, manifestFile)); err != nil {
-		return nil, fmt.Errorf("open run: %s has no %s: it is not the folder of a run", path, manifestFile)
+		return nil, fmt.Errorf("open run: %s has no %s; it is not a run's folder", path, manifestFile)
 	}
 	return &Run{Path: path}, nil
 }
@@ -184,7 +184,7 @@ func Open(path string) (*Run, error) {
 const lockPatience = 50 * time.Millisecond
 
 // ErrLocked says that another process writes to the run.
-var ErrLocked = errors.New("another process is writing to this run; wait for it or end it")
+var ErrLocked = errors.New("another process is writing to this run; wait for it or stop it")
 
 // Lock takes the run for writing, until Close or the end of the process, and removes what a killed process left half-written.
 func (r *Run) Lock() error {
@@ -310,14 +310,14 @@ type Picture struct {
 
 func (r *Run) savePicture(dir, name string, png []byte) error {
 	if !nameRule.MatchString(name) {
-		return fmt.Errorf("picture name %q: want letters, digits, '-', '_' and '.'", name)
+		return fmt.Errorf("picture name %q: use only letters, digits, '-', '_' and '.'", name)
 	}
 	// Somebody may have removed the pictures of a run that goes on, or put a link to another folder there.
 	if err := os.Mkdir(filepath.Join(r.Path, dir), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("save a picture: %w", err)
 	}
 	if info, err := os.Lstat(filepath.Join(r.Path, dir)); err != nil || !info.IsDir() {
-		return fmt.Errorf("save a picture: %s is no folder; remove it", filepath.Join(r.Path, dir))
+		return fmt.Errorf("save a picture: %s is not a folder; remove it", filepath.Join(r.Path, dir))
 	}
 	return r.write(filepath.Join(dir, name+pngSuffix), png)
 }
@@ -425,7 +425,7 @@ func openRegular(path string) (*os.File, int64, error) {
 		return nil, 0, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, 0, fmt.Errorf("%s is no regular file (%v)", path, info.Mode())
+		return nil, 0, fmt.Errorf("%s is not a regular file (%v)", path, info.Mode())
 	}
 	file, err := os.Open(path)
 	if err != nil {

@@ -117,7 +117,7 @@ func TestOpen(t *testing.T) {
 	for path, want := range map[string]string{
 		filepath.Join(dir, "missing"): "no such file",
 		file:                          "is a file",
-		dir:                           "is not the folder of a run",
+		dir:                           "it is not a run's folder",
 	} {
 		if _, err := Open(path); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("opening %s: %v, want %q", path, err, want)
@@ -149,8 +149,8 @@ func TestManifest(t *testing.T) {
 
 	for contents, want := range map[string]string{
 		`{"version": 2}`:  "this program reads version 1",
-		`{"version": 1,`:  "damaged: cut off after 14 bytes; put a copy of it back, or train again from " + run.ConfigPath(),
-		``:                "damaged: cut off after 0 bytes",
+		`{"version": 1,`:  "damaged: truncated after 14 bytes; restore it from a copy, or train again from " + run.ConfigPath(),
+		``:                "damaged: truncated after 0 bytes",
 		"{\n\"seed\": x}": "damaged: line 2: invalid character 'x'",
 	} {
 		if err := os.WriteFile(run.ManifestPath(), []byte(contents), 0o644); err != nil {
@@ -303,7 +303,7 @@ func TestRefusesOtherFormat(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, err = run.LatestCheckpoint()
-	if err == nil || !strings.Contains(err.Error(), stepName(200)+": it has version 2, this program reads version 1") {
+	if err == nil || !strings.Contains(err.Error(), stepName(200)+": it has version 2, but this program reads version 1") {
 		t.Errorf("error is %v, want the file and both versions", err)
 	}
 	// The version's byte alone is damage.
@@ -469,7 +469,7 @@ func TestMetricsOfNonsense(t *testing.T) {
 	if err := os.WriteFile(run.metricsPath(), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := run.Metrics(); err == nil || !strings.Contains(err.Error(), "metrics.jsonl:1: damaged: cut off after 1048576 bytes") {
+	if _, _, err := run.Metrics(); err == nil || !strings.Contains(err.Error(), "metrics.jsonl:1: damaged: truncated after 1048576 bytes") {
 		t.Errorf("error %v, want one of line 1", err)
 	}
 	warnings, err := run.RewindMetrics(3)

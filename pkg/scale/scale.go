@@ -70,11 +70,11 @@ func (o Options) Problem() string {
 	case o.Low == 0 && o.High == 0:
 		return ""
 	case o.Kind == "standardise" || o.whole():
-		return o.Kind + " has neither low nor high; leave them out"
+		return o.Kind + " does not use low and high; leave them out"
 	case !(o.Low < o.High):
-		return fmt.Sprintf("low is %g and high %g; low must be below high, and where one is given both are", o.Low, o.High)
+		return fmt.Sprintf("low is %g and high %g; low must be below high, and both must be set together", o.Low, o.High)
 	case o.Kind == "percentile" && !(o.Low >= 0 && o.High <= 100):
-		return fmt.Sprintf("percentiles %g and %g; write numbers from 0 to 100", o.Low, o.High)
+		return fmt.Sprintf("percentiles %g and %g; must be from 0 to 100", o.Low, o.High)
 	case !(o.High-o.Low < widest):
 		return fmt.Sprintf("low %g and high %g are too far apart", o.Low, o.High)
 	}
@@ -128,7 +128,7 @@ func (o Options) Find(d Data) (Scale, error) {
 		return Scale{}, fmt.Errorf("data.scale: %s", problem)
 	}
 	if o.whole() && (d.Channels > 0 || d.Missing) {
-		return Scale{}, fmt.Errorf("data.scale.kind: %s is for vectors without missing values; write standardise, or range for pictures", o.Kind)
+		return Scale{}, fmt.Errorf("data.scale.kind: %s is for vectors without missing values; use standardise, or range for pictures", o.Kind)
 	}
 	if o.whole() {
 		return o.findWhole(d)
@@ -144,7 +144,7 @@ func (o Options) Find(d Data) (Scale, error) {
 	}
 	low, high := o.ends(d.column(0, 1), d.Type)
 	if !(low < high) || !(high-low < widest) {
-		return Scale{}, fmt.Errorf("data.scale: the training samples' values go from %g to %g, which is no range; write data.scale.low and high", low, high)
+		return Scale{}, fmt.Errorf("data.scale: the training samples' values go from %g to %g, which is not a range; set data.scale.low and high", low, high)
 	}
 	if d.Type == dtypes.Uint8 && low == 0 && high == math.MaxUint8 { // none lies beyond
 		return bytes, nil
@@ -163,7 +163,7 @@ func (o Options) findEach(d Data) (Scale, error) {
 		if d.Missing {
 			median, found := values.median()
 			if !found {
-				return Scale{}, fmt.Errorf("data.missing: no training sample has a value of feature %d; write it in data.ignore", feature+1)
+				return Scale{}, fmt.Errorf("data.missing: no training sample has a value of feature %d; list it in data.ignore", feature+1)
 			}
 			s.Missing, values = append(s.Missing, median), values.with(median)
 		}
@@ -205,7 +205,7 @@ func (o Options) findWhole(d Data) (Scale, error) {
 		square += values.at(i) * values.at(i) / float64(values.n)
 	}
 	if !(square > 1/widest) || !(square < widest) {
-		return Scale{}, fmt.Errorf("data.scale: the training samples' values have a mean square of %g; write data.scale.kind: none or standardise", square)
+		return Scale{}, fmt.Errorf("data.scale: the training samples' values have a mean square of %g; set data.scale.kind: none or standardise", square)
 	}
 	return Scale{Factor: 1 / math.Sqrt(square), Open: true}, nil
 }
@@ -217,7 +217,7 @@ func (Options) standardised(d Data) (Scale, error) {
 	for channel := range d.Channels {
 		mean, deviation := d.column(channel, d.Channels).moments()
 		if !(deviation > 0) || !(deviation < widest) {
-			return Scale{}, fmt.Errorf("data.scale: the training samples' values of channel %d have a standard deviation of %g; write data.scale.kind: range", channel+1, deviation)
+			return Scale{}, fmt.Errorf("data.scale: the training samples' values of channel %d have a standard deviation of %g; set data.scale.kind: range", channel+1, deviation)
 		}
 		s.Factors, s.Offsets = append(s.Factors, 1/deviation), append(s.Offsets, -mean/deviation)
 	}

@@ -56,8 +56,8 @@ func TestRefused(t *testing.T) {
 		options scale.Options
 		values  []float64
 	}{
-		"from 3 to 3, which is no range":    {scale.Options{Kind: "range"}, []float64{3, 3, 3}},
-		"from 4 to 4, which is no range":    {scale.Options{Kind: "percentile"}, []float64{4, 4}},
+		"from 3 to 3, which is not a range": {scale.Options{Kind: "range"}, []float64{3, 3, 3}},
+		"from 4 to 4, which is not a range": {scale.Options{Kind: "percentile"}, []float64{4, 4}},
 		"low is 2 and high 1":               {scale.Options{Kind: "range", Low: 2, High: 1}, []float64{1, 2}},
 		"low is 100 and high 0":             {scale.Options{Kind: "range", Low: 100}, []float64{1, 2}},
 		"percentiles 50 and 101":            {scale.Options{Kind: "percentile", Low: 50, High: 101}, []float64{1, 2}},

@@ -46,11 +46,11 @@ type CMAES struct {
 // New starts it. The error is of spaces without a number that is always there, and of several objectives.
 func (c *CMAES) New(space Space, objectives int, seed int64) (Strategy, error) {
 	if objectives != 1 {
-		return nil, fmt.Errorf("strategy cma-es: it searches one objective, not %d; take tpe, random, quasi-random or grid",
+		return nil, fmt.Errorf("strategy cma-es: it supports one objective, not %d; use tpe, random, quasi-random or grid",
 			objectives)
 	}
 	if c.Population == 1 {
-		return nil, errors.New("strategy cma-es: population 1: give at least 2, or 0 for as many as suit the space")
+		return nil, errors.New("strategy cma-es: population 1: set at least 2, or 0 for the default")
 	}
 	s := &cmaes{space: space, seed: seed, restartFactor: c.RestartFactor, sigma: c.Sigma, population: c.Population}
 	for i, parameter := range space {
@@ -63,8 +63,8 @@ func (c *CMAES) New(space Space, objectives int, seed int64) (Strategy, error) {
 	}
 	d := len(s.searched)
 	if d == 0 {
-		return nil, errors.New("strategy cma-es: it searches numbers that are there in every trial, and the space has none; " +
-			"take tpe, random or grid")
+		return nil, errors.New("strategy cma-es: it needs numbers that are present in every trial, and the space has none; " +
+			"use tpe, random or grid")
 	}
 	if s.population == 0 {
 		s.population = 4 + int(3*math.Log(float64(d)))

@@ -40,11 +40,11 @@ type GP struct {
 // New implements [Method]. It takes one objective.
 func (g *GP) New(space Space, objectives int, seed int64) (Strategy, error) {
 	if objectives != 1 {
-		return nil, fmt.Errorf("strategy gp: %d objectives, and it takes one; tpe, random, quasi-random and grid take several",
+		return nil, fmt.Errorf("strategy gp: it supports one objective, not %d; use tpe, random, quasi-random or grid",
 			objectives)
 	}
 	if g.Startup < 2 || g.Candidates < 1 || g.Points < 2 {
-		return nil, fmt.Errorf("strategy gp: startup %d, candidates %d, points %d: give at least 2, 1 and 2",
+		return nil, fmt.Errorf("strategy gp: startup %d, candidates %d, points %d: set at least 2, 1 and 2",
 			g.Startup, g.Candidates, g.Points)
 	}
 	return &gp{GP: *g, space: space, seed: seed}, nil

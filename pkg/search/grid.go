@@ -40,7 +40,7 @@ func (g *Grid) New(space Space, _ int, seed int64) (Strategy, error) {
 		}
 	}
 	if total > mostPoints {
-		return nil, fmt.Errorf("strategy grid: %.2g points are too many; give fewer points to each parameter (points: %d), or "+
+		return nil, fmt.Errorf("strategy grid: %.2g points are too many; use fewer points for each parameter (points: %d), or "+
 			"fewer parameters", total, g.Points)
 	}
 	s.size = int(total)

@@ -40,7 +40,7 @@ type TPE struct {
 // New implements [Method].
 func (t *TPE) New(space Space, objectives int, seed int64) (Strategy, error) {
 	if t.Startup < 1 || t.Candidates < 0 || t.Kernels < 2 {
-		return nil, fmt.Errorf("strategy tpe: startup %d, candidates %d, kernels %d: give at least 1, 0 and 2",
+		return nil, fmt.Errorf("strategy tpe: startup %d, candidates %d, kernels %d: set at least 1, 0 and 2",
 			t.Startup, t.Candidates, t.Kernels)
 	}
 	s := &tpe{TPE: *t, space: space, seed: seed, most: 25}

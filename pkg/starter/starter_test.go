@@ -435,7 +435,7 @@ func TestLabelsOfArchive(t *testing.T) {
 		t.Errorf("classes %q", split.Classes)
 	}
 	npz(t, path, map[string]array.Values{"first": values, "second": values}, map[string][]int{"first": {100, 3}, "second": {100, 3}})
-	refused(t, starter.Options{}, path, "several arrays may be the samples", "array: NAME")
+	refused(t, starter.Options{}, path, "several arrays could be the samples", "array: NAME")
 }
 
 // Every kind of model has sizes that fit what there is.
@@ -500,7 +500,7 @@ func TestRefusals(t *testing.T) {
 		"":                      {"no data"},
 		"\xff":                  {"no UTF-8"},
 		path("none"):            {"no such file"},
-		path("none*"):           {"no file is like"},
+		path("none*"):           {"no file matches"},
 		path("two"):             {"2 pictures; it takes 4"},
 		path("two/0.png"):       {"one picture; name a folder"},
 		path("tables"):          {"tables/*.csv", "for all 2"},
@@ -511,9 +511,9 @@ func TestRefusals(t *testing.T) {
 		path("names.csv"):       {"no rows"},
 		path("texts.csv"):       {"no column of numbers"},
 		path("short.csv"):       {"2 rows; it takes 4"},
-		path("ragged.csv"):      {"ragged.csv:3: 3 cells in a row where the first line has 2"},
+		path("ragged.csv"):      {"ragged.csv:3: the row has 3 cells, but the first line has 2"},
 		path("twice.csv"):       {"both named"},
-		path("cut.npz"):         {"cut off"},
+		path("cut.npz"):         {"truncated"},
 		path("cut.npy"):         {"cut.npy"},
 		path("x.xlsx"):          {"neither pictures nor a table by its ending", ".csv"},
 		path("bad"):             {"none of 5 pictures can be read"},

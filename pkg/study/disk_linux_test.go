@@ -30,7 +30,7 @@ func TestDisk(t *testing.T) {
 		}
 		store.Close()
 		disk.SetReadOnly(t, true)
-		wantOpenError(t, where, Options{}, where, "cannot be")
+		wantOpenError(t, where, Options{}, where, "not writable")
 		disk.SetReadOnly(t, false)
 	})
 }

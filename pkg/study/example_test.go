@@ -36,6 +36,6 @@ func Example() {
 	}
 	// Output:
 	// trial 0 attempt 2 {"learning_rate": 0.001}
-	// study noise: finish: trial 0 is not this worker's, or no longer, with attempt 1: attempt 2 runs on worker-2
+	// study noise: finish: attempt 1 of trial 0 does not, or no longer, belong to this worker: attempt 2 is running on worker-2
 	// 0 done [0.3]
 }

@@ -177,7 +177,7 @@ func Open(ctx context.Context, where string, options Options) (*Store, error) {
 	case scheme == "postgres" || scheme == "postgresql":
 		s, err = openPostgres(where, options)
 	default:
-		err = fmt.Errorf("open the store: %q is no kind of store; want a file, or a URL that begins with postgres://", scheme)
+		err = fmt.Errorf("open the store: %q is not a supported store; give a file, or a URL that begins with postgres://", scheme)
 	}
 	if err != nil {
 		return nil, err
@@ -198,10 +198,10 @@ func openFile(path string, options Options) (*Store, error) {
 		return nil, fmt.Errorf("open the store %s: %w", path, err)
 	}
 	if info, err := os.Stat(filepath.Dir(absolute)); err != nil || !info.IsDir() {
-		return nil, fmt.Errorf("open the store %s: there is no folder %s; make it first", path, filepath.Dir(absolute))
+		return nil, fmt.Errorf("open the store %s: there is no folder %s; create it first", path, filepath.Dir(absolute))
 	}
 	if info, err := os.Stat(absolute); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("open the store %s: it is no regular file; give the name of a file, new or a store's", path)
+		return nil, fmt.Errorf("open the store %s: it is not a regular file; give the name of a new file or of a store", path)
 	} else if err != nil && (options.ReadOnly || !errors.Is(err, fs.ErrNotExist)) {
 		return nil, fmt.Errorf("open the store %s: %w", path, err)
 	}
@@ -239,13 +239,13 @@ func openPostgres(where string, options Options) (*Store, error) {
 	at, err := url.Parse(where)
 	if err != nil {
 		return nil, errors.New("open the store: the URL cannot be read (it is not shown: it may have a password); " +
-			"want postgres://USER@HOST:PORT/DATABASE, with %XX for special characters")
+			"write postgres://USER@HOST:PORT/DATABASE, with %XX for special characters")
 	}
 	shown := (&url.URL{Scheme: at.Scheme, User: url.User(at.User.Username()), Host: at.Host, Path: at.Path}).String()
 	config, err := pgx.ParseConfig(where)
 	if err != nil {
-		return nil, fmt.Errorf("open the store %s: the URL, or what PG… variables add to it, is not understood; "+
-			"want postgres://USER@HOST:PORT/DATABASE?setting=value with settings of libpq", shown)
+		return nil, fmt.Errorf("open the store %s: the URL, or what the PG… environment variables add to it, is not valid; "+
+			"write postgres://USER@HOST:PORT/DATABASE?setting=value with settings of libpq", shown)
 	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = 10 * time.Second
@@ -316,7 +316,7 @@ func checkVersion(ctx context.Context) func(*sql.Tx) error {
 			return err
 		}
 		if version > schemaVersion {
-			return fmt.Errorf("its tables are of version %d, and this Latent knows those up to %d; use a newer Latent", version, schemaVersion)
+			return fmt.Errorf("its tables have version %d, and this Latent supports versions up to %d; use a newer Latent", version, schemaVersion)
 		}
 		if version != schemaVersion {
 			return fmt.Errorf("it is damaged: its tables say version %d", version)
@@ -338,7 +338,7 @@ func (s *Store) setWAL(ctx context.Context) error {
 		case err == nil && mode == "wal":
 			return nil
 		case err == nil:
-			return fmt.Errorf("its file system has no shared memory for SQLite (journal mode %s); put it on a local disk", mode)
+			return fmt.Errorf("its file system does not support SQLite's shared memory (journal mode %s); put it on a local disk", mode)
 		case sqliteCode(err) != sqlite3.SQLITE_BUSY || time.Now().After(deadline):
 			return err
 		}
@@ -361,7 +361,7 @@ func (s *Store) wantWritable(ctx context.Context) error {
 			IsReadOnly(schema string) (bool, error)
 		}).IsReadOnly("main")
 		if err == nil && readOnly {
-			err = errors.New("it cannot be written; choose another place, or change who may write the file")
+			err = errors.New("it is not writable; choose another place, or change the file's permissions")
 		}
 		return err
 	})
@@ -372,8 +372,8 @@ func (s *Store) Close() error { return s.db.Close() }
 
 // Errors of names.
 var (
-	ErrTaken = errors.New("there is a study of this name already")
-	ErrNone  = errors.New("there is no study of this name")
+	ErrTaken = errors.New("a study with this name already exists")
+	ErrNone  = errors.New("there is no study with this name")
 )
 
 // Create adds a study without trials, or returns an error that is ErrTaken. config is kept as it is.
@@ -483,19 +483,19 @@ func (s *Store) explain(err error) error {
 	cure := ""
 	switch sqliteCode(err) {
 	case sqlite3.SQLITE_NOTADB:
-		cure = "the file is no store; choose another, new or a store's"
+		cure = "the file is not a store; give the name of a new file or of a store"
 	case sqlite3.SQLITE_CORRUPT:
-		cure = "the file is damaged; put a copy of it in its place, or what `sqlite3 FILE .recover` saves of it"
+		cure = "the file is damaged; replace it with a copy, or with what `sqlite3 FILE .recover` saves of it"
 	case sqlite3.SQLITE_READONLY:
-		cure = "the file, its folder or its disk cannot be written; choose another place, or change who may write"
+		cure = "the file, its folder or its disk is not writable; choose another place, or change the permissions"
 	case sqlite3.SQLITE_CANTOPEN:
-		cure = "the file cannot be opened; look who may read and write it and its folder"
+		cure = "the file cannot be opened; check the permissions of the file and its folder"
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
-		cure = fmt.Sprintf("another process has held the file for more than %v; look for one that is stopped", s.options.Patience)
+		cure = fmt.Sprintf("another process has locked the file for more than %v; look for a suspended process", s.options.Patience)
 	case sqlite3.SQLITE_FULL:
-		cure = "the disk is full; make space, and nothing is lost"
+		cure = "the disk is full; free some space, and nothing is lost"
 	case sqlite3.SQLITE_IOERR:
-		cure = "the disk or its file system fails, or is full"
+		cure = "the disk or its file system has failed, or is full"
 	}
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		// What a server says has no password in it, and is said without the words around it.
@@ -504,21 +504,21 @@ func (s *Store) explain(err error) error {
 		case "28P01", "28000":
 			cure = "give the right user and password in the URL, in PGPASSWORD or in ~/.pgpass"
 		case "3D000":
-			cure = "make the database with createdb, or name another"
+			cure = "create the database with createdb, or name another"
 		case "42501":
-			cure = "let the user make and change tables there"
+			cure = "allow the user to create and change tables there"
 		case "53300":
-			cure = "give the server more max_connections, or run fewer workers"
+			cure = "raise max_connections of the server, or run fewer workers"
 		case "25P03":
-			cure = fmt.Sprintf("the change rested for more than %v, and nothing of it was made; make it again", s.options.Patience/2)
+			cure = fmt.Sprintf("the change was idle for more than %v, and was rolled back; try again", s.options.Patience/2)
 		case "55P03":
-			cure = fmt.Sprintf("another process has held the study for more than %v; look for one that is stopped", s.options.Patience)
+			cure = fmt.Sprintf("another process has locked the study for more than %v; look for a suspended process", s.options.Patience)
 		}
 	} else if e, ok := errors.AsType[*pgconn.ConnectError](err); ok && !errors.Is(err, context.Canceled) {
 		// A line for each way that was tried; they differ in the encryption only.
 		first, _, _ := strings.Cut(e.Unwrap().Error(), "\n")
 		err = fmt.Errorf("the server cannot be reached: %s", first)
-		cure = "look whether it runs, and whether host and port are right"
+		cure = "check that it is running, and that host and port are right"
 	}
 	if cure == "" {
 		return err

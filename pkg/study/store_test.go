@@ -59,10 +59,10 @@ func TestOpenErrors(t *testing.T) {
 		return path(name)
 	}
 	wantOpenError(t, "", Options{}, "its name is empty")
-	wantOpenError(t, dir, Options{}, dir, "it is no regular file")
-	wantOpenError(t, path("none/study.db"), Options{}, path("none"), "make it first")
-	wantOpenError(t, "mysql://host/db", Options{}, `"mysql" is no kind of store`, "postgres://")
-	wantOpenError(t, write("text", []byte(strings.Repeat("some text, not a database\n", 100))), Options{}, path("text"), "the file is no store")
+	wantOpenError(t, dir, Options{}, dir, "it is not a regular file")
+	wantOpenError(t, path("none/study.db"), Options{}, path("none"), "create it first")
+	wantOpenError(t, "mysql://host/db", Options{}, `"mysql" is not a supported store`, "postgres://")
+	wantOpenError(t, write("text", []byte(strings.Repeat("some text, not a database\n", 100))), Options{}, path("text"), "the file is not a store")
 
 	// Another program's database is left as it is: not even its journal's mode is changed.
 	other := raw("other", "CREATE TABLE bookmarks (url TEXT)")
@@ -88,7 +88,7 @@ func TestOpenErrors(t *testing.T) {
 		_, err := s.Claim(ctx, "a", nil)
 		return err
 	})
-	if want := "another process has held the file for more than 50ms"; err == nil || !strings.Contains(err.Error(), want) {
+	if want := "another process has locked the file for more than 50ms"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("error is %v, want %q", err, want)
 	}
 
@@ -109,9 +109,9 @@ func TestPostgresErrors(t *testing.T) {
 		wantOpenError(t, strings.Replace(where, "/postgres?", "/none?", 1), Options{}, `database "none" does not exist`, "createdb")
 	}
 	wantOpenError(t, "postgres://latent:wrong-secret@127.0.0.1:1/sweeps", Options{}, "postgres://latent@127.0.0.1:1/sweeps",
-		"the server cannot be reached", "look whether it runs")
+		"the server cannot be reached", "check that it is running")
 	wantOpenError(t, "postgres://latent:wrong-secret%zz@host/sweeps", Options{}, "the URL cannot be read")
-	wantOpenError(t, "postgres://latent@host/sweeps?password=wrong-secret&sslmode=perhaps", Options{}, "postgres://latent@host/sweeps", "not understood")
+	wantOpenError(t, "postgres://latent@host/sweeps?password=wrong-secret&sslmode=perhaps", Options{}, "postgres://latent@host/sweeps", "is not valid")
 
 	store := open(t, where, Options{Patience: time.Second})
 	s := create(t, store, "held")
@@ -123,7 +123,7 @@ func TestPostgresErrors(t *testing.T) {
 		_, err := s.Claim(ctx, "a", nil)
 		return err
 	})
-	if want := "another process has held the study for more than 1s"; err == nil || !strings.Contains(err.Error(), want) {
+	if want := "another process has locked the study for more than 1s"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("error is %v, want %q", err, want)
 	}
 	if _, err := store.db.Exec("UPDATE latent_schema SET version = 2"); err != nil {

@@ -60,12 +60,12 @@ type Loss struct {
 func (e *LostError) Error() string {
 	var texts []string
 	for _, l := range e.Lost {
-		text := fmt.Sprintf("trial %d is not this worker's, or no longer, with attempt %d: ", l.Number, l.Claim.Attempt)
+		text := fmt.Sprintf("attempt %[2]d of trial %[1]d does not, or no longer, belong to this worker: ", l.Number, l.Claim.Attempt)
 		switch l.State {
 		case Waiting:
-			text += "it waits to be run again"
+			text += "it is waiting to be run again"
 		case Running:
-			text += fmt.Sprintf("attempt %d runs on %s", l.Newest, l.Worker)
+			text += fmt.Sprintf("attempt %d is running on %s", l.Newest, l.Worker)
 		default:
 			text += fmt.Sprintf("it is %s since attempt %d on %s", l.State, l.Newest, l.Worker)
 		}
@@ -171,7 +171,7 @@ func (c *change) proposed(propose func([]*Trial) ([]Proposal, error)) ([]*row, e
 			return nil, fmt.Errorf("proposal %d: its stack begins with proposal %d, which does not begin a stack", i, p.Stack)
 		}
 		if !json.Valid(p.Params) {
-			return nil, fmt.Errorf("proposal %d: its parameters are no JSON: %.60q", i, p.Params)
+			return nil, fmt.Errorf("proposal %d: its parameters are not valid JSON: %.60q", i, p.Params)
 		}
 		if err := checkText("the parameters", string(p.Params)); err != nil {
 			return nil, fmt.Errorf("proposal %d: %w", i, err)
@@ -253,7 +253,7 @@ func (s *Study) SetRun(ctx context.Context, claim Claim, run string) error {
 // Finish gives a trial its result, once: while it runs, and from the last who claimed it.
 func (s *Study) Finish(ctx context.Context, claim Claim, result Result) error {
 	if !result.State.over() {
-		return s.failed("finish", fmt.Errorf("trial %d: state %q is no end; want %q, %q or %q", claim.Number, result.State, Done, Pruned, Failed))
+		return s.failed("finish", fmt.Errorf("trial %d: state %q is not final; must be %q, %q or %q", claim.Number, result.State, Done, Pruned, Failed))
 	}
 	err := s.change(ctx, func(c *change) error {
 		t, err := c.own(claim)
@@ -301,7 +301,7 @@ func (s *Study) Requeue(ctx context.Context, number int) error {
 			return err
 		}
 		if !t.State.over() {
-			return fmt.Errorf("trial %d is %s; only one that is over can be run again", number, t.State)
+			return fmt.Errorf("trial %d is %s; only a finished trial can be run again", number, t.State)
 		}
 		if _, err := c.exec(s.store.statements.drop, number, t.Attempt+1, minStep); err != nil {
 			return err

@@ -181,11 +181,11 @@ func TestStacks(t *testing.T) {
 		wantClaim("f", Claim{5, 1}, Claim{7, 1}, Claim{8, 1})
 
 		for name, bad := range map[string][]Proposal{
-			"proposal 0: its stack begins with proposal 1": {{Params: json.RawMessage(`1`), Stack: 1}, {Params: json.RawMessage(`1`), Stack: 1}},
-			"proposal 2: its stack begins with proposal 1": {{Params: json.RawMessage(`1`)}, {Params: json.RawMessage(`1`)}, {Params: json.RawMessage(`1`), Stack: 1}},
-			"proposal 0: its stack begins with proposal -": {{Params: json.RawMessage(`1`), Stack: -1}},
-			"proposal 1: its parameters are no JSON":       {{Params: json.RawMessage(`1`)}, {Params: json.RawMessage(`{a}`)}},
-			"proposal 0: the parameters is no text":        {{Params: json.RawMessage("\"\xff\"")}},
+			"proposal 0: its stack begins with proposal 1":  {{Params: json.RawMessage(`1`), Stack: 1}, {Params: json.RawMessage(`1`), Stack: 1}},
+			"proposal 2: its stack begins with proposal 1":  {{Params: json.RawMessage(`1`)}, {Params: json.RawMessage(`1`)}, {Params: json.RawMessage(`1`), Stack: 1}},
+			"proposal 0: its stack begins with proposal -":  {{Params: json.RawMessage(`1`), Stack: -1}},
+			"proposal 1: its parameters are not valid JSON": {{Params: json.RawMessage(`1`)}, {Params: json.RawMessage(`{a}`)}},
+			"proposal 0: the parameters is not text":        {{Params: json.RawMessage("\"\xff\"")}},
 		} {
 			create := create(t, s.store, name)
 			claimed, err := create.Claim(ctx, "a", func([]*Trial) ([]Proposal, error) { return bad, nil })
@@ -260,7 +260,7 @@ func TestRoundTrip(t *testing.T) {
 		}
 		for what, err := range map[string]error{
 			"study \"\" to":        second(store.Create(ctx, "", "")),
-			"the name is no text":  second(store.Create(ctx, "\xff", "")),
+			"the name is not text": second(store.Create(ctx, "\xff", "")),
 			"worker's name is emp": second(s.Claim(ctx, "", nil)),
 			"there is no trial 7":  s.Requeue(ctx, 7),
 			"there is no trial 8":  s.Report(ctx, Claim{8, 1}, 1, 1),

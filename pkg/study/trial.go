@@ -214,7 +214,7 @@ func fromMicro(us int64) time.Time {
 // checkText refuses what PostgreSQL cannot keep as text.
 func checkText(what, text string) error {
 	if !utf8.ValidString(text) || strings.Contains(text, "\x00") {
-		return fmt.Errorf("%s is no text: %.60q; it must be UTF-8 without zero bytes", what, text)
+		return fmt.Errorf("%s is not text: %.60q; it must be UTF-8 without zero bytes", what, text)
 	}
 	return nil
 }

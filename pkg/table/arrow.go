@@ -44,7 +44,7 @@ func (s *arrowSource) head(f *File) error {
 	total := int64(0)
 	for _, message := range s.messages {
 		if message.rows < 0 || message.rows > maxRowsOf(f.size)-total {
-			return fmt.Errorf("read %s: a record batch says it has %d rows; the file is damaged", f.path, message.rows)
+			return fmt.Errorf("read %s: a record batch claims %d rows; the file is damaged", f.path, message.rows)
 		}
 		total += message.rows
 	}
@@ -66,7 +66,7 @@ func (s *arrowSource) find(f *File) error {
 	}
 	switch {
 	case bytes.HasPrefix(start, []byte("FEA1")):
-		return errors.New("a Feather file of version 1; write it again, with pyarrow.feather.write_feather")
+		return errors.New("a Feather file of version 1; save it again with pyarrow.feather.write_feather")
 	case bytes.HasPrefix(start, []byte(arrowMagic)):
 		return s.findInFile(f)
 	}
@@ -77,7 +77,7 @@ func (s *arrowSource) find(f *File) error {
 func (s *arrowSource) findInStream(f *File) error {
 	for at := int64(0); ; {
 		if at == f.size {
-			return errors.New("an Arrow stream without an end; it is cut off, or was not closed")
+			return errors.New("an Arrow stream without an end marker; it is truncated, or was not closed")
 		}
 		message, err := s.message(f, at)
 		if err != nil {
@@ -95,14 +95,14 @@ func (s *arrowSource) findInStream(f *File) error {
 func (s *arrowSource) findInFile(f *File) error {
 	tail := make([]byte, 4+len(arrowMagic))
 	if f.size < int64(8+len(tail)) {
-		return errors.New("the file is cut off")
+		return errors.New("the file is truncated")
 	}
 	if _, err := f.file.ReadAt(tail, f.size-int64(len(tail))); err != nil {
 		return cutOff(err)
 	}
 	length := int64(binary.LittleEndian.Uint32(tail))
 	if string(tail[4:]) != arrowMagic || length > min(maxArrowMeta, f.size-8-int64(len(tail))) {
-		return errors.New("an Arrow file without its end; it is cut off, or was not closed")
+		return errors.New("an Arrow file without a footer; it is truncated, or was not closed")
 	}
 	footer := make(flat, length)
 	if _, err := f.file.ReadAt(footer, f.size-int64(len(tail))-length); err != nil {
@@ -140,10 +140,10 @@ func (s *arrowSource) message(f *File, at int64) (*arrowMessage, error) {
 		return nil, err
 	}
 	if m.body < 0 || m.body > f.size-at-int64(len(meta)) {
-		return nil, fmt.Errorf("cut off: a message of %d bytes at byte %d of %d", m.body, at, f.size)
+		return nil, fmt.Errorf("truncated: a message of %d bytes at byte %d of %d", m.body, at, f.size)
 	}
 	if m.body > maxArrowBody {
-		return nil, fmt.Errorf("a record batch of %d MiB; write it in smaller ones, with max_chunksize in pyarrow", m.body>>20)
+		return nil, fmt.Errorf("a record batch of %d MiB is too large; write smaller ones, with max_chunksize in pyarrow", m.body>>20)
 	}
 	return m, nil
 }
@@ -153,7 +153,7 @@ func arrowMeta(f *File, at int64) (flat, int64, error) {
 	next := func() (uint32, error) {
 		var word [4]byte
 		if at < 0 || at > f.size-4 {
-			return 0, errors.New("the file is cut off, or no Arrow file")
+			return 0, errors.New("the file is truncated, or not an Arrow file")
 		}
 		_, err := f.file.ReadAt(word[:], at)
 		at += 4
@@ -167,7 +167,7 @@ func arrowMeta(f *File, at int64) (flat, int64, error) {
 		return nil, 0, err
 	}
 	if int64(length) > min(maxArrowMeta, f.size-at) {
-		return nil, 0, fmt.Errorf("a message's head of %d bytes at byte %d of %d; the file is cut off, or no Arrow file", length, at, f.size)
+		return nil, 0, fmt.Errorf("a message header of %d bytes at byte %d of %d; the file is truncated, or not an Arrow file", length, at, f.size)
 	}
 	meta := make(flat, length)
 	if _, err := f.file.ReadAt(meta, at); err != nil {
@@ -241,7 +241,7 @@ func (s *arrowSource) choose(f *File) error {
 		return err
 	}
 	if s.label = label; label >= 0 && !canLabel(fields[label].Type) {
-		return fmt.Errorf("read %s: data.label: column %s is %s; want text or numbers", f.path, shown([]byte(names[label])), typeText(fields[label].Type))
+		return fmt.Errorf("read %s: data.label: column %s is %s; it must be text or numbers", f.path, shown([]byte(names[label])), typeText(fields[label].Type))
 	}
 	f.names = []string{}
 	var used []kind
@@ -376,7 +376,7 @@ func putArrow(b *batch, column arrow.Array, from, n, feature int) error {
 	case *arrays.Float64:
 		return put(b, a.Float64Values()[from:from+n], feature, b.size, missing)
 	}
-	return fmt.Errorf("read %s: column %s: type %s is not known", b.file.path, shown([]byte(b.file.names[feature])), column.DataType())
+	return fmt.Errorf("read %s: column %s: unknown type %s", b.file.path, shown([]byte(b.file.names[feature])), column.DataType())
 }
 
 func gather[T number](n int, at func(i int) T) []T {
@@ -426,5 +426,5 @@ func arrowLabel(column arrow.Array, row int) (string, error) {
 	case *arrays.Int64:
 		return labelOf(a.Value(row)), nil
 	}
-	return "", fmt.Errorf("type %s is not known", column.DataType())
+	return "", fmt.Errorf("unknown type %s", column.DataType())
 }

@@ -177,7 +177,7 @@ func (b *batch) missing(place int, to *float32) error {
 		return b.refuse(place/b.size, place%b.size, "the value is missing; "+b.file.cure(column, true))
 	}
 	if to == nil {
-		return b.refuse(place/b.size, place%b.size, "a value is missing where the file says there is none; the file is damaged")
+		return b.refuse(place/b.size, place%b.size, "a value is missing in a column that allows no missing values; the file is damaged")
 	}
 	*to = float32(math.NaN())
 	return nil
@@ -228,6 +228,6 @@ func typeOf(kinds []kind, nulls bool) dtypes.DType {
 type memoryError struct{ wanted int64 }
 
 func (e memoryError) Error() string {
-	return fmt.Sprintf("it wants %d MiB of memory, more than a file of its size needs; it is damaged, or write it with smaller pages or batches",
+	return fmt.Sprintf("it needs %d MiB of memory, too much for a file of its size; it is damaged, or must be written with smaller pages or batches",
 		e.wanted>>20)
 }

@@ -11,7 +11,7 @@ import (
 type Cell struct {
 	Text   []byte  // valid during the call that it is given to
 	Number float32 // NaN where it is none
-	// Problem is why it is no number: "missing", "no number", "infinite" or "beyond the range of float32"; "" of a number.
+	// Problem is why it is not a number: "missing", "not a number", "infinite" or "beyond the range of float32"; "" of a number.
 	Problem string
 }
 
@@ -37,7 +37,7 @@ func (f *File) Cells(ctx context.Context, do func(line int, cells []Cell) error)
 		case err != nil:
 			return err
 		case len(r.ends) != len(s.columns):
-			return fmt.Errorf("%s:%d: %d cells in a row where the first line has %d", f.path, r.first, len(r.ends), len(s.columns))
+			return fmt.Errorf("%s:%d: the row has %d cells, but the first line has %d", f.path, r.first, len(r.ends), len(s.columns))
 		case skip:
 			continue
 		}

@@ -27,8 +27,8 @@ func TestCells(t *testing.T) {
 		}
 		return nil
 	})
-	want := []string{"2 1.5 1.5 ", "2 x NaN no number", "4 2, 5 NaN no number", "4 NA NaN missing", "5 inf NaN infinite", "5 1e99 NaN beyond the range of float32"}
-	if !slices.Equal(got, want) || err == nil || err.Error() != path+":6: 1 cells in a row where the first line has 2" {
+	want := []string{"2 1.5 1.5 ", "2 x NaN not a number", "4 2, 5 NaN not a number", "4 NA NaN missing", "5 inf NaN infinite", "5 1e99 NaN beyond the range of float32"}
+	if !slices.Equal(got, want) || err == nil || err.Error() != path+":6: the row has 1 cells, but the first line has 2" {
 		t.Errorf("cells %q, error %v", got, err)
 	}
 	stop := errors.New("enough")

@@ -49,7 +49,7 @@ func (s *csvSource) open(f *File, below io.Reader) (*csvReader, error) {
 	if s.packed {
 		unpacked, err := gzip.NewReader(below)
 		if err != nil {
-			return nil, fmt.Errorf("read %s: not packed by gzip, or cut off: %w", f.path, err)
+			return nil, fmt.Errorf("read %s: not a gzip file, or truncated: %w", f.path, err)
 		}
 		below = unpacked
 	}
@@ -102,7 +102,7 @@ func (s *csvSource) head(f *File) error {
 	}
 	cure := "rename one"
 	if !f.options.Trained {
-		cure += ", or write data.header: no where the first line has numbers"
+		cure += ", or set data.header: no if the first line has numbers"
 	}
 	if err := f.checkNames(s.columns, cure); err != nil {
 		return err
@@ -136,7 +136,7 @@ func (s *csvSource) each(b *batch) error {
 			return err
 		}
 		if len(r.ends) != len(s.columns) {
-			return fmt.Errorf("%s:%d: %d cells in a row where the first line has %d", f.path, r.first, len(r.ends), len(s.columns))
+			return fmt.Errorf("%s:%d: the row has %d cells, but the first line has %d", f.path, r.first, len(r.ends), len(s.columns))
 		}
 		if skip {
 			continue
@@ -169,7 +169,7 @@ func (s *csvSource) row(b *batch, r *csvReader) error {
 			case isMissing(cell):
 				problem = "missing"
 			case decimalComma(cell):
-				cure = "it has a decimal comma; write the file with points"
+				cure = "it has a decimal comma; save the file with decimal points"
 			}
 			return fmt.Errorf("%s:%d, column %s: %s is %s; %s", r.path, r.first, shown([]byte(s.columns[column])), shown(cell), problem, cure)
 		default:
@@ -179,7 +179,7 @@ func (s *csvSource) row(b *batch, r *csvReader) error {
 	if s.label >= 0 {
 		cell := r.cell(s.label)
 		if !utf8.Valid(cell) {
-			return fmt.Errorf("%s:%d, column %s: %s is no UTF-8; save the file as UTF-8", r.path, r.first, shown([]byte(s.columns[s.label])), shown(cell))
+			return fmt.Errorf("%s:%d, column %s: %s is not UTF-8; save the file as UTF-8", r.path, r.first, shown([]byte(s.columns[s.label])), shown(cell))
 		}
 		text, err := labelText(string(cell))
 		if err != nil {
@@ -218,14 +218,14 @@ func parseNumber(cell []byte) (x float32, rounded bool, problem string) {
 		if name := strings.ToLower(strings.TrimLeft(string(cell[:min(len(cell), 9)]), "+-")); name == "inf" || name == "infinity" {
 			return 0, false, "infinite"
 		}
-		return 0, false, "no number"
+		return 0, false, "not a number"
 	}
 	wide, err := strconv.ParseFloat(string(cell), 32)
 	if err != nil {
 		if errors.Is(err, strconv.ErrRange) {
 			return 0, false, "beyond the range of float32"
 		}
-		return 0, false, "no number"
+		return 0, false, "not a number"
 	}
 	x = float32(wide)
 	if whole && math.Abs(wide) >= 1<<24 {
@@ -269,7 +269,7 @@ func (r *csvReader) cell(i int) []byte {
 // failed names the line where reading failed.
 func (r *csvReader) failed(err error) error {
 	if err == io.ErrUnexpectedEOF {
-		err = errors.New("the file is cut off")
+		err = errors.New("the file is truncated")
 	}
 	return fmt.Errorf("%s:%d: %w", r.path, r.lines+1, reason(err))
 }
@@ -280,7 +280,7 @@ func (r *csvReader) line(more int) ([]byte, error) {
 	for {
 		part, err := r.in.ReadSlice('\n')
 		if len(r.long)+len(part) > more+len("\r\n") {
-			return nil, fmt.Errorf("%s:%d: a row of more than %d MiB; is it a table, and are its quotes closed?", r.path, r.lines+1, maxLine>>20)
+			return nil, fmt.Errorf("%s:%d: a row of more than %d MiB; check that the file is a table and that its quotes are closed", r.path, r.lines+1, maxLine>>20)
 		}
 		if err == bufio.ErrBufferFull {
 			r.long = append(r.long, part...)
@@ -330,7 +330,7 @@ func (r *csvReader) next() error {
 		if !quoted {
 			r.text = append(r.text, cell...)
 		} else if len(bytes.TrimLeft(cell, " ")) > 0 {
-			return fmt.Errorf("%s:%d: %s behind a cell in quotes; a quote within such a cell is written twice", r.path, r.lines, shown(cell))
+			return fmt.Errorf("%s:%d: %s after a quoted cell; double each quote inside a quoted cell", r.path, r.lines, shown(cell))
 		}
 		r.ends, r.quoted = append(r.ends, len(r.text)), append(r.quoted, quoted)
 		if end < 0 {
@@ -348,7 +348,7 @@ func (r *csvReader) quotedCell(line []byte) (rest []byte, err error) {
 			r.text = append(append(r.text, line...), '\n')
 			if line, err = r.line(maxLine - len(r.text)); err != nil {
 				if err == io.EOF {
-					err = fmt.Errorf("%s:%d: a quote that no other one closes", r.path, r.first)
+					err = fmt.Errorf("%s:%d: a quote is not closed", r.path, r.first)
 				}
 				return nil, err
 			}

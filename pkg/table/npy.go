@@ -35,7 +35,7 @@ const (
 func readNPYHeader(r io.Reader) (*npyHeader, error) {
 	var prefix [12]byte
 	if _, err := io.ReadFull(r, prefix[:8]); err != nil {
-		return nil, errors.New("not an array in NumPy's format, or cut off")
+		return nil, errors.New("not an array in NumPy's format, or truncated")
 	}
 	if string(prefix[:6]) != npyMagic {
 		return nil, errors.New("not an array in NumPy's format")
@@ -46,18 +46,18 @@ func readNPYHeader(r io.Reader) (*npyHeader, error) {
 	case 2, 3:
 		count = 4
 	default:
-		return nil, fmt.Errorf("version %d of NumPy's format; only 1, 2 and 3 are known", prefix[6])
+		return nil, fmt.Errorf("version %d of NumPy's format; only 1, 2 and 3 are supported", prefix[6])
 	}
 	if _, err := io.ReadFull(r, prefix[8:8+count]); err != nil {
-		return nil, errors.New("cut off in its header")
+		return nil, errors.New("the header is truncated")
 	}
 	length := binary.LittleEndian.Uint32(prefix[8:])
 	if length > maxNPYHeader {
-		return nil, fmt.Errorf("a header of %d bytes; at most %d are read", length, maxNPYHeader)
+		return nil, fmt.Errorf("a header of %d bytes; the limit is %d", length, maxNPYHeader)
 	}
 	text := make([]byte, length)
 	if _, err := io.ReadFull(r, text); err != nil {
-		return nil, errors.New("cut off in its header")
+		return nil, errors.New("the header is truncated")
 	}
 	h := &npyHeader{length: int64(8 + count + len(text))}
 	return h, h.parse(string(text))
@@ -110,13 +110,13 @@ func (h *npyHeader) parseDescr(descr string) error {
 		h.order = binary.BigEndian
 	}
 	if h.kind == 'O' {
-		return errors.New("an array of Python objects (pickle), which no other program can read; save it with a numeric dtype: " +
+		return errors.New("an array of Python objects (pickle), which only Python can read; save it with a numeric dtype: " +
 			"np.save(file, a.astype(np.float32))")
 	}
 	digits := descr[2:]
 	item, err := strconv.Atoi(digits)
 	if err != nil || strconv.Itoa(item) != digits || !strings.ContainsRune("<>|=", rune(descr[0])) {
-		return fmt.Errorf("type %s; want numbers: np.save(file, a.astype(np.float32))", shown([]byte(descr)))
+		return fmt.Errorf("dtype %s; save numbers: np.save(file, a.astype(np.float32))", shown([]byte(descr)))
 	}
 	h.item = item
 	known := false
@@ -134,7 +134,7 @@ func (h *npyHeader) parseDescr(descr string) error {
 		known = item >= 0 && item <= maxNPYText/4
 	}
 	if !known {
-		return fmt.Errorf("type %s; want bool, int, uint, float16, float32 or float64: np.save(file, a.astype(np.float32))", shown([]byte(descr)))
+		return fmt.Errorf("dtype %s; save bool, int, uint, float16, float32 or float64: np.save(file, a.astype(np.float32))", shown([]byte(descr)))
 	}
 	return nil
 }
@@ -146,7 +146,7 @@ func (h *npyHeader) numeric() bool { return h.kind != 'S' && h.kind != 'U' }
 func (h *npyHeader) data() (int64, error) {
 	n, ok := product(append([]int{h.item}, h.shape...)...)
 	if !ok {
-		return 0, fmt.Errorf("shape %v is beyond what a file can hold", h.shape)
+		return 0, fmt.Errorf("shape %v is larger than a file can hold", h.shape)
 	}
 	return int64(n), nil
 }
@@ -158,9 +158,9 @@ func (h *npyHeader) fits(size int64) error {
 	case err != nil:
 		return err
 	case data > size-h.length:
-		return fmt.Errorf("cut off: an array of shape %v needs %d bytes, and there are %d", h.shape, data, size-h.length)
+		return fmt.Errorf("truncated: an array of shape %v needs %d bytes, but there are %d", h.shape, data, size-h.length)
 	case data < size-h.length:
-		return fmt.Errorf("%d bytes behind an array of shape %v; save one array in a file, or several as .npz", size-h.length-data, h.shape)
+		return fmt.Errorf("%d bytes after an array of shape %v; save one array in a file, or several as .npz", size-h.length-data, h.shape)
 	}
 	return nil
 }
@@ -168,17 +168,17 @@ func (h *npyHeader) fits(size int64) error {
 // rows sets the shape of a file of samples.
 func (h *npyHeader) rows(f *File) error {
 	if !h.numeric() {
-		return errors.New("an array of text; want numbers")
+		return errors.New("an array of text; it must have numbers")
 	}
 	switch len(h.shape) {
 	case 0:
-		return errors.New("a single number; want an array with a sample in each row")
+		return errors.New("a single number; save an array with a sample in each row")
 	case 1:
 		f.dims = []int{1}
 	case 2, 3, 4:
 		f.dims = h.shape[1:]
 	default:
-		return fmt.Errorf("%d axes; at most 4 are known: samples, height, width, channels. Reshape the array", len(h.shape))
+		return fmt.Errorf("%d axes; reshape the array to at most 4: samples, height, width, channels", len(h.shape))
 	}
 	f.rows = h.shape[0]
 	f.dtype = dtypes.Float32
@@ -195,7 +195,7 @@ func (h *npyHeader) rows(f *File) error {
 type npyParser struct{ rest string }
 
 func (p *npyParser) refuse() error {
-	return fmt.Errorf("its header is no dict with descr, fortran_order and shape, at %.20q", p.rest)
+	return fmt.Errorf("its header is not a dict with descr, fortran_order and shape, at %.20q", p.rest)
 }
 
 // take takes a sign, after spaces, if it is next.
@@ -381,7 +381,7 @@ func sized(buffer []byte, n int) []byte {
 // cutOff says what the end of a file means where more should come.
 func cutOff(err error) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		return errors.New("the file is cut off")
+		return errors.New("the file is truncated")
 	}
 	return reason(err)
 }
@@ -458,7 +458,7 @@ func (l *npyLabels) check(rows int) error {
 		shape = shape[:1]
 	}
 	if len(shape) != 1 || shape[0] != rows {
-		return fmt.Errorf("shape %v; want a label for each of %d samples: (%d,)", l.header.shape, rows, rows)
+		return fmt.Errorf("shape %v; save one label for each of the %d samples: (%d,)", l.header.shape, rows, rows)
 	}
 	return nil
 }
@@ -486,7 +486,7 @@ func (h *npyHeader) label(p []byte) (string, error) {
 	case 'S':
 		text := bytes.TrimRight(p, "\x00")
 		if !utf8.Valid(text) {
-			return "", fmt.Errorf("label %s is no UTF-8; save it as text (dtype U)", shown(text))
+			return "", fmt.Errorf("label %s is not UTF-8; save it as text (dtype U)", shown(text))
 		}
 		return labelText(string(text))
 	case 'U':
@@ -494,7 +494,7 @@ func (h *npyHeader) label(p []byte) (string, error) {
 		for i := 0; i+4 <= len(p); i += 4 {
 			r := h.order.Uint32(p[i:])
 			if r > utf8.MaxRune || !utf8.ValidRune(rune(r)) {
-				return "", fmt.Errorf("%#x is no character; the file is damaged", r)
+				return "", fmt.Errorf("%#x is not a character; the file is damaged", r)
 			}
 			text = append(text, rune(r))
 		}
@@ -539,7 +539,7 @@ func (h *npyHeader) label(p []byte) (string, error) {
 // labelText refuses a label of no characters.
 func labelText(text string) (string, error) {
 	if text == "" {
-		return "", errors.New("the label is missing; leave such rows out of the file, or write no data.label")
+		return "", errors.New("the label is missing; remove such rows from the file, or leave data.label out")
 	}
 	return text, nil
 }

@@ -29,7 +29,7 @@ const maxDeflate = 1040
 func (s *npzSource) head(f *File) error {
 	archive, err := zip.NewReader(f.file, f.size)
 	if err != nil {
-		return fmt.Errorf("read %s: no .npz archive, or cut off: %w", f.path, err)
+		return fmt.Errorf("read %s: not an .npz archive, or truncated: %w", f.path, err)
 	}
 	entries := map[string]*zip.File{}
 	var names []string
@@ -52,7 +52,7 @@ func (s *npzSource) head(f *File) error {
 	}
 	if name := f.options.Label; name != "" {
 		if entries[name] == nil {
-			return fmt.Errorf("read %s: data.label: no array is named %q; there are %s", f.path, name, List(names))
+			return fmt.Errorf("read %s: data.label: there is no array %q; the arrays are %s", f.path, name, List(names))
 		}
 		s.labels, err = openArray(name, entries[name])
 		if err == nil {
@@ -72,7 +72,7 @@ var usualNames = []string{"X", "x", "data", "samples", "images", "arr_0"}
 func (s *npzSource) pick(f *File, names []string, entries map[string]*zip.File) (*npzArray, error) {
 	if name := f.options.Array; name != "" {
 		if entries[name] == nil {
-			return nil, fmt.Errorf("data.array: no array is named %q; there are %s", name, List(names))
+			return nil, fmt.Errorf("data.array: there is no array %q; the arrays are %s", name, List(names))
 		}
 		return named(name, entries[name])
 	}
@@ -110,13 +110,13 @@ func (s *npzSource) pick(f *File, names []string, entries map[string]*zip.File) 
 		if failure != nil {
 			return nil, failure
 		}
-		return nil, fmt.Errorf("no array of numbers; there are %s", List(names))
+		return nil, fmt.Errorf("no array of numbers; the arrays are %s", List(names))
 	}
 	var shapes []string
 	for _, array := range candidates {
 		shapes = append(shapes, fmt.Sprintf("%s %v", array.name, array.header.shape))
 	}
-	return nil, fmt.Errorf("several arrays may be the samples; say which by data.array: %s", List(shapes))
+	return nil, fmt.Errorf("several arrays could be the samples; choose one with data.array: %s", List(shapes))
 }
 
 // named is openArray with the array's name in the error.
@@ -138,9 +138,9 @@ func openArray(name string, entry *zip.File) (*npzArray, error) {
 	case entry.Method == zip.Store && size == packed:
 	case entry.Method == zip.Deflate && packed < 1<<53 && size <= maxDeflate*packed+maxDeflate:
 	case entry.Method != zip.Store && entry.Method != zip.Deflate:
-		return nil, fmt.Errorf("packed by method %d of zip; want np.savez or np.savez_compressed", entry.Method)
+		return nil, fmt.Errorf("compressed with zip method %d; save it with np.savez or np.savez_compressed", entry.Method)
 	default:
-		return nil, fmt.Errorf("%d bytes cannot be %d packed ones; the file is damaged", size, packed)
+		return nil, fmt.Errorf("%d bytes cannot compress to %d; the file is damaged", size, packed)
 	}
 	r, err := entry.Open()
 	if err != nil {
@@ -225,7 +225,7 @@ func (s *npzSource) each(b *batch) error {
 // ended wants the end of an entry, where its checksum is compared.
 func ended(r io.Reader) error {
 	if n, err := io.ReadFull(r, make([]byte, 1)); n != 0 || err != io.EOF {
-		return fmt.Errorf("an array does not end where it should, or its checksum is wrong (%v); the file is damaged", err)
+		return fmt.Errorf("an array has the wrong length or checksum (%v); the file is damaged", err)
 	}
 	return nil
 }

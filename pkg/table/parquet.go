@@ -68,12 +68,12 @@ func (s *parquetSource) head(f *File) error {
 	for i := range reader.NumRowGroups() {
 		rows := s.meta.RowGroup(i).NumRows()
 		if rows < 0 || rows > maxRowsOf(f.size)-total {
-			return fmt.Errorf("read %s: row group %d says it has %d rows; the file is damaged", f.path, i, rows)
+			return fmt.Errorf("read %s: row group %d claims %d rows; the file is damaged", f.path, i, rows)
 		}
 		total += rows
 	}
 	if total != reader.NumRows() {
-		return fmt.Errorf("read %s: %d rows in its groups and %d in its head; the file is damaged", f.path, total, reader.NumRows())
+		return fmt.Errorf("read %s: %d rows in its row groups, but %d in its footer; the file is damaged", f.path, total, reader.NumRows())
 	}
 	f.rows = int(total)
 	return s.choose(f)
@@ -126,7 +126,7 @@ func (s *parquetSource) choose(f *File) error {
 	}
 	if label >= 0 {
 		if s.label = &columns[label]; s.label.kind == kindOther && s.label.read != parquetText {
-			return fmt.Errorf("read %s: data.label: column %s is %s; want text or numbers", f.path, shown([]byte(names[label])), kinds[label])
+			return fmt.Errorf("read %s: data.label: column %s is %s; it must be text or numbers", f.path, shown([]byte(names[label])), kinds[label])
 		}
 	}
 	f.names = []string{}
@@ -310,7 +310,7 @@ func readParquet(b *batch, column parquetColumn, reader file.ColumnChunkReader, 
 		return readPages(b, column, reader, feature, n, scratch, &scratch.texts, r.ReadBatchInPage,
 			func(parquet.ByteArray) uint8 { return 0 }, func(v parquet.ByteArray) (string, error) { return validLabel(v) })
 	}
-	return fmt.Errorf("read %s: column %s: type %s is not known", b.file.path, shown([]byte(column.name)), reader.Type())
+	return fmt.Errorf("read %s: column %s: unknown type %s", b.file.path, shown([]byte(column.name)), reader.Type())
 }
 
 func same[T number](v T) T { return v }
@@ -340,7 +340,7 @@ func readPages[P any, T number](b *batch, column parquetColumn, reader file.Colu
 		levels := scratch.levels[:n-done]
 		total, count, err := read(int64(n-done), (*space)[:n-done], levels, nil)
 		if err == nil && (total <= 0 || total > int64(n-done) || !nullable && int64(count) != total) {
-			err = errors.New("a page is shorter than it says")
+			err = errors.New("a page is shorter than its header says")
 		}
 		if err != nil {
 			return fmt.Errorf("read %s: %s: the file is damaged: %w", b.file.path, b.place(done, feature), err)
@@ -396,7 +396,7 @@ func orDamaged(err error) error {
 // validLabel is text of a file as a label.
 func validLabel(text []byte) (string, error) {
 	if !utf8.Valid(text) {
-		return "", fmt.Errorf("label %s is no UTF-8; write text", shown(text))
+		return "", fmt.Errorf("label %s is not UTF-8; save it as text", shown(text))
 	}
 	return labelText(string(text))
 }
@@ -406,16 +406,16 @@ func validLabel(text []byte) (string, error) {
 func checkParquet(f *File) error {
 	var tail [8]byte
 	if f.size < 12 {
-		return errors.New("no Parquet file, or cut off")
+		return errors.New("not a Parquet file, or truncated")
 	}
 	if _, err := f.file.ReadAt(tail[:], f.size-8); err != nil {
 		return cutOff(err)
 	}
 	if string(tail[4:]) == "PARE" {
-		return errors.New("an encrypted Parquet file; write it without encryption")
+		return errors.New("an encrypted Parquet file; save it without encryption")
 	}
 	if string(tail[4:]) != "PAR1" {
-		return errors.New("no Parquet file, or cut off")
+		return errors.New("not a Parquet file, or truncated")
 	}
 	length := int64(binary.LittleEndian.Uint32(tail[:]))
 	if length > f.size-12 {
@@ -588,7 +588,7 @@ func init() {
 		compress.Codecs.Zstd: func(to, from []byte) ([]byte, error) { return unpacker.DecodeAll(from, to[:0:len(to)]) },
 		compress.Codecs.Snappy: func(to, from []byte) ([]byte, error) {
 			if n, err := snappy.DecodedLen(from); err != nil || n != len(to) {
-				return nil, fmt.Errorf("a page of %d bytes where its head says %d (%v)", n, len(to), err)
+				return nil, fmt.Errorf("a page of %d bytes, but its header says %d (%v)", n, len(to), err)
 			}
 			return snappy.Decode(to, from)
 		},

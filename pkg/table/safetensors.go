@@ -58,15 +58,15 @@ func pickTensor(f *File, entries []weights.Entry) (weights.Entry, error) {
 	}
 	switch {
 	case f.options.Array != "":
-		return weights.Entry{}, fmt.Errorf("data.array: no tensor is named %q; there are %s", f.options.Array, List(names))
+		return weights.Entry{}, fmt.Errorf("data.array: there is no tensor %q; the tensors are %s", f.options.Array, List(names))
 	case len(entries) == 1:
 		return entries[0], nil
 	case len(usual) == 1:
 		return usual[0], nil
 	case len(entries) == 0:
-		return weights.Entry{}, fmt.Errorf("no tensor in it")
+		return weights.Entry{}, fmt.Errorf("it has no tensors")
 	}
-	return weights.Entry{}, fmt.Errorf("several tensors may be the samples; say which by data.array: %s", List(shapes))
+	return weights.Entry{}, fmt.Errorf("several tensors could be the samples; choose one with data.array: %s", List(shapes))
 }
 
 // activationNames are what tensors of activations are often named.

@@ -141,10 +141,10 @@ const maxRow = 1 << 28
 func Open(path string, o Options) (*File, error) {
 	s := sourceOf(path)
 	if s == nil {
-		return nil, fmt.Errorf("read %s: not a file of numbers by its name; those end in %s", path, strings.Join(Formats(), ", "))
+		return nil, fmt.Errorf("read %s: unsupported file extension; use one of %s", path, strings.Join(Formats(), ", "))
 	}
 	if !slices.Contains([]string{"", "auto", "yes", "no"}, o.Header) {
-		return nil, fmt.Errorf("read %s: header %q; want auto, yes or no", path, o.Header)
+		return nil, fmt.Errorf("read %s: header %q; must be auto, yes or no", path, o.Header)
 	}
 	info, err := os.Stat(path)
 	if err != nil {
@@ -184,9 +184,9 @@ func (f *File) check() error {
 	case !ok || size > maxRow:
 		return fmt.Errorf("read %s: rows of shape %v have more than 2^28 numbers; make the first axis that of the samples", f.path, f.dims)
 	case size == 0 && len(f.leftOut) > 0:
-		return fmt.Errorf("read %s: no column of numbers is left; left out are %s", f.path, List(f.leftOut))
+		return fmt.Errorf("read %s: no column of numbers is left; the columns left out are %s", f.path, List(f.leftOut))
 	case size == 0:
-		return fmt.Errorf("read %s: no numbers in a row", f.path)
+		return fmt.Errorf("read %s: rows have no numbers", f.path)
 	}
 	return nil
 }
@@ -241,7 +241,7 @@ func (f *File) Each(ctx context.Context, do func(Rows) error) error {
 		return b.stopped
 	}
 	if err == nil && f.rows >= 0 && b.rows != f.rows {
-		err = fmt.Errorf("read %s: %d rows where its head says %d; the file is damaged", f.path, b.rows, f.rows)
+		err = fmt.Errorf("read %s: %d rows, but its header says %d; the file is damaged", f.path, b.rows, f.rows)
 	}
 	return err
 }
@@ -305,7 +305,7 @@ func (f *File) pickColumns(names []string) (features []int, label int, err error
 			case slices.Contains(f.options.Columns, wanted):
 				return nil, 0, f.unlike(names)
 			}
-			return nil, 0, fmt.Errorf("read %s: %s: no column is named %q; there are %s", f.path, key, wanted, List(names))
+			return nil, 0, fmt.Errorf("read %s: %s: there is no column %q; the columns are %s", f.path, key, wanted, List(names))
 		}
 	}
 	for i, name := range names {
@@ -326,18 +326,18 @@ func (f *File) unlike(names []string) error {
 		return slices.DeleteFunc(slices.Clone(list), func(name string) bool { return slices.Contains(of, name) })
 	}
 	missing, extra := without(f.options.Columns, names), without(names, append(slices.Clone(f.options.Columns), f.options.Label))
-	text := fmt.Sprintf("read %s: %d of the %d columns that are needed are missing: %s", f.path, len(missing), len(f.options.Columns), List(missing))
+	text := fmt.Sprintf("read %s: %d of the %d required columns are missing: %s", f.path, len(missing), len(f.options.Columns), List(missing))
 	if len(missing) == 1 {
-		text = fmt.Sprintf("read %s: no column is named %q; it needs %s", f.path, missing[0], List(f.options.Columns))
+		text = fmt.Sprintf("read %s: there is no column %q; the file needs %s", f.path, missing[0], List(f.options.Columns))
 	}
 	s, isText := f.source.(*csvSource)
 	switch {
 	case isText && !s.header:
-		text += fmt.Sprintf("; its first line has no names for its %d columns: write one with names before it", len(names))
+		text += fmt.Sprintf("; its first line does not name its %d columns: add a line with their names", len(names))
 	case len(extra) > 0:
-		text += "; columns that are not needed: " + List(extra) + "; rename columns, or add those that are missing, in whatever order"
+		text += "; other columns: " + List(extra) + "; rename columns, or add the missing ones, in any order"
 	default:
-		text += "; add what is missing, in whatever order"
+		text += "; add the missing columns, in any order"
 	}
 	return errors.New(text)
 }
@@ -347,9 +347,9 @@ func (f *File) cure(column string, missing bool) string {
 	var cures []string
 	switch {
 	case f.options.Trained && missing:
-		return "fill it in, or leave the row out; a model that was trained with data.missing: median takes it as it is"
+		return "fill it in, or remove the row; a model trained with data.missing: median accepts missing values"
 	case f.options.Trained:
-		return "write a number, or leave the row out"
+		return "write a number, or remove the row"
 	case column != "":
 		cures = append(cures, fmt.Sprintf("data.ignore: [%s]", plain(column)))
 	}
@@ -364,7 +364,7 @@ func (f *File) checkNames(names []string, cure string) error {
 	seen := make(map[string]int, len(names))
 	for i, name := range names {
 		if !utf8.ValidString(name) {
-			return fmt.Errorf("read %s: the name of column %d, %s, is no UTF-8; save the file as UTF-8", f.path, i+1, shown([]byte(name)))
+			return fmt.Errorf("read %s: the name of column %d, %s, is not UTF-8; save the file as UTF-8", f.path, i+1, shown([]byte(name)))
 		}
 		if first, found := seen[name]; found {
 			return fmt.Errorf("read %s: columns %d and %d are both named %s; %s", f.path, first+1, i+1, shown([]byte(name)), cure)

@@ -61,7 +61,7 @@ func Create(path string, names []string, dtype dtypes.DType, dims ...int) (*Writ
 	}
 	extension := strings.ToLower(filepath.Ext(path))
 	if !slices.Contains(Writes(), extension) {
-		return fail(fmt.Errorf("not a file of numbers by its name; those end in %s", strings.Join(Writes(), ", ")))
+		return fail(fmt.Errorf("unsupported file extension; use one of %s", strings.Join(Writes(), ", ")))
 	}
 	if extension != ".npy" && extension != ".npz" {
 		if names == nil {
@@ -106,7 +106,7 @@ func (w *Writer) Append(values array.Values) error {
 	}
 	n := values.Len() / w.size
 	if n*w.size != values.Len() || n > 0 && values.Type() != w.dtype {
-		w.err = fmt.Errorf("write %s: %d numbers of %s are no rows of shape %v of %s", w.path, values.Len(), values.Type(), w.dims, w.dtype)
+		w.err = fmt.Errorf("write %s: %d numbers of %s are not rows of shape %v of %s", w.path, values.Len(), values.Type(), w.dims, w.dtype)
 		return w.err
 	}
 	if n == 0 {
@@ -203,7 +203,7 @@ type npySink struct {
 
 func newNPYSink(file *os.File, dtype dtypes.DType, dims []int) (*npySink, error) {
 	if len(dims) > 3 {
-		return nil, fmt.Errorf("rows of %d axes; at most 3 are known", len(dims))
+		return nil, fmt.Errorf("rows of %d axes; the limit is 3", len(dims))
 	}
 	_, err := file.Write(npyHead(dtype, append([]int{0}, dims...)))
 	return &npySink{file, dtype, dims}, err
@@ -320,7 +320,7 @@ const parquetGroup = 32 << 20
 
 func newParquetSink(to *os.File, names []string, dtype dtypes.DType) (*parquetSink, error) {
 	if sorted := slices.Sorted(slices.Values(names)); len(slices.Compact(sorted)) != len(names) {
-		return nil, errors.New("two columns have one name")
+		return nil, errors.New("two columns have the same name")
 	}
 	nodes := make(schema.FieldList, len(names))
 	for i, name := range names {

@@ -119,7 +119,7 @@ const allowance = 4096
 
 func (s *scanner) spend(n uint64) error {
 	if n > uint64(max(s.left, 0)) {
-		return errors.New("directories lie one upon the other: the file is damaged")
+		return errors.New("directories overlap: the file is damaged")
 	}
 	s.left -= int64(n)
 	return nil
@@ -138,7 +138,7 @@ func (s *scanner) directory(offset uint64) (d directory, next uint64, err error)
 	}
 	n := s.word(head)
 	if n == 0 || n > maxEntries {
-		return nil, 0, fmt.Errorf("%d entries, want 1 to %d: the file is damaged", n, maxEntries)
+		return nil, 0, fmt.Errorf("%d entries instead of 1 to %d: the file is damaged", n, maxEntries)
 	}
 	size := n*entrySize + wordSize
 	if err := s.spend(size); err != nil {
@@ -181,7 +181,7 @@ var sizes = map[uint16]uint64{1: 1, 3: 2, 4: 4, 13: 4, 16: 8, 18: 8}
 func (s source) list(e entry, most uint64) ([]uint64, error) {
 	size, known := sizes[e.kind]
 	if !known {
-		return nil, fmt.Errorf("an entry of type %d, want whole numbers: the file is damaged", e.kind)
+		return nil, fmt.Errorf("an entry of type %d instead of whole numbers: the file is damaged", e.kind)
 	}
 	n := min(e.count, most)
 	data := e.inline
@@ -283,7 +283,7 @@ func (l *layout) readForm(f *fields) error {
 		return f.err
 	}
 	if l.height == 0 || l.width == 0 || l.height > MaxValues || l.width > MaxValues || l.height*l.width > MaxValues {
-		return fmt.Errorf("%d×%d pixels, want at least 1×1 and at most %d", l.width, l.height, MaxValues)
+		return fmt.Errorf("%d×%d pixels; must be at least 1×1 and at most %d", l.width, l.height, MaxValues)
 	}
 	l.Height, l.Width = int(l.height), int(l.width)
 	if l.orientation = f.one(tagOrientation, 1); l.orientation < 1 || l.orientation > 8 {
@@ -298,9 +298,9 @@ func (l *layout) readForm(f *fields) error {
 	l.packing = f.one(tagCompression, packNone)
 	packing, known := compressions[l.packing]
 	if name, refused := refusedCompressions[l.packing]; refused {
-		return fmt.Errorf("its compression, %s, is not read; %s", name, again)
+		return fmt.Errorf("its compression, %s, is not supported; %s", name, again)
 	} else if !known {
-		return fmt.Errorf("its compression, number %d, is not known; %s", l.packing, again)
+		return fmt.Errorf("its compression, number %d, is unknown; %s", l.packing, again)
 	}
 	l.Packed = l.packing != packNone
 	l.predictor = f.one(tagPredictor, predictNone)
@@ -309,7 +309,7 @@ func (l *layout) readForm(f *fields) error {
 	}
 	order := f.one(tagFillOrder, 1)
 	if order != 1 && order != 2 {
-		return fmt.Errorf("its fill order is %d, want 1 or 2: the file is damaged", order)
+		return fmt.Errorf("its fill order is %d instead of 1 or 2: the file is damaged", order)
 	}
 	l.reversed = order == 2
 	return nil
@@ -319,10 +319,10 @@ func (l *layout) readForm(f *fields) error {
 func (l *layout) readSamples(f *fields) error {
 	bits := f.list(tagBits, 1<<16)
 	if l.samples = f.one(tagSamples, uint64(max(1, len(bits)))); l.samples == 0 || l.samples >= 1<<16 {
-		return fmt.Errorf("%d samples a pixel, want 1 to %d: the file is damaged", l.samples, 1<<16-1)
+		return fmt.Errorf("%d samples per pixel instead of 1 to %d: the file is damaged", l.samples, 1<<16-1)
 	}
 	if l.height*l.width*l.samples > MaxValues {
-		return fmt.Errorf("%d×%d pixels of %d channels, at most %d values are read; divide or scale the picture", l.width, l.height, l.samples, MaxValues)
+		return fmt.Errorf("%d×%d pixels of %d channels; the limit is %d values; split or scale the picture", l.width, l.height, l.samples, MaxValues)
 	}
 	formats, extra := f.list(tagSampleFormat, l.samples), f.list(tagExtraSamples, l.samples)
 	if f.err != nil {
@@ -330,7 +330,7 @@ func (l *layout) readSamples(f *fields) error {
 	}
 	l.bits, l.format = first(bits, 1), first(formats, formatUint)
 	if mixed(bits[:min(uint64(len(bits)), l.samples)]) || mixed(formats) {
-		return fmt.Errorf("its channels differ (bits %.60s, formats %.60s); write them alike, or as pages",
+		return fmt.Errorf("its channels differ (bits %.60s, formats %.60s); save them in the same format, or as pages",
 			fmt.Sprint(bits), fmt.Sprint(formats))
 	}
 	if l.format == formatVoid {
@@ -339,9 +339,9 @@ func (l *layout) readSamples(f *fields) error {
 	l.Channels = int(l.samples)
 	switch {
 	case l.format == formatComplex, l.format == formatComplex+1:
-		return errors.New("complex numbers; write their parts as two channels of floats")
+		return errors.New("complex numbers; save their parts as two channels of floats")
 	case l.format == 0 || l.format > formatComplex+1:
-		return fmt.Errorf("its sample format is %d, want 1 to 6: the file is damaged", l.format)
+		return fmt.Errorf("its sample format is %d instead of 1 to 6: the file is damaged", l.format)
 	case l.format == formatUint && slices.Contains([]uint64{1, 2, 4, 8}, l.bits):
 		l.Type = dtypes.Uint8
 	case l.format == formatUint && l.bits == 16:
@@ -352,7 +352,7 @@ func (l *layout) readSamples(f *fields) error {
 		return fmt.Errorf("%s of %d bits; write them with 8, 16 or 32", formatNames[l.format], l.bits)
 	}
 	if l.predictor == predictHorizontal && l.bits < 8 || l.predictor == predictFloat && l.format != formatFloat || l.predictor == 0 || l.predictor > 3 {
-		return fmt.Errorf("predictor %d of %s of %d bits is not read; %s, and no predictor", l.predictor, formatNames[l.format], l.bits, again)
+		return fmt.Errorf("predictor %d of %s of %d bits is not supported; %s, and no predictor", l.predictor, formatNames[l.format], l.bits, again)
 	}
 	switch n := uint64(len(extra)); {
 	case n == 0 || n == l.samples:
@@ -374,9 +374,9 @@ func (l *layout) readSamples(f *fields) error {
 		}
 	default:
 		if name, known := refusedPhotometrics[photometric]; known {
-			return fmt.Errorf("its colours are %s; convert it to grey or RGB", name)
+			return fmt.Errorf("its colour space is %s; convert it to grey or RGB", name)
 		}
-		return fmt.Errorf("its colours are of a kind, number %d, that is not known; convert it to grey or RGB", photometric)
+		return fmt.Errorf("its colour space, number %d, is unknown; convert it to grey or RGB", photometric)
 	}
 	return nil
 }
@@ -406,7 +406,7 @@ func (l *layout) readPalette(f *fields) error {
 		return errors.New("palette colours of several channels, or of more than 16 bits; convert it to RGB")
 	}
 	if l.height*l.width > MaxValues/3 {
-		return fmt.Errorf("%d×%d pixels of palette colours, at most %d are read; divide or scale the picture", l.width, l.height, MaxValues/3)
+		return fmt.Errorf("%d×%d pixels of palette colours; the limit is %d; split or scale the picture", l.width, l.height, MaxValues/3)
 	}
 	n := uint64(3) << l.bits
 	l.palette = f.list(tagPalette, n)
@@ -414,7 +414,7 @@ func (l *layout) readPalette(f *fields) error {
 		return f.err
 	}
 	if len(l.palette) == 0 || len(l.palette)%3 != 0 {
-		return fmt.Errorf("a palette of %d numbers, want %d: the file is damaged", len(l.palette), n)
+		return fmt.Errorf("a palette of %d numbers instead of %d: the file is damaged", len(l.palette), n)
 	}
 	l.Channels, l.Type, l.Alpha = 3, dtypes.Uint8, NoAlpha
 	every := func(is func(v uint64) bool) bool {
@@ -442,7 +442,7 @@ func (l *layout) readBlocks(f *fields) error {
 	case planar == 2:
 		l.planes = l.samples
 	case planar != 1:
-		return fmt.Errorf("its planar configuration is %d, want 1 or 2: the file is damaged", planar)
+		return fmt.Errorf("its planar configuration is %d instead of 1 or 2: the file is damaged", planar)
 	}
 	offsets, counts := uint16(tagStripOffsets), uint16(tagStripByteCounts)
 	l.block, l.blockW, l.blockH = "strip", l.width, f.one(tagRowsPerStrip, l.height)
@@ -461,13 +461,13 @@ func (l *layout) readBlocks(f *fields) error {
 	}
 	l.across, l.down = (l.width+l.blockW-1)/l.blockW, (l.height+l.blockH-1)/l.blockH
 	if across := l.across * l.blockW; across > MaxValues/l.samples/l.height {
-		return fmt.Errorf("%d×%d pixels of %d channels in tiles %d wide, at most %d values are read; use smaller tiles",
+		return fmt.Errorf("%d×%d pixels of %d channels in tiles %d wide; the limit is %d values; use smaller tiles",
 			l.width, l.height, l.samples, l.blockW, MaxValues)
 	}
 	blocks := l.across * l.down * l.planes
 	need := l.height * l.across * l.rowBytes() * l.planes
 	if most := compressions[l.packing].most; need/most > uint64(f.size) {
-		return fmt.Errorf("%d bytes of pixels, more than a file of %d can hold: it was cut off or is damaged", need, f.size)
+		return fmt.Errorf("%d bytes of pixels, more than a file of %d can hold: it is truncated or damaged", need, f.size)
 	}
 	for _, list := range []struct {
 		tag  uint16
@@ -478,7 +478,7 @@ func (l *layout) readBlocks(f *fields) error {
 			continue
 		}
 		if e.count < blocks {
-			return fmt.Errorf("%d numbers in tag %d, want one for each of %d %ss: the file is damaged", e.count, list.tag, blocks, l.block)
+			return fmt.Errorf("%d numbers in tag %d instead of one for each of %d %ss: the file is damaged", e.count, list.tag, blocks, l.block)
 		}
 		*list.into = e
 	}

@@ -124,7 +124,7 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 	}
 	if f.big {
 		if f.order.Uint16(head[4:]) != 8 || f.order.Uint16(head[6:]) != 0 {
-			return nil, errors.New("a BigTIFF header of another form: the file is damaged")
+			return nil, errors.New("an invalid BigTIFF header: the file is damaged")
 		}
 		next = f.order.Uint64(head[8:])
 	}
@@ -133,10 +133,10 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 	for next != 0 {
 		page := len(f.layouts) + 1
 		if first, found := pages[next]; found {
-			return nil, fmt.Errorf("page %d is page %d again, in a circle: the file is damaged", page, first)
+			return nil, fmt.Errorf("page %d is page %d again, in a loop: the file is damaged", page, first)
 		}
 		if page > MaxPages {
-			return nil, fmt.Errorf("more than %d pages; divide the file", MaxPages)
+			return nil, fmt.Errorf("more than %d pages; split the file", MaxPages)
 		}
 		pages[next] = page
 		var d directory
@@ -146,7 +146,7 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 		f.layouts = append(f.layouts, s.layout(d))
 	}
 	if f.layouts == nil {
-		return nil, errors.New("no page: the file is empty, or its writer was stopped")
+		return nil, errors.New("no pages: the file is empty, or was not finished")
 	}
 	for i := range f.layouts {
 		if l := &f.layouts[i]; l.Problem != nil {
@@ -168,7 +168,7 @@ func (f *File) Pages() []Page {
 // Read reads a page, counted from 0. Errors name the page, counted from 1, and the strip or tile.
 func (f *File) Read(page int) (Picture, error) {
 	if page < 0 || page >= len(f.layouts) {
-		return Picture{}, fmt.Errorf("no page %d; there are %d", page+1, len(f.layouts))
+		return Picture{}, fmt.Errorf("no page %d; the file has %d", page+1, len(f.layouts))
 	}
 	l := f.layouts[page]
 	if l.Problem != nil {
@@ -186,7 +186,7 @@ func (f *File) place(page int, err error) error {
 	return fmt.Errorf("page %d of %d: %w", page+1, len(f.layouts), err)
 }
 
-var errCut = errors.New("it ends beyond the file's end: the file was cut off or is damaged")
+var errCut = errors.New("it extends past the end of the file: the file is truncated or damaged")
 
 // at reads n bytes, which must lie in the file.
 func (s source) at(offset, n uint64) ([]byte, error) {

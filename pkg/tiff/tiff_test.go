@@ -211,7 +211,7 @@ func TestRefused(t *testing.T) {
 		page written
 		want []string
 	}{
-		"JPEG":          {grey(2, 2, 1).with(map[uint16][]uint64{tagCompression: {7}}), []string{"page 1 of 1: its compression, JPEG, is not read; write it again"}},
+		"JPEG":          {grey(2, 2, 1).with(map[uint16][]uint64{tagCompression: {7}}), []string{"page 1 of 1: its compression, JPEG, is not supported; write it again"}},
 		"unknown":       {grey(2, 2, 1).with(map[uint16][]uint64{tagCompression: {4711}}), []string{"compression, number 4711"}},
 		"YCbCr":         {grey(2, 2, 3).with(map[uint16][]uint64{tagPhotometric: {6}}), []string{"YCbCr; convert it to grey or RGB"}},
 		"complex":       {floats.with(map[uint16][]uint64{tagSampleFormat: {6}}), []string{"complex numbers"}},
@@ -219,19 +219,19 @@ func TestRefused(t *testing.T) {
 		"12 bits":       {grey(2, 2, 1).with(map[uint16][]uint64{tagBits: {12}}), []string{"unsigned integers of 12 bits"}},
 		"format 0":      {floats.with(map[uint16][]uint64{tagSampleFormat: {0, 0}}), []string{"sample format is 0"}},
 		"huge":          {packed.with(map[uint16][]uint64{tagHeight: {1 << 20}, tagWidth: {1 << 20}}), []string{"1048576×1048576 pixels"}},
-		"huge channels": {packed.with(map[uint16][]uint64{tagSamples: {1 << 15}, tagHeight: {1 << 8}, tagWidth: {1 << 8}}), []string{"of 32768 channels, at most"}},
+		"huge channels": {packed.with(map[uint16][]uint64{tagSamples: {1 << 15}, tagHeight: {1 << 8}, tagWidth: {1 << 8}}), []string{"of 32768 channels; the limit is"}},
 		"many":          {packed.with(map[uint16][]uint64{tagHeight: {1 << 13}, tagWidth: {1 << 13}, tagRowsPerStrip: nil}), []string{"67108864 bytes of pixels, more than a file of"}},
-		"less":          {packed.with(map[uint16][]uint64{tagHeight: {200}, tagWidth: {200}, tagRowsPerStrip: nil, tagStripByteCounts: {20}}), []string{"strip 1 of 1: 20 bytes, which cannot hold its 40000"}},
+		"less":          {packed.with(map[uint16][]uint64{tagHeight: {200}, tagWidth: {200}, tagRowsPerStrip: nil, tagStripByteCounts: {20}}), []string{"strip 1 of 1: 20 bytes cannot hold its 40000"}},
 		"wide tiles":    {packed.with(map[uint16][]uint64{tagHeight: {4}, tagTileWidth: {1 << 27}, tagTileHeight: {1}}), []string{"in tiles 134217728 wide"}},
 		"no tiles":      {packed.with(map[uint16][]uint64{tagTileWidth: {0}, tagTileHeight: {1}}), []string{"tiles of 0×1"}},
-		"short list":    {packed.with(map[uint16][]uint64{tagRowsPerStrip: {1}}), []string{"1 numbers in tag 273, want one for each of 4 strips"}},
-		"outside":       {packed.with(map[uint16][]uint64{tagStripOffsets: {1 << 20}}), []string{"strip 1 of 1: it ends beyond the file's end"}},
+		"short list":    {packed.with(map[uint16][]uint64{tagRowsPerStrip: {1}}), []string{"1 numbers in tag 273 instead of one for each of 4 strips"}},
+		"outside":       {packed.with(map[uint16][]uint64{tagStripOffsets: {1 << 20}}), []string{"strip 1 of 1: it extends past the end of the file"}},
 		"sparse":        {packed.with(map[uint16][]uint64{tagStripOffsets: {0}, tagStripByteCounts: {0}}), []string{"sparse"}},
 		"no zlib":       {packed.with(map[uint16][]uint64{tagStripOffsets: {1}}), []string{"strip 1 of 1: zlib: invalid header"}},
 		"ends early":    {packed.with(map[uint16][]uint64{tagHeight: {5}, tagRowsPerStrip: nil}), []string{"row 5 of 5: its pixels end too early"}},
 		"size":          {packed.with(map[uint16][]uint64{tagHeight: nil}), []string{"4×0 pixels"}},
 		"RGB":           {grey(2, 2, 1).with(map[uint16][]uint64{tagPhotometric: {2}}), []string{"RGB of 1 channels"}},
-		"palette":       {grey(2, 2, 1).with(map[uint16][]uint64{tagPhotometric: {3}}), []string{"a palette of 0 numbers, want 768"}},
+		"palette":       {grey(2, 2, 1).with(map[uint16][]uint64{tagPhotometric: {3}}), []string{"a palette of 0 numbers instead of 768"}},
 		"palette index": {grey(2, 2, 1).with(map[uint16][]uint64{tagPhotometric: {3}, tagPalette: {1, 2, 3, 4, 5, 6}}), []string{"colour 2 of a palette of 2"}},
 		"palette and":   {grey(2, 2, 2).with(map[uint16][]uint64{tagPhotometric: {3}, tagPalette: {1, 2, 3}}), []string{"several channels"}},
 		"predictor":     {packed.with(map[uint16][]uint64{tagPredictor: {3}}), []string{"predictor 3 of unsigned integers of 8 bits"}},
@@ -287,11 +287,11 @@ func TestChain(t *testing.T) {
 		"circle":      {circle, "page 3 is page 1 again"},
 		"empty":       {empty, "page 1: its directory: 0 entries"},
 		"large":       {large, "65535 entries"},
-		"overlapping": {overlapping, "directories lie one upon the other"},
+		"overlapping": {overlapping, "directories overlap"},
 		"none":        {[]byte("II*\x00\x00\x00\x00\x00"), "no page"},
 		"other":       {[]byte("GIF89a.........."), "not a TIFF file"},
 		"nothing":     {nil, "not a TIFF file"},
-		"big":         {[]byte("MM\x00+\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x10"), "of another form"},
+		"big":         {[]byte("MM\x00+\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x10"), "an invalid BigTIFF header"},
 	} {
 		if _, err := readAll(test.file); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", name, err, test.want)

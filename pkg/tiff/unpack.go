@@ -58,13 +58,13 @@ func (l *layout) rows(block uint64) uint64 {
 // checkBlock wants a block in the file, and large enough for its rows.
 func (l *layout) checkBlock(s source, block, offset, count uint64) error {
 	if count == 0 {
-		return errors.New("it is empty, as in a sparse file; write the file whole")
+		return errors.New("it is empty, as in a sparse file; save the file without gaps")
 	}
 	if err := s.holds(offset, count); err != nil {
 		return err
 	}
 	if need := l.rows(block) * l.rowBytes(); need/compressions[l.packing].most > count {
-		return fmt.Errorf("%d bytes, which cannot hold its %d of pixels: the file is damaged", count, need)
+		return fmt.Errorf("%d bytes cannot hold its %d bytes of pixels: the file is damaged", count, need)
 	}
 	return nil
 }
@@ -120,7 +120,7 @@ func (u *unpacker) unpack(packed io.Reader, block uint64) error {
 // damaged says what an error of unpacking means.
 func damaged(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return errors.New("its pixels end too early: the file was cut off or is damaged")
+		return errors.New("its pixels end too early: the file is truncated or damaged")
 	}
 	return fmt.Errorf("%w: the file is damaged", err)
 }
@@ -138,7 +138,7 @@ func (u *unpacker) open(packed io.Reader) (io.Reader, error) {
 	switch u.packing {
 	case packLZW:
 		if head, _ := u.in.Peek(2); len(head) == 2 && head[0] == 0 && head[1]&1 == 1 {
-			return nil, errors.New("LZW of the kind before TIFF 6.0; " + again)
+			return nil, errors.New("LZW from before TIFF 6.0; " + again)
 		}
 		return lzw.NewReader(u.in, lzw.MSB, 8), nil
 	case packDeflate, packDeflateOld:
@@ -384,7 +384,7 @@ func (u *unpacker) storePalette(row []byte, at, step, pixels int) error {
 // notFinite says where a value is that no arithmetic is done with: row, column and channel counted from 0, upright.
 func (l *layout) notFinite(at int, value float32) error {
 	pixel := at / l.Channels
-	return fmt.Errorf("%g at row %d, column %d, channel %d (from 0, upright); replace what is not finite, or too large for a float32",
+	return fmt.Errorf("%g at row %d, column %d, channel %d (from 0, upright); replace values that are not finite, or too large for float32",
 		value, pixel/l.Width, pixel%l.Width, at%l.Channels)
 }
 

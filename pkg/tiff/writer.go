@@ -47,7 +47,7 @@ func (w *Writer) write(data []byte) error {
 		return err
 	}
 	if w.at += uint64(len(data)); !w.big && w.at > math.MaxUint32 {
-		return errors.New("more than the 4 GiB that a TIFF file holds; divide it")
+		return errors.New("more than the 4 GiB that a TIFF file can hold; split it")
 	}
 	return nil
 }

@@ -183,7 +183,7 @@ func unnamed(bytes int64) (*os.File, error) {
 		return nil, err
 	}
 	if !c.Fits(2 * bytes) {
-		return nil, errors.New("no room on the disk")
+		return nil, errors.New("no space on the disk")
 	}
 	file, err := os.CreateTemp(c.Dir, ".dealt-*")
 	if err == nil {

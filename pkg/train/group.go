@@ -58,7 +58,7 @@ func (s *Group) Windows(ctx context.Context) iter.Seq2[[]Window, error] {
 	return func(yield func([]Window, error) bool) {
 		for _, run := range s.Runs {
 			if run.step != s.Runs[0].step {
-				yield(nil, fmt.Errorf("runs of a group stand at steps %d and %d: they train only together", s.Runs[0].step, run.step))
+				yield(nil, fmt.Errorf("runs of a group are at steps %d and %d; they can only train from the same step", s.Runs[0].step, run.step))
 				return
 			}
 		}

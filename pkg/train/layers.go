@@ -114,7 +114,7 @@ func (t *Trainer) Begin(values map[string][]float32) error {
 			continue
 		}
 		if len(begun) != param.Size() {
-			return fmt.Errorf("begin with %s of %d values: this model has %v", param.Name, len(begun), param.Dims)
+			return fmt.Errorf("begin with %s of %d values: this model needs %v", param.Name, len(begun), param.Dims)
 		}
 		state[j].Values = begun
 		if i := slices.Index(learned, j); i >= 0 && p.averages() {

@@ -93,12 +93,12 @@ func Compile(b *backend.Backend, spec Spec, images *dataset.Samples, runs int) (
 		p.window = min(p.stepsPerEpoch(), longestWindow)
 	}
 	if available := p.backend.NumDevices(); p.devices > available {
-		return nil, fmt.Errorf("train.devices=%d: this backend has %d", p.devices, available)
+		return nil, fmt.Errorf("train.devices=%d: this backend has %d; lower it", p.devices, available)
 	}
 	labels := make([]uint8, 1)
 	if model.Conditions(spec.Model) > 0 {
 		if images.Labels == nil {
-			return nil, errors.New("train: the model wants labels, and the training images have none")
+			return nil, errors.New("train: the model needs labels, and the training images have none")
 		}
 		labels = images.Labels
 	}
@@ -117,10 +117,10 @@ func Compile(b *backend.Backend, spec Spec, images *dataset.Samples, runs int) (
 	}
 
 	if spec.Group == "batched" && p.stream != nil {
-		return nil, errors.New("train.group: batched: runs whose images are streamed take turns; write auto, or data.resident: device")
+		return nil, errors.New("train.group: batched: runs with streamed images train one after another; set train.group: auto, or data.resident: device")
 	}
 	if spec.Group == "batched" && p.devices > 1 {
-		return nil, fmt.Errorf("train.group: batched: runs on %d devices take turns", p.devices)
+		return nil, fmt.Errorf("train.group: batched: runs on %d devices train one after another; set train.group: auto, or train.devices: 1", p.devices)
 	}
 	p.traced = sync.OnceValues(p.record)
 	p.batched = p.stream == nil && (spec.Group == "batched" || spec.Group != "loop" && b.Batches && p.gains())
@@ -252,7 +252,7 @@ func (p *Program) Start(specs ...Spec) (*Group, error) {
 		t.setState(p.firstState(t.seed.Child(streamInit)))
 		group.Runs = append(group.Runs, t)
 		if lead := group.Runs[0]; t.steps != lead.steps {
-			return nil, fmt.Errorf("start run %d: it has %d steps, the first run %d", i+1, t.steps, lead.steps)
+			return nil, fmt.Errorf("start run %d: it has %d steps, but the first run has %d", i+1, t.steps, lead.steps)
 		}
 	}
 	return group, p.compile(p.parts(len(specs)))

@@ -56,13 +56,13 @@ func (s State) Checksum() string {
 // Weights returns the parameters of a state, which are its first tensors and must be these, on the host.
 func (s State) Weights(params []model.Param) ([]*tensors.Tensor, error) {
 	if len(s.Tensors) < len(params) {
-		return nil, fmt.Errorf("state of step %d with %d tensors, want %d parameters", s.Step, len(s.Tensors), len(params))
+		return nil, fmt.Errorf("state of step %d has %d tensors, but there are %d parameters", s.Step, len(s.Tensors), len(params))
 	}
 	var weights []*tensors.Tensor
 	for i, want := range params {
 		tensor := s.Tensors[i]
 		if tensor.Name != want.Name || !slices.Equal(tensor.Dims, want.Dims) {
-			return nil, fmt.Errorf("state's tensor %d is %s %v, this model's %s %v", i+1, tensor.Name, tensor.Dims, want.Name, want.Dims)
+			return nil, fmt.Errorf("state's tensor %d is %s %v, but this model's is %s %v", i+1, tensor.Name, tensor.Dims, want.Name, want.Dims)
 		}
 		weights = append(weights, tensors.FromFlatDataAndDimensions(tensor.Values, tensor.Dims...))
 	}
@@ -105,13 +105,13 @@ func (t *Trainer) State() (State, error) {
 // model or optimizer is refused, with the first difference named, and changes nothing.
 func (t *Trainer) Restore(state State) error {
 	if state.Step < 0 || state.Step > t.steps {
-		return fmt.Errorf("state of step %d: this run has %d steps", state.Step, t.steps)
+		return fmt.Errorf("state of step %d: this run has only %d steps", state.Step, t.steps)
 	}
 	names := t.program.names()
 	for i, tensor := range state.Tensors[:min(len(state.Tensors), len(names))] {
 		want := t.program.stateShapes()[i]
 		if tensor.Name != names[i] || !slices.Equal(tensor.Dims, want.Dimensions) || len(tensor.Values) != want.Size() {
-			return fmt.Errorf("state's tensor %d is %s %v with %d values: this model and optimizer have %s %v",
+			return fmt.Errorf("state's tensor %d is %s %v with %d values, but this model and optimizer need %s %v",
 				i, tensor.Name, tensor.Dims, len(tensor.Values), names[i], want.Dimensions)
 		}
 	}
@@ -119,7 +119,7 @@ func (t *Trainer) Restore(state State) error {
 	case n == len(t.program.params) && state.Step == t.steps:
 		state.Tensors = append(slices.Clone(state.Tensors), make([]Tensor, len(names)-n)...)
 	case n != len(names):
-		return fmt.Errorf("state with %d tensors: this model and optimizer have %d", n, len(names))
+		return fmt.Errorf("state with %d tensors, but this model and optimizer need %d", n, len(names))
 	}
 	t.setState(state.Tensors)
 	t.step, t.lossSum, t.failure = state.Step, state.LossSum, nil

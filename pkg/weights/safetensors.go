@@ -155,7 +155,7 @@ func readHeader(r io.Reader, size int64) ([]Entry, map[string]string, error) {
 	}
 	length := binary.LittleEndian.Uint64(prefix[:])
 	if length > maxHeader || int64(length) > size-8 {
-		return nil, nil, fmt.Errorf("a header of %d bytes in a file of %d: it is no safetensors, or was cut off", length, size)
+		return nil, nil, fmt.Errorf("a header of %d bytes in a file of %d: not a safetensors file, or truncated", length, size)
 	}
 	head := make([]byte, length)
 	if _, err := io.ReadFull(r, head); err != nil {
@@ -182,7 +182,7 @@ func readHeader(r io.Reader, size int64) ([]Entry, map[string]string, error) {
 
 func cutOff(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return errors.New("it was cut off")
+		return errors.New("it is truncated")
 	}
 	return err
 }
@@ -219,7 +219,7 @@ func checkOffsets(names []string, entries map[string]entry, rest int64) error {
 		if whole, known := wholeTypes[e.DType]; known {
 			size = int64(whole)
 		} else if size == 0 {
-			return fmt.Errorf("tensor %.100q is %.20q; those that are read are %s", name, e.DType, strings.Join(slices.Sorted(maps.Keys(dtypes)), ", "))
+			return fmt.Errorf("tensor %.100q has dtype %.20q; the supported dtypes are %s", name, e.DType, strings.Join(slices.Sorted(maps.Keys(dtypes)), ", "))
 		}
 		for _, dim := range e.Shape {
 			if dim < 0 || dim > 0 && size > rest/int64(dim) {
@@ -228,12 +228,12 @@ func checkOffsets(names []string, entries map[string]entry, rest int64) error {
 			size *= int64(dim)
 		}
 		if e.Offsets != [2]int64{at, at + size} {
-			return fmt.Errorf("tensor %.100q lies at %d to %d, want %d to %d", name, e.Offsets[0], e.Offsets[1], at, at+size)
+			return fmt.Errorf("tensor %.100q is at bytes %d to %d instead of %d to %d", name, e.Offsets[0], e.Offsets[1], at, at+size)
 		}
 		at += size
 	}
 	if at != rest {
-		return fmt.Errorf("%d bytes of values, its tensors have %d", rest, at)
+		return fmt.Errorf("%d bytes of values, but its tensors need %d", rest, at)
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func ReadTorch(r io.ReaderAt, size int64) ([]Tensor, error) {
 func readTorch(r io.ReaderAt, size int64) ([]Tensor, error) {
 	archive, err := zip.NewReader(r, size)
 	if err != nil {
-		return nil, fmt.Errorf("%w: it was cut off, or PyTorch before 1.6 wrote it; save it again", err)
+		return nil, fmt.Errorf("%w: it is truncated, or was written by PyTorch before 1.6; save it again", err)
 	}
 	u := &unpickler{files: map[string]*zip.File{}, memo: map[uint32]any{}, read: map[string][]byte{}, left: size}
 	var program *zip.File
@@ -76,7 +76,7 @@ func readTorch(r io.ReaderAt, size int64) ([]Tensor, error) {
 // readEntry reads a file of an archive that has at most so many bytes.
 func readEntry(file *zip.File, most int64) ([]byte, error) {
 	if file.UncompressedSize64 > uint64(most) {
-		return nil, fmt.Errorf("%.100q has %d bytes, more than %d", file.Name, file.UncompressedSize64, most)
+		return nil, fmt.Errorf("%.100q has %d bytes; the limit is %d", file.Name, file.UncompressedSize64, most)
 	}
 	reader, err := file.Open()
 	if err != nil {
@@ -266,7 +266,7 @@ func (u *unpickler) step(code byte) error {
 	case 's', 'u', 'a', 'e', 0x90: // SETITEM, SETITEMS, APPEND, APPENDS, ADDITEMS
 		return u.fill(code)
 	default:
-		return fmt.Errorf("its pickle has instruction %#x, which state dicts have not", code)
+		return fmt.Errorf("its pickle has instruction %#x, which state dicts do not use", code)
 	}
 	return nil
 }
@@ -409,7 +409,7 @@ func (u *unpickler) persistent() error {
 		return errPickle
 	}
 	if !known {
-		return fmt.Errorf("a storage of %.60s; those of floats are read", class)
+		return fmt.Errorf("a storage of %.60s; only floats are supported", class)
 	}
 	u.push(storage{dtype, key, count})
 	return nil
@@ -462,7 +462,7 @@ func (u *unpickler) tensor(args pickledTuple) (any, error) {
 		return nil, fmt.Errorf("more than %d values", maxTorchValues)
 	}
 	if size > 0 && last >= of.count {
-		return nil, errors.New("a tensor lies beyond the end of its storage")
+		return nil, errors.New("a tensor extends past the end of its storage")
 	}
 	dtype := dtypes[of.dtype]
 	t := Tensor{Values: make([]float32, size)}
@@ -492,7 +492,7 @@ func (u *unpickler) bytes(of storage) ([]byte, error) {
 	if !found {
 		file := u.files["data/"+of.key]
 		if file == nil {
-			return nil, fmt.Errorf("no values of storage %.20q: it was cut off", of.key)
+			return nil, fmt.Errorf("the values of storage %.20q are missing: it is truncated", of.key)
 		}
 		var err error
 		if data, err = readEntry(file, u.left); err != nil {
@@ -501,7 +501,7 @@ func (u *unpickler) bytes(of storage) ([]byte, error) {
 		u.read[of.key], u.left = data, u.left-int64(len(data))
 	}
 	if int64(len(data)/dtypes[of.dtype].size) < of.count {
-		return nil, fmt.Errorf("storage %.20q has %d bytes, want %d values", of.key, len(data), of.count)
+		return nil, fmt.Errorf("storage %.20q has %d bytes, but needs %d values", of.key, len(data), of.count)
 	}
 	return data, nil
 }
@@ -527,7 +527,7 @@ func wholes(value any) []int64 {
 func stateDict(saved any) ([]Tensor, error) {
 	dicts := dictsOf(saved, "", maxTorchDepth)
 	if len(dicts) == 0 {
-		return nil, errors.New("it holds no state dict; torch.save(model.state_dict(), FILE) writes one, which a whole module is not")
+		return nil, errors.New("it has no state dict; save one with torch.save(model.state_dict(), FILE), not a whole module")
 	}
 	least := slices.MinFunc(dicts, func(a, b namedDict) int { return a.depth - b.depth }).depth
 	dicts = slices.DeleteFunc(dicts, func(d namedDict) bool { return d.depth > least })
@@ -536,7 +536,7 @@ func stateDict(saved any) ([]Tensor, error) {
 		for _, d := range dicts {
 			names = append(names, d.name)
 		}
-		return nil, fmt.Errorf("it holds several dicts of tensors: %.200s; save the one that is meant by itself", strings.Join(names, ", "))
+		return nil, fmt.Errorf("it has several dicts of tensors: %.200s; save only the one to read", strings.Join(names, ", "))
 	}
 	return dicts[0].tensors, nil
 }

@@ -115,12 +115,12 @@ func TestReadTorchDamaged(t *testing.T) {
 		return newPickle().op("}(").text("w").tensor(class, key, count, offset, dims, strides).op("u.").Bytes()
 	}
 	for want, program := range map[string][]byte{
-		"has 16 bytes, want 2000000 values":         one("FloatStorage", "0", 2000000, 0, []int{2000000}, []int{1}),
+		"has 16 bytes, but needs 2000000 values":    one("FloatStorage", "0", 2000000, 0, []int{2000000}, []int{1}),
 		"more values than its storage":              one("FloatStorage", "0", 4, 0, []int{100000, 100000}, []int{0, 0}),
-		"beyond the end of its storage":             one("FloatStorage", "0", 4, 3, []int{2}, []int{1}),
-		"no values of storage \"7\"":                one("FloatStorage", "7", 4, 0, []int{2}, []int{1}),
+		"past the end of its storage":               one("FloatStorage", "0", 4, 3, []int{2}, []int{1}),
+		"values of storage \"7\" are missing":       one("FloatStorage", "7", 4, 0, []int{2}, []int{1}),
 		"a storage of torch.QInt8Storage":           one("QInt8Storage", "0", 4, 0, []int{2}, []int{1}),
-		"it holds no state dict":                    newPickle().op("cos\nsystem\n").text("true").op("\x85R.").Bytes(),
+		"it has no state dict":                      newPickle().op("cos\nsystem\n").text("true").op("\x85R.").Bytes(),
 		"its pickle has instruction 0x2f":           newPickle().op("/.").Bytes(),
 		"its pickle is damaged":                     newPickle().op("}(").Bytes(),
 		"several dicts of tensors: generator, disc": severalDicts().Bytes(),

@@ -107,15 +107,15 @@ func TestHostileSafetensors(t *testing.T) {
 		return append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header+strings.Repeat("\x00", values)...)
 	}
 	for want, bad := range map[string][]byte{
-		"it was cut off":           []byte("LAT"),
-		"it is no safetensors":     []byte("\x00\x00\x00\x00\x00\x00\x00\x7f{}"),
+		"it is truncated":          []byte("LAT"),
+		"not a safetensors file":   []byte("\x00\x00\x00\x00\x00\x00\x00\x7f{}"),
 		"its header: ":             file(`{"a":`, 0),
 		`its header, "a": `:        file(`{"a": 3}`, 0),
-		`is "C64"`:                 file(`{"a": {"dtype": "C64", "shape": [1], "data_offsets": [0, 8]}}`, 8),
+		`dtype "C64"`:              file(`{"a": {"dtype": "C64", "shape": [1], "data_offsets": [0, 8]}}`, 8),
 		"more than the file holds": file(`{"a": {"dtype": "F32", "shape": [4611686018427387904, 4], "data_offsets": [0, 0]}}`, 4),
 		"shape [-1]":               file(`{"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}`, 4),
-		"want 0 to 4":              file(`{"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}`, 8),
-		"want 4 to 8":              file(`{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "b": {"dtype": "F32", "shape": [1], "data_offsets": [2, 6]}}`, 8),
+		"instead of 0 to 4":        file(`{"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}`, 8),
+		"instead of 4 to 8":        file(`{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "b": {"dtype": "F32", "shape": [1], "data_offsets": [2, 6]}}`, 8),
 		"9 bytes of values":        file(`{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}`, 9),
 	} {
 		if _, _, err := ReadSafetensors(bytes.NewReader(bad), int64(len(bad))); err == nil || !strings.Contains(err.Error(), want) {
