@@ -83,6 +83,20 @@ func writeWeights(t *testing.T, tensors []weights.Tensor) string {
 	return path
 }
 
+// opened is the model of a run, ready to be applied.
+func opened(t *testing.T, run *rundir.Run) (*experiment.Trained, *restore.Restorer) {
+	t.Helper()
+	trained, err := experiment.Open(t.Context(), run.Path, nil, experiment.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	restorer, err := restore.New(trained.Backend.Compute, trained.Experiment.Model, trained.Weights, trained.Like())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return trained, restorer
+}
+
 // A PyTorch state dict gives the outputs that it gives in PyTorch, however its layers are named, and a run that can be used.
 func TestImport(t *testing.T) {
 	backendtest.Each(t, func(t *testing.T, b *backend.Backend) {
@@ -100,15 +114,8 @@ func TestImport(t *testing.T) {
 			if m.State != rundir.Done || m.Imported == nil || m.Imported.File != "model.safetensors" || m.Result.Weights != "imported" || m.Result.Test["psnr"] == 0 {
 				t.Errorf("the manifest says %s, %+v, %+v", m.State, m.Imported, m.Result)
 			}
-			trained, err := experiment.Open(t.Context(), run.Path, nil, experiment.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
+			trained, restorer := opened(t, run)
 			defer trained.Close()
-			restorer, err := restore.New(trained.Backend.Compute, trained.Experiment.Model, trained.Weights, trained.Like())
-			if err != nil {
-				t.Fatal(err)
-			}
 			x, want := make([]float32, 3*784), []float64(nil)
 			r := rand.New(rand.NewPCG(3, 4))
 			for i := range x {
@@ -175,15 +182,8 @@ train: {batch_size: 32}
 			if err != nil {
 				t.Fatal(err)
 			}
-			trained, err := experiment.Open(t.Context(), run.Path, nil, experiment.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
+			trained, restorer := opened(t, run)
 			defer trained.Close()
-			restorer, err := restore.New(trained.Backend.Compute, trained.Experiment.Model, trained.Weights, trained.Like())
-			if err != nil {
-				t.Fatal(err)
-			}
 			got, err := restorer.Images(expect.X)
 			if err != nil {
 				t.Fatal(err)
