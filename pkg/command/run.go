@@ -29,8 +29,8 @@ func newRun(c *console) *cobra.Command {
 Overrides change values of the config: train.epochs=3 model.encoder=[256,64] corrupt.noise_factor=0.5
 
 With --resume, a run that was stopped goes on under the config.yaml in its folder. Changed since, it is refused, but for what
-does not change the training: name, output, tracking, evaluate but for its seed and corrupt, and
-train.keep_checkpoints.
+does not change the training: name, output, tracking, evaluate but for its seed and corrupt,
+train.keep_checkpoints, data.resident, and where the weights of train.from lie.
 
 With --resume RUN --epochs N, a run goes on to N epochs, also one that is done. Where its learning rate is constant, it ends with the bits of
 a run that had N from the start. A cosine has reached 0: --schedule restart begins it again, and --schedule extend goes on as one over N epochs has

@@ -253,6 +253,9 @@ func newSweepList(c *console) *cobra.Command {
 		for _, e := range entries {
 			all = append(all, newSweepJSON(cmd.Context(), e))
 		}
+		if err := cmd.Context().Err(); err != nil {
+			return err
+		}
 		if asJSON {
 			return printJSON(c, all)
 		}
@@ -582,7 +585,7 @@ func newSweepCompare(c *console) *cobra.Command {
 	var out string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "compare DIR DIR…",
+		Use:   "compare SWEEP SWEEP…",
 		Short: "Compare how soon sweeps of one objective found what",
 		Long: `Compare prints the best value that each sweep had after so many trials, its best of all and when it was found, such as several
 strategies for the same objective. With -o, it writes a page with the best so far over trials and over time.`,
@@ -595,7 +598,7 @@ strategies for the same objective. With -o, it writes a page with the best so fa
 		var sweeps []*sweep.Sweep
 		var known folders
 		for _, arg := range args {
-			s, err := openSweep(cmd.Context(), arg)
+			s, err := lookAtSweep(cmd.Context(), arg)
 			if err != nil {
 				return err
 			}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
@@ -110,7 +111,7 @@ func (f *indexFile) read(keyOf func(path string) string) ([]*Row, error) {
 		return nil, err
 	}
 	defer found.Close()
-	var paths, keys []string
+	var paths, keys, gone []string
 	var blobs [][]byte
 	for found.Next() {
 		var path string
@@ -120,9 +121,14 @@ func (f *indexFile) read(keyOf func(path string) string) ([]*Row, error) {
 		}
 		if key := keyOf(path); key != "" {
 			paths, keys, blobs = append(paths, path), append(keys, key), append(blobs, blob)
+		} else if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+			gone = append(gone, path)
 		}
 	}
-	if err := found.Err(); err != nil {
+	if err := errors.Join(found.Err(), found.Close()); err != nil {
+		return nil, err
+	}
+	if err := f.write(nil, gone); err != nil {
 		return nil, err
 	}
 	rows := make([]*Row, len(paths))

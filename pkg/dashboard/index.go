@@ -198,10 +198,8 @@ func recordsOf(path string) string  { return filepath.Join(path, "metrics.jsonl"
 
 // find enters the paths of the runs in a folder and below it. Links are not followed.
 func (x *index) find(key, path string, depth int, found map[string]string) {
-	if x.row(key) != nil || isRun(path) {
-		if info, err := os.Lstat(path); err == nil && info.IsDir() {
-			found[key] = path
-		}
+	if isRun(path) {
+		found[key] = path
 		return
 	}
 	children, err := os.ReadDir(path)

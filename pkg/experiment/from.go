@@ -184,7 +184,13 @@ func (s *Session) begin() error {
 	origins := map[string]*origin{}
 	for _, r := range s.runs {
 		path := r.experiment.Train.From
-		if path == "" || r.over || r.checkpoint != nil {
+		if r.over || r.checkpoint != nil {
+			continue
+		}
+		if m := r.manifest; m != nil && (path == "") != (m.From == nil) {
+			return InputError{r.experiment.Problem("train.from", "it was added or removed after the run began, which would end as another; undo the change, or start a new run")}
+		}
+		if path == "" {
 			continue
 		}
 		if origins[path] == nil {

@@ -3,6 +3,7 @@ package experiment
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"runtime/debug"
@@ -145,45 +146,53 @@ func (l *Lab) Start(ctx context.Context, experiments []*config.Experiment, paths
 // of them have, under their own config. Of runs that are done, it writes the report again.
 //
 // A config, an image or a watermark that was changed after the run began is refused, but for what cannot change the bits of
-// training: the name, output, tracking, evaluate but for its seed and corrupt, train.keep_checkpoints and data.resident. [Options.Longer] gives the runs
+// training: the name, output, tracking, evaluate but for its seed and corrupt, train.keep_checkpoints, train.from (but not the weights that it names) and data.resident. [Options.Longer] gives the runs
 // more epochs first, also those that are done; of a trial of a sweep, to a copy in output.dir.
 func (l *Lab) Resume(ctx context.Context, path string) (*Session, error) {
 	s := l.session()
-	path, err := s.promote(path)
+	run, err := s.promote(path)
 	if err != nil {
 		return s, InputError{err}
 	}
+	if err = s.resume(ctx, run); err != nil && run != path {
+		err = errors.Join(err, s.dropCopy(run))
+	}
+	return s, err
+}
+
+// resume is Resume of a folder as it is.
+func (s *Session) resume(ctx context.Context, path string) error {
 	if err := s.reopen(path); err != nil {
-		return s, InputError{err}
+		return InputError{err}
 	}
 	if err := s.takeUp(); err != nil {
-		return s, InputError{err}
+		return InputError{err}
 	}
 	for _, r := range s.runs {
 		if err := cmp.Or(r.makeUpConfig(), r.checkConfig()); err != nil {
-			return s, InputError{err}
+			return InputError{err}
 		}
 	}
 	if err := s.prolong(s.options.Longer); err != nil {
-		return s, InputError{err}
+		return InputError{err}
 	}
 	if len(s.active()) == 0 {
 		fmt.Fprintf(s.options.Log, "nothing is left to train; to train on: %[1]s run --resume %[2]s --epochs %[3]d; to measure or draw anew: %[1]s eval %[2]s, %[1]s generate %[2]s\n",
 			rundir.Program(s.options.Command), message.Quote(path), 2*s.runs[0].experiment.Train.Epochs)
-		return s, nil
+		return nil
 	}
 	if err := s.readCheckpoints(); err != nil {
-		return s, InputError{err}
+		return InputError{err}
 	}
 	if err := s.open(ctx); err != nil {
-		return s, err
+		return err
 	}
 	for _, r := range s.active() {
 		if err := r.checkFiles(); err != nil {
-			return s, err
+			return err
 		}
 	}
-	return s, s.keepLonger()
+	return s.keepLonger()
 }
 
 // open returns the backend of an experiment. Another than the one before takes its place, with all that was compiled for that.

@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -30,6 +31,9 @@ func (s *Session) promote(path string) (string, error) {
 	if err := cmp.Or(r.checkConfig(), trial.prolong(s.options.Longer)); err != nil {
 		return "", err
 	}
+	if !r.prolonged {
+		return path, nil // it has as many already
+	}
 	if m.State != rundir.Done {
 		return "", fmt.Errorf("%s is %s: a trial that is done can be given more epochs; go on with its sweep, or start a new run from its config", path, m.State)
 	}
@@ -41,10 +45,20 @@ func (s *Session) promote(path string) (string, error) {
 	complete := func(c *rundir.Checkpoint) bool {
 		return slices.ContainsFunc(c.Tensors, func(t rundir.Tensor) bool { return train.Tensor(t).OfTraining() })
 	}
-	if err := folder.CopyTo(to, complete); err != nil {
-		return "", err
-	}
 	m.Trial, m.Sweep, m.Group = filepath.Clean(path), "", nil
+	if err := cmp.Or(folder.CopyTo(to, complete), to.WriteManifest(m)); err != nil {
+		return "", errors.Join(err, to.Close(), to.Remove())
+	}
 	fmt.Fprintf(s.options.Log, "a copy of %s goes on, as a run of its own: the sweep keeps its trial\n", path)
-	return to.Path, to.WriteManifest(m)
+	return to.Path, nil
+}
+
+// dropCopy removes the copy of a trial that cannot go on.
+func (s *Session) dropCopy(path string) error {
+	var err error
+	for _, r := range s.runs {
+		err = errors.Join(err, r.folder.Close())
+	}
+	s.runs = nil
+	return errors.Join(err, (&rundir.Run{Path: path}).Remove())
 }

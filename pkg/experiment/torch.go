@@ -3,6 +3,7 @@ package experiment
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,14 +65,15 @@ func torchLayers(tensors []weights.Tensor, ordered bool) []layerGroup[weights.Te
 	return layers
 }
 
-// half is where the layer of a name belongs: the encoder, then what does not say, then the decoder.
+// half is where the layer of a name belongs, by the first of its parts that says so: the encoder, then what does not say, then the decoder.
 func half(name string) int {
-	name = strings.ToLower(name)
-	switch {
-	case strings.Contains(name, "enc"):
-		return 0
-	case strings.Contains(name, "dec"):
-		return 2
+	for part := range strings.FieldsFuncSeq(strings.ToLower(name), func(r rune) bool { return r == '.' || r == '_' }) {
+		switch {
+		case strings.HasPrefix(part, "enc"):
+			return 0
+		case strings.HasPrefix(part, "dec"):
+			return 2
+		}
 	}
 	return 1
 }
@@ -135,17 +137,25 @@ func pairs(ours []layerGroup[model.Param], theirs []layerGroup[weights.Tensor]) 
 
 // turned are the tensors of a layer of PyTorch's as those of one of ours, as far as they are of its kind.
 func turned(ours []layerGroup[model.Param], place int, theirs layerGroup[weights.Tensor]) []weights.Tensor {
-	layer := ours[place].parts
+	layer, left := ours[place].parts, maps.Clone(theirs.parts)
 	var list []weights.Tensor
 	take := func(part string, from string, change func(weights.Tensor) weights.Tensor) {
 		param, wanted := layer[part]
-		t, found := theirs.parts[from]
+		t, found := left[from]
 		if !wanted || !found {
 			return
 		}
 		t = change(t)
 		t.Name = param.Name
 		list = append(list, t)
+		delete(left, from)
+	}
+	// What our layer has no place for keeps its name, and is told.
+	all := func() []weights.Tensor {
+		for _, part := range slices.Sorted(maps.Keys(left)) {
+			list = append(list, left[part])
+		}
+		return list
 	}
 	same := func(t weights.Tensor) weights.Tensor { return t }
 	weight, weighs := layer["weight"]
@@ -153,7 +163,7 @@ func turned(ours []layerGroup[model.Param], place int, theirs layerGroup[weights
 		for part, from := range map[string]string{"scale": "weight", "shift": "bias", "mean": "running_mean", "variance": "running_var"} {
 			take(part, from, same)
 		}
-		return list
+		return all()
 	}
 	rows, columns := 1, 1 // the channels of maps that a linear layer's values are of
 	if len(weight.Dims) == 2 {
@@ -174,7 +184,7 @@ func turned(ours []layerGroup[model.Param], place int, theirs layerGroup[weights
 		return append(list, weights.Tensor{Name: bias.Name, Dims: bias.Dims, Values: make([]float32, bias.Size())})
 	}
 	take("bias", "bias", func(t weights.Tensor) weights.Tensor { return permuted(t, 0, columns) })
-	return list
+	return all()
 }
 
 // channelsBefore is the number of channels of the map that a linear layer takes the values of; 1 where it takes none.
@@ -221,6 +231,9 @@ func transposed(t weights.Tensor, order ...int) weights.Tensor {
 	for _, axis := range order {
 		turned.Dims = append(turned.Dims, t.Dims[axis])
 	}
+	if size == 0 {
+		return turned
+	}
 	var walk func(axis, at int)
 	walk = func(axis, at int) {
 		if axis == len(order) {
@@ -237,7 +250,7 @@ func transposed(t weights.Tensor, order ...int) weights.Tensor {
 
 // permuted brings an axis from the order channel by channel into that of place by place. What does not divide stays as it is.
 func permuted(t weights.Tensor, axis, channels int) weights.Tensor {
-	if channels <= 1 || t.Dims[axis]%channels != 0 || t.Dims[axis] == channels {
+	if channels <= 1 || axis >= len(t.Dims) || t.Dims[axis]%channels != 0 || t.Dims[axis] == channels {
 		return t
 	}
 	dims := slices.Concat(t.Dims[:axis], []int{channels, t.Dims[axis] / channels}, t.Dims[axis+1:])

@@ -346,6 +346,9 @@ func Order(field string, reverse bool) func(a, b *Record) int {
 		if x == nil || y == nil {
 			return cmp.Compare(absent(x), absent(y))
 		}
+		if field == "objective" && a.Trial.Maximize != b.Trial.Maximize { // of sweeps that look for the least, and for the most
+			return cmp.Compare(fmt.Sprint(a.Trial.Maximize), fmt.Sprint(b.Trial.Maximize))
+		}
 		order := compare(x, y)
 		if reverse != downwards(field, a) {
 			order = -order

@@ -151,7 +151,8 @@ func (r *Run) CopyTo(to *Run, want func(*Checkpoint) bool) error {
 	}
 	for from, path := range paths {
 		c, err := ReadCheckpoint(from)
-		if errors.Is(err, fs.ErrNotExist) || err == nil && from != r.BestCheckpointPath() && !want(c) {
+		best := from == r.BestCheckpointPath()
+		if errors.Is(err, fs.ErrNotExist) || !best && (err != nil || !want(c)) { // a damaged one is passed over as on resuming
 			continue
 		}
 		if err == nil {

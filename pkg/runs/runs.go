@@ -220,14 +220,11 @@ func (w *walk) folder(group *errgroup.Group, path string, depth int) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // removed meanwhile
 	}
-	if errors.Is(err, fs.ErrPermission) {
+	if err != nil {
 		w.mutex.Lock()
 		w.unread = append(w.unread, err)
 		w.mutex.Unlock()
 		return nil
-	}
-	if err != nil {
-		return err
 	}
 	for _, child := range children {
 		if strings.HasPrefix(child.Name(), ".") {

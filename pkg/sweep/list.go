@@ -42,7 +42,7 @@ const openTime = 5 * time.Second
 func (e Entry) Status(ctx context.Context) (*Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTime)
 	defer cancel()
-	s, err := Open(ctx, e.Path)
+	s, err := Look(ctx, e.Path)
 	if err != nil {
 		return nil, err
 	}

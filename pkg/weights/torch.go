@@ -19,6 +19,8 @@ const (
 	maxPickle = 64 << 20 // bytes
 	// maxTorchValues bounds the values of all tensors together: several may look at one storage.
 	maxTorchValues = 1 << 30
+	// maxGlobal bounds the name of a class or function, in bytes.
+	maxGlobal = 512
 	// maxTorchDepth bounds how deep a state dict lies in what was saved.
 	maxTorchDepth = 4
 )
@@ -348,7 +350,12 @@ func (u *unpickler) global(code byte) error {
 	if err != nil {
 		return err
 	}
-	u.push(global(fmt.Sprintf("%v.%v", parts[0], parts[1])))
+	module, isText := parts[0].(string)
+	name, isName := parts[1].(string)
+	if !isText || !isName || len(module)+len(name) > maxGlobal {
+		return errPickle
+	}
+	u.push(global(module + "." + name))
 	return nil
 }
 
@@ -450,6 +457,9 @@ func (u *unpickler) tensor(args pickledTuple) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if offset > of.count {
+		return nil, errors.New("a tensor lies beyond the end of its storage")
+	}
 	size, last := int64(1), offset
 	for i, dim := range dims {
 		if dim < 0 || strides[i] < 0 || dim > 0 && size > of.count/dim || dim > 1 && strides[i] > of.count/(dim-1) {
@@ -525,7 +535,7 @@ func wholes(value any) []int64 {
 
 // stateDict finds the state dict in what was saved.
 func stateDict(saved any) ([]Tensor, error) {
-	dicts := dictsOf(saved, "", maxTorchDepth)
+	dicts := dictsOf(saved, "", maxTorchDepth, map[*pickledDict]bool{})
 	if len(dicts) == 0 {
 		return nil, errors.New("it has no state dict; save one with torch.save(model.state_dict(), FILE), not a whole module")
 	}
@@ -548,12 +558,13 @@ type namedDict struct {
 	tensors []Tensor
 }
 
-// dictsOf lists the dicts with tensors of their own, to a depth.
-func dictsOf(value any, name string, depth int) []namedDict {
+// dictsOf lists the dicts with tensors of their own, to a depth, each once.
+func dictsOf(value any, name string, depth int, seen map[*pickledDict]bool) []namedDict {
 	dict, ok := value.(*pickledDict)
-	if !ok || depth == 0 {
+	if !ok || depth == 0 || seen[dict] {
 		return nil
 	}
+	seen[dict] = true
 	own := namedDict{name: name, depth: maxTorchDepth - depth}
 	var all []namedDict
 	for i, key := range dict.keys {
@@ -565,7 +576,7 @@ func dictsOf(value any, name string, depth int) []namedDict {
 			t.Name = text
 			own.tensors = append(own.tensors, t)
 		} else {
-			all = append(all, dictsOf(dict.values[i], text, depth-1)...)
+			all = append(all, dictsOf(dict.values[i], text, depth-1, seen)...)
 		}
 	}
 	if len(own.tensors) > 0 {

@@ -123,6 +123,8 @@ func TestReadTorchDamaged(t *testing.T) {
 		"it has no state dict":                      newPickle().op("cos\nsystem\n").text("true").op("\x85R.").Bytes(),
 		"its pickle has instruction 0x2f":           newPickle().op("/.").Bytes(),
 		"its pickle is damaged":                     newPickle().op("}(").Bytes(),
+		"lies beyond the end of its storage":        bytes.Replace(one("FloatStorage", "0", 4, 0x5a5a5a5a, []int{2}, []int{1}), []byte("JZZZZ"), []byte("\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f"), 1),
+		"read PyTorch file: its pickle is damaged":  newPickle().op("}\x94h\x00h\x00\x93.").Bytes(),
 		"several dicts of tensors: generator, disc": severalDicts().Bytes(),
 	} {
 		file := archive(t, program, storages)
