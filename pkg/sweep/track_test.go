@@ -20,7 +20,7 @@ func TestMLflow(t *testing.T) {
 		if err := s.Run(t.Context(), sweep.RunOptions{Log: &log}); err != nil {
 			t.Fatal(err)
 		}
-		told := "MLflow: " + server.URL + " has not all of 3 runs; they are whole in their folders, and this sends them: test track sync " + s.Path
+		told := "MLflow: " + server.URL + " has not all of 3 runs; what is missing is whole in the folders, and this sends it: test track sync " + s.Path
 		if want := strings.Count(log.String(), "MLflow: "); strings.Contains(log.String(), told) != (broken != nil) || want > 1 {
 			t.Errorf("%s: the log says\n%s", name, &log)
 		}
