@@ -177,7 +177,7 @@ func TestFeaturesThatFail(t *testing.T) {
 		t.Errorf("of rows: %v", err)
 	}
 	networktest.Runtime(t)
-	fails(Features{Model: networktest.Means(0, 3, 224, 224).Write(t)}, "write data.features.size: 224")
+	fails(Features{Model: networktest.Means(0, 3, 224, 224).Write(t)}, "set data.features.size: 224")
 	fails(Features{Model: networktest.Means(0, 1, 0, 0).Write(t), Output: "codes"}, `no output "codes"`)
 	fails(Features{Model: networktest.Means(0, 1, 0, 0).Write(t), Mean: []float64{1, 2, 3}}, "write one number")
 	logarithm := networktest.Means(0, 1, 0, 0)
