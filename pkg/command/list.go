@@ -230,7 +230,7 @@ func readTrials(ctx context.Context, c *console, records []*query.Record) {
 		status, asked := sweeps[folder]
 		if !asked {
 			var err error
-			if status, err = statusOf(ctx, folder); err != nil {
+			if status, err = sweep.StatusOf(ctx, folder); err != nil {
 				fmt.Fprintf(c.stderr, "without objectives: %v\n", err)
 			}
 			sweeps[folder] = status
@@ -245,15 +245,6 @@ func readTrials(ctx context.Context, c *console, records []*query.Record) {
 			r.Trial.Objective = rundir.Number(*value)
 		}
 	}
-}
-
-func statusOf(ctx context.Context, folder string) (*sweep.Status, error) {
-	s, err := sweep.Look(ctx, folder)
-	if err != nil {
-		return nil, err
-	}
-	defer s.Close()
-	return s.Status(ctx)
 }
 
 // fieldJSON is a field of runs, for programs.

@@ -3,7 +3,6 @@ package compare
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"math"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"golang.org/x/net/html"
 
 	"latent/pkg/array"
+	"latent/pkg/chart/charttest"
 	"latent/pkg/config"
 	"latent/pkg/dataset"
 	"latent/pkg/evaluate"
@@ -95,59 +95,12 @@ func render(t *testing.T, c *Comparison) *html.Node {
 	if err := c.Render(&out); err != nil {
 		t.Fatal(err)
 	}
-	wellFormed(t, out.String())
+	charttest.WellFormed(t, out.String())
 	root, err := html.Parse(&out)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return root
-}
-
-// wellFormed wants each element to be closed where it belongs, which html.Parse would mend without a word.
-func wellFormed(t *testing.T, page string) {
-	t.Helper()
-	void := []string{"meta", "img"}
-	var open []string
-	tokens := html.NewTokenizer(strings.NewReader(page))
-	for {
-		switch tokens.Next() {
-		case html.ErrorToken:
-			if tokens.Err() != io.EOF || len(open) > 0 {
-				t.Errorf("the page ends with %v, and %v open", tokens.Err(), open)
-			}
-			return
-		case html.StartTagToken:
-			if name, _ := tokens.TagName(); !slices.Contains(void, string(name)) {
-				open = append(open, string(name))
-			}
-		case html.EndTagToken:
-			name, _ := tokens.TagName()
-			if len(open) == 0 || open[len(open)-1] != string(name) {
-				t.Fatalf("</%s> closes %v", name, open)
-			}
-			open = open[:len(open)-1]
-		}
-	}
-}
-
-func text(root *html.Node) string {
-	var out strings.Builder
-	for n := range root.Descendants() {
-		if n.Type == html.TextNode && n.Parent.Data != "style" {
-			out.WriteString(n.Data + " ")
-		}
-	}
-	return strings.Join(strings.Fields(out.String()), " ")
-}
-
-func count(root *html.Node, element string) int {
-	n := 0
-	for node := range root.Descendants() {
-		if node.Type == html.ElementNode && node.Data == element {
-			n++
-		}
-	}
-	return n
 }
 
 // The page has what differs, the figures, the differences and the samples; two seeds are one curve with a band.
@@ -164,7 +117,7 @@ func TestPage(t *testing.T) {
 		t.Errorf("groups %s", got)
 	}
 	root := render(t, c)
-	all := text(root)
+	all := charttest.Text(root)
 	for _, want := range []string{
 		"seed 0 1 2",
 		"train.batch_size 128 128 32",
@@ -179,13 +132,13 @@ func TestPage(t *testing.T) {
 			t.Errorf("the page lacks %q:\n%s", want, all)
 		}
 	}
-	if got := count(root, "img"); got != 2*5 {
+	if got := charttest.Count(root, "img"); got != 2*5 {
 		t.Errorf("%d pictures, want 2 samples with 5", got)
 	}
-	if got := count(root, "polygon"); got != 6 {
+	if got := charttest.Count(root, "polygon"); got != 6 {
 		t.Errorf("%d bands, want one in each of 6 charts", got)
 	}
-	if got := count(root, "polyline"); got != 12 {
+	if got := charttest.Count(root, "polyline"); got != 12 {
 		t.Errorf("%d curves, want two in each of 6 charts", got)
 	}
 }
@@ -204,10 +157,10 @@ func TestHostileText(t *testing.T) {
 	}
 	c.Groups = []Group{{Runs: c.Runs[:1]}, {Runs: c.Runs[1:]}} // whose folders are not read
 	root := render(t, c)
-	if n := count(root, "script") + count(root, "img"); n != 0 {
+	if n := charttest.Count(root, "script") + charttest.Count(root, "img"); n != 0 {
 		t.Errorf("%d elements of the text", n)
 	}
-	if !strings.Contains(text(root), hostile) {
+	if !strings.Contains(charttest.Text(root), hostile) {
 		t.Error("the text is not there")
 	}
 }
@@ -257,7 +210,7 @@ func TestManyRuns(t *testing.T) {
 	for i, r := range c.Runs {
 		r.Measured = measured(float64(i))
 	}
-	all := text(render(t, c))
+	all := charttest.Text(render(t, c))
 	for _, want := range []string{"seed train.batch_size A 0 16", " 50 49 65 ", " 50 − A +74"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("the page lacks %q:\n%s", want, all)

@@ -3,7 +3,6 @@ package dashboard
 import (
 	"math"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"sync"
 
@@ -81,7 +80,7 @@ type keptCurves struct {
 const mostCurves = 2 * maxCompared
 
 func (c *curveCache) of(run *rundir.Run) (*Curves, error) {
-	now := stampOf(filepath.Join(run.Path, "metrics.jsonl"))
+	now := stampOf(run.MetricsPath())
 	c.mu.Lock()
 	i := slices.IndexFunc(c.kept, func(k keptCurves) bool { return k.path == run.Path })
 	if i >= 0 && c.kept[i].stamp == now {
@@ -110,7 +109,7 @@ func (s *Server) curvesJSON(w http.ResponseWriter, r *http.Request) {
 		sendJSON(w, http.StatusNotFound, map[string]string{"error": "there is no run " + r.PathValue("key")})
 		return
 	}
-	curves, err := s.curves.of(&rundir.Run{Path: row.Path})
+	curves, err := s.curves.of(folder(row.Path))
 	if err != nil {
 		sendJSON(w, http.StatusInternalServerError, map[string]string{"error": err.Error()})
 		return

@@ -182,7 +182,7 @@ func (x *index) refresh(ctx context.Context) {
 		switch path, there := found[row.Key]; {
 		case !there:
 			gone = append(gone, row.Key)
-		case row.State != rundir.Running && row.manifest == stampOf(manifestOf(path)) && row.labels == stampOf(labelsOf(path)):
+		case row.State != rundir.Running && row.manifest == stampOf(folder(path).ManifestPath()) && row.labels == stampOf(folder(path).LabelsPath()):
 			delete(found, row.Key)
 		}
 	}
@@ -192,9 +192,8 @@ func (x *index) refresh(ctx context.Context) {
 // maxDepth is how many folders deep below a root runs are looked for, as runs.List does.
 const maxDepth = 6
 
-func manifestOf(path string) string { return filepath.Join(path, "manifest.json") }
-func labelsOf(path string) string   { return filepath.Join(path, "tags.json") }
-func recordsOf(path string) string  { return filepath.Join(path, "metrics.jsonl") }
+// folder is that of a run.
+func folder(path string) *rundir.Run { return &rundir.Run{Path: path} }
 
 // find enters the paths of the runs in a folder and below it. Links are not followed.
 func (x *index) find(key, path string, depth int, found map[string]string) {
@@ -215,7 +214,7 @@ func (x *index) find(key, path string, depth int, found map[string]string) {
 
 // isRun says whether a folder may be a run's.
 func isRun(path string) bool {
-	info, err := os.Lstat(manifestOf(path))
+	info, err := os.Lstat(folder(path).ManifestPath())
 	return err == nil && info.Mode().IsRegular() || rundir.IsFolder(path)
 }
 
@@ -238,7 +237,7 @@ func each[T any](ctx context.Context, all []T, make func(T) *Row) []*Row {
 
 // read returns the row of a run as its manifest has it; nil where nothing has changed, or there is none.
 func (x *index) read(key, path string) *Row {
-	row := &Row{Key: key, manifest: stampOf(manifestOf(path)), labels: stampOf(labelsOf(path))}
+	row := &Row{Key: key, manifest: stampOf(folder(path).ManifestPath()), labels: stampOf(folder(path).LabelsPath())}
 	entry, err := runs.Open(path)
 	if err != nil {
 		return nil
@@ -274,7 +273,7 @@ func (x *index) fill(ctx context.Context) {
 	rows, _ := x.all()
 	var lacking []*Row
 	for _, row := range rows {
-		if !row.filled || row.State == rundir.Running && row.records != stampOf(recordsOf(row.Path)) {
+		if !row.filled || row.State == rundir.Running && row.records != stampOf(folder(row.Path).MetricsPath()) {
 			lacking = append(lacking, row)
 		}
 	}
@@ -293,8 +292,8 @@ func filled(row *Row) *Row {
 	if !row.filled {
 		record.Config = query.Read([]runs.Entry{row.Entry}, true)[0].Config
 	}
-	full.filled, full.records = true, stampOf(recordsOf(row.Path))
-	if _, epochs, _, err := (&rundir.Run{Path: row.Path}).MetricsFrom(0, math.MaxInt); err == nil {
+	full.filled, full.records = true, stampOf(folder(row.Path).MetricsPath())
+	if _, epochs, _, err := folder(row.Path).MetricsFrom(0, math.MaxInt); err == nil {
 		full.Spark = sparkOf(epochs)
 	}
 	return &full

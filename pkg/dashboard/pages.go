@@ -192,7 +192,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request) (*Row, *rundir.Run
 		s.problem(w, http.StatusNotFound, "There is no run %s. It may have been removed or moved.", r.PathValue("key"))
 		return nil, nil
 	}
-	return row, &rundir.Run{Path: row.Path}
+	return row, folder(row.Path)
 }
 
 // runPage shows a run.
@@ -292,7 +292,7 @@ func (s *Server) picture(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	run := &rundir.Run{Path: row.Path}
+	run := folder(row.Path)
 	list := run.Samples
 	if r.PathValue("folder") == "pictures" {
 		list = run.Pictures
@@ -382,7 +382,7 @@ func (s *Server) apiRun(w http.ResponseWriter, r *http.Request) {
 		sendJSON(w, http.StatusNotFound, map[string]string{"error": "there is no run " + r.PathValue("key")})
 		return
 	}
-	m, err := (&rundir.Run{Path: row.Path}).Manifest()
+	m, err := folder(row.Path).Manifest()
 	if err != nil {
 		sendJSON(w, http.StatusInternalServerError, map[string]string{"error": err.Error()})
 		return

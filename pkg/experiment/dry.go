@@ -88,7 +88,7 @@ func (p *Plan) String() string {
 	fmt.Fprintf(&out, "%-*s %-*s %12s\n\n", name, "parameters", said, "", thousands(p.Model.Parameters))
 	noun, size := "images", p.Image
 	if p.Features > 0 {
-		noun, size = "rows", fmt.Sprintf("%d %s", p.Features, message.Choose(p.Features, "feature", "features"))
+		noun, size = "rows", message.Count(p.Features, "feature")
 	}
 	fmt.Fprintf(&out, "%-9s %s: %s to train on, %s for validation, %s for the test\n",
 		noun, size, thousands(p.Train), thousands(p.Validation), thousands(p.Test))

@@ -3,6 +3,7 @@ package experiment
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -167,7 +168,8 @@ func turned(ours []layerGroup[model.Param], place int, theirs layerGroup[weights
 	}
 	rows, columns := 1, 1 // the channels of maps that a linear layer's values are of
 	if len(weight.Dims) == 2 {
-		rows, columns = channelsBefore(ours, place), channelsAfter(ours, place)
+		rows = channels(weight.Dims[0], 1, slices.Backward(ours[:place]))
+		columns = channels(weight.Dims[1], 0, slices.All(ours[place+1:]))
 	}
 	take("weight", "weight", func(t weights.Tensor) weights.Tensor {
 		switch {
@@ -187,31 +189,15 @@ func turned(ours []layerGroup[model.Param], place int, theirs layerGroup[weights
 	return all()
 }
 
-// channelsBefore is the number of channels of the map that a linear layer takes the values of; 1 where it takes none.
-func channelsBefore(ours []layerGroup[model.Param], place int) int {
-	in := ours[place].parts["weight"].Dims[0]
-	for _, before := range slices.Backward(ours[:place]) {
-		switch dims := before.parts["weight"].Dims; {
-		case len(dims) == 2 && dims[1] == in:
+// channels is the number of channels of the map that a linear layer takes the values of, or gives those of: of the nearest convolution among its
+// neighbours on that side, whose weights have the map's channels on the axis 2 + side; 1 where the neighbour is a linear layer of so many values.
+func channels(values, side int, neighbours iter.Seq2[int, layerGroup[model.Param]]) int {
+	for _, layer := range neighbours {
+		switch dims := layer.parts["weight"].Dims; {
+		case len(dims) == 2 && dims[side] == values:
 			return 1
-		case len(dims) == 4 && in%dims[3] == 0:
-			return dims[3]
-		case len(dims) == 4:
-			return 1
-		}
-	}
-	return 1
-}
-
-// channelsAfter is the number of channels of the map that a linear layer gives the values of; 1 where it gives none.
-func channelsAfter(ours []layerGroup[model.Param], place int) int {
-	out := ours[place].parts["weight"].Dims[1]
-	for _, after := range ours[place+1:] {
-		switch dims := after.parts["weight"].Dims; {
-		case len(dims) == 2 && dims[0] == out:
-			return 1
-		case len(dims) == 4 && out%dims[2] == 0:
-			return dims[2]
+		case len(dims) == 4 && values%dims[2+side] == 0:
+			return dims[2+side]
 		case len(dims) == 4:
 			return 1
 		}
@@ -265,28 +251,30 @@ func permuted(t weights.Tensor, axis, channels int) weights.Tensor {
 
 // describeTorch lists the layers of a state dict for an error: "encoder.0 784 → 128, encoder.2 128 → 32".
 func describeTorch(tensors []weights.Tensor, ordered bool) string {
-	var texts []string
-	for _, layer := range torchLayers(tensors, ordered) {
-		text := layer.name
-		if weight, found := layer.parts["weight"]; found && len(weight.Dims) == 2 {
-			text += fmt.Sprintf(" %d → %d", weight.Dims[1], weight.Dims[0])
-		} else if found {
-			text += fmt.Sprintf(" %v", weight.Dims)
+	return describe(torchLayers(tensors, ordered), func(t weights.Tensor) []int {
+		if len(t.Dims) == 2 {
+			return []int{t.Dims[1], t.Dims[0]}
 		}
-		texts = append(texts, text)
-	}
-	return strings.Join(texts, ", ")
+		return t.Dims
+	})
 }
 
 // describeLayers lists the layers of a model in the same way.
 func describeLayers(params []model.Param) string {
+	return describe(groupsOf(params, func(p model.Param) string { return p.Name }), func(p model.Param) []int { return p.Dims })
+}
+
+// describe lists layers with the shapes of their weights, [in, out] of linear ones.
+func describe[T any](layers []layerGroup[T], shape func(T) []int) string {
 	var texts []string
-	for _, layer := range groupsOf(params, func(p model.Param) string { return p.Name }) {
+	for _, layer := range layers {
 		text := layer.name
-		if weight, found := layer.parts["weight"]; found && len(weight.Dims) == 2 {
-			text += fmt.Sprintf(" %d → %d", weight.Dims[0], weight.Dims[1])
-		} else if found {
-			text += fmt.Sprintf(" %v", weight.Dims)
+		if weight, found := layer.parts["weight"]; found {
+			if dims := shape(weight); len(dims) == 2 {
+				text += fmt.Sprintf(" %d → %d", dims[0], dims[1])
+			} else {
+				text += fmt.Sprintf(" %v", dims)
+			}
 		}
 		texts = append(texts, text)
 	}

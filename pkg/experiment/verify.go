@@ -129,7 +129,7 @@ func newCheck(r *run, epochs int) (*check, error) {
 		return nil, err
 	}
 	if last := len(recorded); epochs > last {
-		return nil, fmt.Errorf("%s: %d %s recorded, fewer than the %d to verify", r.folder.Path, last, message.Choose(last, "epoch", "epochs"), epochs)
+		return nil, fmt.Errorf("%s: %s recorded, fewer than the %d to verify", r.folder.Path, message.Count(last, "epoch"), epochs)
 	}
 	step := 0
 	for _, w := range windows {
@@ -258,7 +258,7 @@ func (c *check) take(ctx context.Context, recorded rundir.Window, w train.Window
 	c.Epochs++
 	verdict := "the same"
 	if found := len(c.Differences); found > c.told {
-		verdict, c.told = fmt.Sprintf("DIFFERENT in %d %s", found-c.told, message.Choose(found-c.told, "figure", "figures")), found
+		verdict, c.told = "DIFFERENT in "+message.Count(found-c.told, "figure"), found
 	}
 	c.run.session.progress.line("epoch %d/%d  seed %d  loss %.4f  state %.12s  %s", w.Epoch, c.run.experiment.Train.Epochs,
 		c.run.experiment.Seed, float64(now.TrainLoss), now.StateSHA256, verdict)

@@ -233,10 +233,26 @@ func (r *Record) value(name string) any {
 		}
 		return value
 	}
-	if x, found := r.figures()[name]; found {
+	if x, found := r.figure(name); found {
 		return float64(x)
 	}
 	return nil
+}
+
+// figure is one of the run's figures, by the name of its field. It does not make all of them: lists ask for it many times to be sorted.
+func (r *Record) figure(name string) (rundir.Number, bool) {
+	part, figure, _ := strings.Cut(name, ".")
+	var x rundir.Number
+	found := false
+	switch part {
+	case "test":
+		x, found = r.Manifest.Result.Test[figure]
+	case "corrupted":
+		x, found = r.Manifest.Result.Corrupted[figure]
+	case "generated":
+		x, found = r.figures()[name]
+	}
+	return x, found
 }
 
 // figures are the run's, by the names of fields.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/net/html"
 
 	"latent/pkg/chart"
+	"latent/pkg/chart/charttest"
 	"latent/pkg/evaluate"
 	"latent/pkg/rundir"
 )
@@ -49,27 +50,6 @@ func parse(t *testing.T, run *rundir.Run) *html.Node {
 	return root
 }
 
-// text is all the text of a tree, words separated by one space.
-func text(root *html.Node) string {
-	var out strings.Builder
-	for n := range root.Descendants() {
-		if n.Type == html.TextNode && n.Parent.Data != "style" {
-			out.WriteString(n.Data + " ")
-		}
-	}
-	return strings.Join(strings.Fields(out.String()), " ")
-}
-
-func count(root *html.Node, element string) int {
-	n := 0
-	for node := range root.Descendants() {
-		if node.Type == html.ElementNode && node.Data == element {
-			n++
-		}
-	}
-	return n
-}
-
 func number(x float64) *rundir.Number {
 	n := rundir.Number(x)
 	return &n
@@ -99,7 +79,7 @@ func TestFigures(t *testing.T) {
 		t.Fatal(err)
 	}
 	root := parse(t, run)
-	all := text(root)
+	all := charttest.Text(root)
 	for _, want := range []string{
 		"MSE 0.03610 0.04830 −0.01220",
 		"PSNR dB 20.500 ± 0.030 19.200 ± 0.010 +1.300",
@@ -111,10 +91,10 @@ func TestFigures(t *testing.T) {
 			t.Errorf("the page lacks %q:\n%s", want, all)
 		}
 	}
-	if got := count(root, "svg"); got != 2 {
+	if got := charttest.Count(root, "svg"); got != 2 {
 		t.Errorf("%d charts, want the loss and the PSNR; the learning rate is constant", got)
 	}
-	if got := count(root, "circle"); got != 6 {
+	if got := charttest.Count(root, "circle"); got != 6 {
 		t.Errorf("%d points, want two epochs on three curves", got)
 	}
 }
@@ -133,7 +113,7 @@ func TestGenerated(t *testing.T) {
 			},
 		}
 	})
-	all := text(parse(t, run))
+	all := charttest.Text(parse(t, run))
 	for _, want := range []string{
 		"probe accuracy 0.9100 ± 0.0054 perplexity 97.53 entries used 128",
 		"codes from Fréchet precision recall floor 2.283 0.8566 0.8850 mixture 174.2 0.8648 0.2368 prior 384.2 0.7822 0.3256",
@@ -156,13 +136,13 @@ func TestPageOfNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	root := parse(t, run)
-	all := text(root)
+	all := charttest.Text(root)
 	for _, want := range []string{"diverged", "the loss became NaN in step 7", "MSE —", "latent run --resume " + run.Path} {
 		if !strings.Contains(all, want) {
 			t.Errorf("the page lacks %q:\n%s", want, all)
 		}
 	}
-	if count(root, "svg") > 0 {
+	if charttest.Count(root, "svg") > 0 {
 		t.Error("drew a curve without a finite point")
 	}
 }
@@ -235,8 +215,8 @@ func TestShown(t *testing.T) {
 			}
 		}
 	}
-	if got := strings.Join(found, " "); got != "Generated Two" || count(root, "figcaption") != 2 {
-		t.Errorf("pictures %q with %d captions, want samples and map", got, count(root, "figcaption"))
+	if got := strings.Join(found, " "); got != "Generated Two" || charttest.Count(root, "figcaption") != 2 {
+		t.Errorf("pictures %q with %d captions, want samples and map", got, charttest.Count(root, "figcaption"))
 	}
 	for _, name := range evaluate.Pictures {
 		if captions[name].alt == "" || captions[name].text == "" {

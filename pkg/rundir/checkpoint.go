@@ -132,12 +132,12 @@ func (r *Run) CopyTo(to *Run, want func(*Checkpoint) bool) error {
 	if err != nil {
 		return err
 	}
-	metrics, err := os.Open(r.metricsPath())
+	metrics, err := os.Open(r.MetricsPath())
 	if err != nil {
 		return fmt.Errorf("copy the run's records: %w", err)
 	}
 	defer metrics.Close()
-	copied := to.writeFile(to.metricsPath(), func(w io.Writer) error { _, err := io.Copy(w, metrics); return err })
+	copied := to.writeFile(to.MetricsPath(), func(w io.Writer) error { _, err := io.Copy(w, metrics); return err })
 	if err := errors.Join(to.WriteConfig(config), copied); err != nil {
 		return err
 	}

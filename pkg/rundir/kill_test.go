@@ -173,7 +173,7 @@ func TestNoRegularFile(t *testing.T) {
 		os.Symlink(elsewhere, run.CheckpointPath(2)),
 		syscall.Mkfifo(run.CheckpointPath(3), 0o644),
 		os.Mkdir(run.CheckpointPath(4), 0o755),
-		syscall.Mkfifo(run.metricsPath(), 0o644),
+		syscall.Mkfifo(run.MetricsPath(), 0o644),
 	} {
 		if err != nil {
 			t.Fatal(err)

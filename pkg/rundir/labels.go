@@ -57,9 +57,12 @@ func (l Labels) Check() error {
 	return nil
 }
 
+// LabelsPath is the path of tags.json.
+func (r *Run) LabelsPath() string { return filepath.Join(r.Path, labelsFile) }
+
 // Labels reads the run's; without a file there are none.
 func (r *Run) Labels() (Labels, error) {
-	path := filepath.Join(r.Path, labelsFile)
+	path := r.LabelsPath()
 	data, err := readBounded(path, 1<<16)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Labels{}, nil

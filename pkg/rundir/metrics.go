@@ -85,7 +85,7 @@ func (r *Run) AppendEpoch(e Epoch) error {
 
 func (r *Run) append(record any) error {
 	if r.metrics == nil {
-		file, err := os.OpenFile(r.metricsPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		file, err := os.OpenFile(r.MetricsPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 		if err != nil {
 			return fmt.Errorf("write metrics: %w", err)
 		}
@@ -101,7 +101,8 @@ func (r *Run) append(record any) error {
 	return nil
 }
 
-func (r *Run) metricsPath() string { return filepath.Join(r.Path, metricsFile) }
+// MetricsPath is the path of metrics.jsonl.
+func (r *Run) MetricsPath() string { return filepath.Join(r.Path, metricsFile) }
 
 // Bounds of what is read of metrics.jsonl: a line has about 150 bytes, and a run writes a few a second.
 const (
@@ -114,7 +115,7 @@ const (
 func (r *Run) Metrics() (windows []Window, epochs []Epoch, err error) {
 	err = r.metricsLines(maxMetrics, func(number int, line []byte) error {
 		if _, err := parseLine(line, &windows, &epochs); err != nil {
-			return fmt.Errorf("%s:%d: damaged: %w; remove the line, whose record is lost", r.metricsPath(), number, err)
+			return fmt.Errorf("%s:%d: damaged: %w; remove the line, whose record is lost", r.MetricsPath(), number, err)
 		}
 		return nil
 	})
@@ -130,7 +131,7 @@ func (r *Run) MetricsFrom(place int64, most int) (windows []Window, epochs []Epo
 	enough := errors.New("enough")
 	after, err = r.metricsLinesFrom(place, math.MaxInt64, func(number int, line []byte) error {
 		if _, err := parseLine(line, &windows, &epochs); err != nil {
-			return fmt.Errorf("%s: line %d after byte %d: damaged: %w; remove the line, whose record is lost", r.metricsPath(), number, place, err)
+			return fmt.Errorf("%s: line %d after byte %d: damaged: %w; remove the line, whose record is lost", r.MetricsPath(), number, place, err)
 		}
 		if len(windows)+len(epochs) >= most {
 			return enough
@@ -152,7 +153,7 @@ func (r *Run) metricsLines(limit int64, do func(number int, line []byte) error) 
 
 // metricsLinesFrom is the same from a place on, and returns the place after the last line that do was called for.
 func (r *Run) metricsLinesFrom(place, limit int64, do func(number int, line []byte) error) (int64, error) {
-	file, size, err := openRegular(r.metricsPath())
+	file, size, err := openRegular(r.MetricsPath())
 	if errors.Is(err, fs.ErrNotExist) {
 		return place, nil
 	}
@@ -161,7 +162,7 @@ func (r *Run) metricsLinesFrom(place, limit int64, do func(number int, line []by
 	}
 	defer file.Close()
 	if size > limit {
-		return place, fmt.Errorf("%s: more than %d bytes", r.metricsPath(), limit)
+		return place, fmt.Errorf("%s: more than %d bytes", r.MetricsPath(), limit)
 	}
 	if _, err := file.Seek(place, io.SeekStart); err != nil {
 		return place, err
@@ -233,11 +234,11 @@ func (r *Run) RewindMetrics(step int) (warnings []string, err error) {
 	if r.metrics != nil {
 		return nil, errors.New("rewind metrics: the run is already writing them")
 	}
-	if _, err := os.Lstat(r.metricsPath()); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(r.MetricsPath()); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	damaged := 0
-	err = writeFile(r.metricsPath(), func(w io.Writer) error {
+	err = writeFile(r.MetricsPath(), func(w io.Writer) error {
 		buffered := bufio.NewWriter(w)
 		err := r.metricsLines(math.MaxInt64, func(number int, line []byte) error {
 			var windows []Window
@@ -245,7 +246,7 @@ func (r *Run) RewindMetrics(step int) (warnings []string, err error) {
 			at, err := parseLine(line, &windows, &epochs)
 			if err != nil {
 				if damaged++; damaged <= warningsShown {
-					warnings = append(warnings, fmt.Sprintf("%s:%d: damaged: %v; this record is lost", r.metricsPath(), number, err))
+					warnings = append(warnings, fmt.Sprintf("%s:%d: damaged: %v; this record is lost", r.MetricsPath(), number, err))
 				}
 				return nil
 			}
@@ -263,7 +264,7 @@ func (r *Run) RewindMetrics(step int) (warnings []string, err error) {
 		return nil, fmt.Errorf("rewind metrics: %w", err)
 	}
 	if more := damaged - len(warnings); more > 0 {
-		warnings = append(warnings, fmt.Sprintf("%s: %d more records are lost", r.metricsPath(), more))
+		warnings = append(warnings, fmt.Sprintf("%s: %d more records are lost", r.MetricsPath(), more))
 	}
 	return warnings, nil
 }

@@ -383,7 +383,7 @@ func TestFailedWriteLeavesOld(t *testing.T) {
 func TestMetricsRewind(t *testing.T) {
 	run := newRun(t)
 	rapid.Check(t, func(t *rapid.T) {
-		if err := os.Remove(run.metricsPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(run.MetricsPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			t.Fatal(err)
 		}
 		var ends []int // of the lines, in bytes
@@ -409,7 +409,7 @@ func TestMetricsRewind(t *testing.T) {
 		}
 		run.metrics.Close()
 		run.metrics = nil
-		written, err := os.ReadFile(run.metricsPath())
+		written, err := os.ReadFile(run.MetricsPath())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -422,13 +422,13 @@ func TestMetricsRewind(t *testing.T) {
 				keep = ends[i]
 			}
 		}
-		if err := os.WriteFile(run.metricsPath(), written[:cut], 0o644); err != nil {
+		if err := os.WriteFile(run.MetricsPath(), written[:cut], 0o644); err != nil {
 			t.Fatal(err)
 		}
 		if warnings, err := run.RewindMetrics(to); err != nil || len(warnings) > 0 {
 			t.Fatal(err, warnings)
 		}
-		left, err := os.ReadFile(run.metricsPath())
+		left, err := os.ReadFile(run.MetricsPath())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -449,7 +449,7 @@ func TestMetricsRewind(t *testing.T) {
 func TestMetricsDamage(t *testing.T) {
 	run := newRun(t)
 	lines := []string{`{"kind":"window","step":1}`, `{"kind":"win\x00\x00w","step":2}`, `{"kind":"epoch","step":3,"epoch":1}`}
-	if err := os.WriteFile(run.metricsPath(), []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+	if err := os.WriteFile(run.MetricsPath(), []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	warnings, err := run.RewindMetrics(3)
@@ -466,7 +466,7 @@ func TestMetricsOfNonsense(t *testing.T) {
 	run := newRun(t)
 	long := `{"kind":"window","step":1,"x":"` + strings.Repeat("x", 3*maxMetricsLine) + "\"}\n"
 	text := long + strings.Repeat("?\n", 50) + `{"kind":"window","step":2}` + "\n" + long[:2*maxMetricsLine]
-	if err := os.WriteFile(run.metricsPath(), []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(run.MetricsPath(), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := run.Metrics(); err == nil || !strings.Contains(err.Error(), "metrics.jsonl:1: damaged: truncated after 1048576 bytes") {
@@ -483,7 +483,7 @@ func TestMetricsOfNonsense(t *testing.T) {
 
 func TestMetricsErrors(t *testing.T) {
 	run := newRun(t)
-	if err := os.WriteFile(run.metricsPath(), []byte("{\"kind\":\"window\",\"step\":1}\n{\"kind\":\"dream\"}\n"), 0o644); err != nil {
+	if err := os.WriteFile(run.MetricsPath(), []byte("{\"kind\":\"window\",\"step\":1}\n{\"kind\":\"dream\"}\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := run.Metrics(); err == nil || !strings.Contains(err.Error(), `metrics.jsonl:2: damaged: unknown kind "dream"; remove the line`) {

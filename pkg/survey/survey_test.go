@@ -22,6 +22,7 @@ import (
 	"golang.org/x/net/html"
 
 	"latent/pkg/chart"
+	"latent/pkg/chart/charttest"
 	"latent/pkg/search"
 )
 
@@ -89,7 +90,7 @@ func TestPagesOfAllKinds(t *testing.T) {
 			if bytes.Contains(page, []byte("NaN\"")) || bytes.Contains(page, []byte("Inf\"")) || bytes.Contains(page, []byte("%!")) {
 				t.Error("a number that is none became text of the page")
 			}
-			balanced(t, page)
+			charttest.WellFormed(t, string(page))
 		})
 	}
 }
@@ -119,33 +120,6 @@ func TestLargePage(t *testing.T) {
 	t.Logf("%d bytes in %v", len(page), time.Since(start))
 	if len(page) > 3<<20 {
 		t.Errorf("%d bytes", len(page))
-	}
-}
-
-// balanced checks that what is opened is closed in order, as HTML's own parser would not say.
-func balanced(t *testing.T, page []byte) {
-	t.Helper()
-	void := []string{"meta", "img", "br"}
-	var open []string
-	tokens := html.NewTokenizer(bytes.NewReader(page))
-	for {
-		switch tokens.Next() {
-		case html.ErrorToken:
-			if len(open) > 0 {
-				t.Errorf("not closed: %v", open)
-			}
-			return
-		case html.StartTagToken:
-			if name, _ := tokens.TagName(); !slices.Contains(void, string(name)) {
-				open = append(open, string(name))
-			}
-		case html.EndTagToken:
-			name, _ := tokens.TagName()
-			if len(open) == 0 || open[len(open)-1] != string(name) {
-				t.Fatalf("</%s> after %v", name, open)
-			}
-			open = open[:len(open)-1]
-		}
 	}
 }
 

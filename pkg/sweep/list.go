@@ -42,7 +42,12 @@ const openTime = 5 * time.Second
 func (e Entry) Status(ctx context.Context) (*Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTime)
 	defer cancel()
-	s, err := Look(ctx, e.Path)
+	return StatusOf(ctx, e.Path)
+}
+
+// StatusOf is how the sweep in a folder stands; the folder need not be writable.
+func StatusOf(ctx context.Context, path string) (*Status, error) {
+	s, err := Look(ctx, path)
 	if err != nil {
 		return nil, err
 	}
